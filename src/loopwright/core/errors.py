@@ -1,0 +1,148 @@
+"""Every error Loopwright raises on purpose, as one tree.
+
+    LoopwrightError
+    ├── InputError            what the user gave is wrong; the message says what was expected, what arrived, what to type
+    │   ├── TaskError         a task folder: names the file, the line and the field
+    │   ├── UnknownName       a recipe, option, model or run that does not exist; suggests the near one
+    │   └── NoConversion      no lawful way from one kind of feedback to another
+    ├── BudgetExhausted       the next call could pass a cap, so it was not made
+    ├── Diverged              a resumed run asked for something else than it had recorded
+    ├── ModelError
+    │   ├── ModelNotFound     no such file, folder or model name
+    │   ├── ModelUnavailable  down, or failing after bounded retries
+    │   ├── QuotaExhausted    402, "limit reached": the run pauses, nothing is retried
+    │   ├── BadOutput         empty, refused or malformed output
+    │   └── UnknownPrice      a money cap without a price for this model
+    ├── CheckerError          a checker that raised, hung, or returned NaN or the wrong type
+    ├── SandboxError
+    │   └── SandboxMissing    there is no isolation here, so code is not run
+    └── StoreError
+        ├── StoreBusy         locked for longer than we wait
+        ├── StoreFull         no space left
+        ├── StoreCorrupt      damaged file or blob
+        ├── StoreVersion      written by a newer version
+        └── RunBusy           another process drives this run
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LoopwrightError(Exception):
+    """Base of all errors raised on purpose. ``exit_code`` is what the command line returns."""
+
+    exit_code = 1
+
+
+class InputError(LoopwrightError):
+    exit_code = 2
+
+
+class TaskError(InputError):
+    """Something in a task folder is wrong. ``where`` is ``file``, ``file:line`` or ``file: field``."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(f"{where}: {problem}")
+        self.where = where
+
+
+class UnknownName(InputError):
+    """A name that does not exist, with the nearest ones that do."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f" Did you mean {' or '.join(near)}?" if near else f" Known: {', '.join(known) or 'none'}."
+        super().__init__(f"unknown {what} {name!r}.{hint}")
+        self.name = name
+        self.near = near
+
+
+class NoConversion(InputError):
+    pass
+
+
+class BudgetExhausted(LoopwrightError):
+    exit_code = 3
+
+    def __init__(self, resource: str, cap: float, used: float, asked: float) -> None:
+        super().__init__(
+            f"budget: {resource} is capped at {cap:g}; {used:g} spent or reserved, the next call may need {asked:g} more"
+        )
+        self.resource = resource
+        self.cap = cap
+        self.used = used
+        self.asked = asked
+
+
+class Diverged(LoopwrightError):
+    pass
+
+
+class ModelError(LoopwrightError):
+    pass
+
+
+class ModelNotFound(ModelError):
+    exit_code = 2
+
+
+class ModelUnavailable(ModelError):
+    """``kind`` groups failures for the report: timeout, connection, server, rate-limit, auth, bad-request."""
+
+    def __init__(self, message: str, *, kind: str = "server", attempts: int = 1) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.attempts = attempts
+
+
+class QuotaExhausted(ModelError):
+    exit_code = 4
+
+
+class BadOutput(ModelError):
+    def __init__(self, message: str, *, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class UnknownPrice(ModelError):
+    exit_code = 2
+
+
+class CheckerError(LoopwrightError):
+    pass
+
+
+class SandboxError(LoopwrightError):
+    pass
+
+
+class SandboxMissing(SandboxError):
+    exit_code = 5
+
+
+class StoreError(LoopwrightError):
+    pass
+
+
+class StoreBusy(StoreError):
+    pass
+
+
+class StoreFull(StoreError):
+    pass
+
+
+class StoreCorrupt(StoreError):
+    pass
+
+
+class StoreVersion(StoreError):
+    exit_code = 2
+
+
+class RunBusy(StoreError):
+    exit_code = 2

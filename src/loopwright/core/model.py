@@ -1,0 +1,129 @@
+"""What a language model backend is. Backends live in ``loopwright.models``; recipes reach them through the context only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from pydantic import Field, JsonValue
+
+from loopwright.core.feedback import FREE, Cost, Frozen
+from loopwright.core.types import Turn
+
+
+class Sampling(Frozen):
+    """How to sample. ``temperature`` 0 is greedy. ``stop`` strings end the text and are not part of it."""
+
+    max_tokens: int = Field(default=256, gt=0)
+    temperature: float = Field(default=1.0, ge=0.0)
+    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+    stop: tuple[str, ...] = ()
+    logprobs: bool = False
+    schema_: dict[str, JsonValue] | None = Field(default=None, alias="schema")  # JSON schema of the answer
+
+    model_config = {"frozen": True, "extra": "forbid", "populate_by_name": True}
+
+
+class Request(Frozen):
+    """One call: ``n`` samples after one conversation.
+
+    seed: seed of the whole group; sample i is drawn from (seed, i), so it does not depend on what else is in the batch.
+    adapter: hash of a LoRA blob to sample with, for backends whose weights can change.
+    """
+
+    turns: tuple[Turn, ...]
+    sampling: Sampling = Sampling()
+    n: int = Field(default=1, gt=0)
+    seed: int = 0
+    adapter: str | None = None
+
+
+class Reply(Frozen):
+    """``choices`` has n assistant turns. Token ids and log-probabilities are there where the backend has them."""
+
+    choices: tuple[Turn, ...]
+    cost: Cost = FREE
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A language model.
+
+    fingerprint: hash of all that decides what it answers (weights, quantisation, server and model name, dtype).
+    batch_rows: how many sequences the backend wants in one ``generate`` call. 0 means every request is sent alone and
+        at once (a server batches by itself); otherwise the engine composes waves of at most this many sequences, always
+        the same ones in the same order, so that floating-point results do not depend on timing.
+    """
+
+    name: str
+    fingerprint: str
+    batch_rows: int
+
+    async def generate(self, requests: Sequence[Request]) -> Sequence[Reply]:
+        """Answers in the order of the requests. Raises a ModelError."""
+        ...
+
+    def estimate(self, request: Request) -> Cost:
+        """An upper bound of what the call can cost, before it is made. Raises UnknownPrice where money cannot be told."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Sample(Frozen):
+    """One training sequence exactly as it was sampled: ``prompt_ids`` then ``token_ids``; only the latter are trained on."""
+
+    prompt_ids: tuple[int, ...]
+    token_ids: tuple[int, ...] = Field(min_length=1)
+    logprobs: tuple[float, ...] = ()  # of the sampler, [len(token_ids)], where the loss needs them
+    weight: float = 1.0
+    advantage: float = 0.0
+
+
+class FitJob(Frozen):
+    """All that decides the outcome of one fine-tuning, as plain data.
+
+    adapter: hash of the LoRA blob to start from; None starts a new one on the base weights.
+    loss: name of a row of ``loopwright.losses``; ``loss_options`` are its keyword arguments.
+    batch: sequences per optimiser step.
+    """
+
+    data: tuple[Sample, ...] = Field(min_length=1)
+    loss: str = "sft"
+    loss_options: dict[str, JsonValue] = Field(default_factory=dict)
+    adapter: str | None = None
+    rank: int = Field(default=16, gt=0)
+    alpha: float = Field(default=32.0, gt=0)
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    learning_rate: float = Field(default=5e-4, gt=0)
+    schedule: str = "linear"  # linear, cosine or constant, after the warm-up
+    warmup: float = Field(default=0.05, ge=0.0, le=1.0)  # share of the steps
+    weight_decay: float = Field(default=0.0, ge=0.0)
+    clip: float = Field(default=1.0, gt=0.0)  # global gradient norm
+    epochs: int = Field(default=1, gt=0)
+    batch: int = Field(default=32, gt=0)
+    seed: int = 0
+
+
+class Fitted(Frozen):
+    """``adapter`` is the hash of the new LoRA blob; ``stats`` are loss, steps, tokens and the like."""
+
+    adapter: str
+    stats: dict[str, float] = Field(default_factory=dict)
+    cost: Cost = FREE
+
+
+class Blobs(Protocol):
+    """Content-addressed bytes."""
+
+    def put(self, data: bytes) -> str: ...
+
+    def get(self, hash: str) -> bytes: ...
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """A model whose weights can be fitted; the sampled model is the trained model."""
+
+    async def fit(self, job: FitJob) -> Fitted: ...

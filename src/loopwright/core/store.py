@@ -1,0 +1,160 @@
+"""What the engine asks of a store. The SQLite one lives in ``loopwright.store``; ``MemoryStore`` there serves tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from loopwright.core.feedback import FREE, Cost
+from loopwright.core.model import Blobs
+
+RunStatus = Literal["running", "paused", "done", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One run. ``spec`` is all that decides what the run does; ``spec_hash`` its digest. Times are UTC seconds."""
+
+    id: str
+    spec: dict[str, Any]
+    spec_hash: str
+    code_version: str
+    seed: int
+    status: RunStatus
+    budget: dict[str, Any]
+    reason: str = ""  # why it is paused, failed or done
+    created: float = 0.0
+    updated: float = 0.0
+    seconds: float = 0.0  # wall time driven so far, over all resumes
+
+
+@dataclass(frozen=True, slots=True)
+class EffectRow:
+    """One effect. An ``open`` row is written before a paid call is made and reserves ``cost``; ``done`` replaces it.
+
+    An open row found at resume means that the call may have been paid: it is presumed spent.
+    """
+
+    run: str
+    key: str  # digest of (scope, kind, content, occurrence)
+    scope: str
+    kind: str
+    content: str  # digest of the request
+    ordinal: int  # how many effects this scope had asked for before this one
+    status: Literal["open", "done", "failed"]
+    summary: str  # the request in a few words, for messages
+    result: bytes = b""  # JSON, compressed by the store where that pays
+    cost: Cost = FREE
+    error: str = ""
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CacheRow:
+    """A reply that any later run may use. ``key`` is the digest of model fingerprint, request and sample seed."""
+
+    key: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateRow:
+    run: str
+    hash: str
+    data: dict[str, Any]  # Candidate.model_dump()
+    by: str
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutRow:
+    """A judged rollout, for exports and reports. ``split`` is train, gate or test."""
+
+    run: str
+    id: str
+    candidate: str
+    example: str
+    split: str
+    round: int
+    replicate: int
+    score: float | None
+    data: bytes  # Rollout.model_dump_json()
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackRow:
+    """Append-only. ``idempotency`` makes a retried write the same row."""
+
+    run: str
+    idempotency: str
+    target: str
+    kind: str
+    rater: str
+    rater_kind: str
+    data: bytes  # the feedback's JSON
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """Something the report tells: a round, a look of the gate, a pause. ``seq`` is given by the store, per run.
+
+    ``key`` makes an event the same one when a resumed run reports it again; an empty key always appends.
+    """
+
+    run: str
+    type: str
+    payload: dict[str, Any] = field(default_factory=dict)
+    key: str = ""
+    seq: int = 0
+    time: float = 0.0
+
+
+Row = EffectRow | CacheRow | CandidateRow | RolloutRow | FeedbackRow | EventRow
+
+
+class Lease(Protocol):
+    """The right to drive one run; held by one process."""
+
+    def release(self) -> None: ...
+
+
+class Store(Protocol):
+    """Durable memory of runs.
+
+    ``write`` returns once all its rows are durable, in one transaction; concurrent writes share a commit. Writing a row
+    again with the same identity (effect key, cache key, candidate hash, rollout id, feedback idempotency, event key)
+    replaces an open effect and otherwise changes nothing.
+    """
+
+    blobs: Blobs
+
+    async def write(self, rows: Sequence[Row]) -> None: ...
+
+    def cached(self, keys: Sequence[str]) -> dict[str, bytes]: ...
+
+    def create_run(self, spec: dict[str, Any], *, seed: int, budget: dict[str, Any], code_version: str) -> RunRow: ...
+
+    def run(self, id: str) -> RunRow:
+        """By id or by an unambiguous beginning of it; ``last`` is the newest. Raises UnknownName."""
+        ...
+
+    def runs(self) -> list[RunRow]: ...
+
+    def set_run(self, id: str, *, status: RunStatus, reason: str = "", seconds: float | None = None) -> None: ...
+
+    def acquire(self, id: str) -> Lease:
+        """Raises RunBusy."""
+        ...
+
+    def effects(self, run: str) -> Iterable[EffectRow]: ...
+
+    def candidates(self, run: str) -> list[CandidateRow]: ...
+
+    def rollouts(self, run: str, split: str | None = None) -> Iterable[RolloutRow]: ...
+
+    def feedback(self, run: str) -> Iterable[FeedbackRow]: ...
+
+    def events(self, run: str) -> list[EventRow]: ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,162 @@
+"""The nouns: frozen data without I/O. Content hashes are SHA-256 over canonical JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import Field, JsonValue, field_validator
+
+from loopwright.core.feedback import FREE, Cost, Feedback, Finite, Frozen, Missing, Score, Verdict
+
+__all__ = ["Budget", "Candidate", "Card", "Cost", "Example", "Frozen", "Rollout", "Trial", "Turn", "digest"]
+
+
+def digest(value: Any) -> str:
+    """SHA-256 (hex) of a value's canonical JSON: sorted keys, no spaces, no NaN."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Example(Frozen):
+    """One piece of work. ``target`` is for the checker; no Solver ever sees it."""
+
+    id: str = Field(min_length=1)
+    input: JsonValue
+    target: JsonValue = None
+    meta: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @property
+    def question(self) -> str:
+        """The input as text."""
+        return self.input if isinstance(self.input, str) else json.dumps(self.input, ensure_ascii=False)
+
+    def hidden(self) -> Example:
+        """The same example as a Solver may see it: no target."""
+        return Example(id=self.id, input=self.input, meta=self.meta)
+
+
+class Turn(Frozen):
+    """One message. A turn that the policy wrote keeps the very tokens of the call; nothing is tokenised again later.
+
+    prompt_ids: token ids of everything the model was given before it wrote this turn, as the backend rendered it.
+    token_ids: [T] what it wrote, the end token included when it was sampled.
+    logprobs: [T] the sampler's log-probabilities at the sampling temperature, natural log.
+    """
+
+    role: Literal["system", "user", "assistant", "tool"]
+    text: str
+    prompt_ids: tuple[int, ...] = ()
+    token_ids: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
+    finish: Literal["", "stop", "length"] = ""
+
+
+class Rollout(Frozen):
+    """One attempt at one example: the turns, what was said of it, what it cost."""
+
+    id: str
+    example: Example
+    turns: tuple[Turn, ...]
+    candidate: str = ""
+    feedback: tuple[Feedback, ...] = ()
+    cost: Cost = FREE
+    status: Literal["ok", "failed"] = "ok"
+    error: str = ""
+
+    @property
+    def output(self) -> str:
+        """The last thing the policy wrote."""
+        return next((t.text for t in reversed(self.turns) if t.role == "assistant"), "")
+
+    @property
+    def prompt(self) -> tuple[Turn, ...]:
+        """The turns before the policy's first."""
+        first = next((i for i, t in enumerate(self.turns) if t.role == "assistant"), len(self.turns))
+        return self.turns[:first]
+
+    @property
+    def score(self) -> float | None:
+        """The checker's value in [0, 1], or None where there is none (not judged, or the judgement failed)."""
+        for feedback in self.feedback:
+            if isinstance(feedback, Score):
+                return feedback.unit
+            if isinstance(feedback, Verdict):
+                return float(feedback.passed)
+        return None
+
+    @property
+    def judged(self) -> bool:
+        return bool(self.feedback) and not any(isinstance(f, Missing) for f in self.feedback)
+
+    def told(self, *feedback: Feedback) -> Rollout:
+        """The same rollout with more feedback."""
+        return self.model_copy(update={"feedback": self.feedback + feedback})
+
+
+class Candidate(Frozen):
+    """One version of what is being improved.
+
+    ``parts`` holds plain data by kind, so that versions compose (a prompt found first, weights trained under it):
+    ``prompt`` (see core.policy.Prompt), ``adapter`` (hash of a LoRA blob), ``solver`` ({recipe, options}),
+    ``program`` (text), ``params`` (numbers and choices). Its identity is the hash of the parts alone.
+    """
+
+    parts: dict[str, JsonValue] = Field(default_factory=dict)
+    parents: tuple[str, ...] = ()
+    by: str = ""  # the recipe that proposed it
+    note: str = ""
+
+    @property
+    def hash(self) -> str:
+        return digest(self.parts)
+
+    def child(self, *, by: str = "", note: str = "", **parts: JsonValue) -> Candidate:
+        """A version with these parts replaced; a part set to None is removed."""
+        merged = {k: v for k, v in {**self.parts, **parts}.items() if v is not None}
+        return Candidate(parts=merged, parents=(self.hash,), by=by, note=note)
+
+
+class Trial(Frozen):
+    """What a Learner asks the world to try. ``propensity`` is the probability with which it was chosen, logged at once."""
+
+    id: str
+    proposal: JsonValue
+    propensity: float | None = Field(default=None, gt=0.0, le=1.0)
+    fidelity: float | None = Field(default=None, gt=0.0, le=1.0)
+    parents: tuple[str, ...] = ()
+
+
+class Budget(Frozen):
+    """Caps on a run; None is no cap. ``tokens`` counts prompt and completion, ``seconds`` is wall time over all resumes."""
+
+    calls: int | None = Field(default=None, gt=0)
+    tokens: int | None = Field(default=None, gt=0)
+    seconds: Finite | None = Field(default=None, gt=0)
+    money: Finite | None = Field(default=None, gt=0)
+
+
+Shape = Literal["solver", "critic", "improver", "learner", "measure"]
+
+
+class Card(Frozen):
+    """A recipe's metadata; the catalogue is made from it."""
+
+    slug: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    family: str
+    shape: Shape
+    summary: str
+    paper: str = ""
+    needs: tuple[str, ...] = ()  # capabilities of the context it touches: model, critic, tools, search, sandbox, fit, ...
+    learns_from: tuple[str, ...] = ()  # kinds of feedback
+    improves: str = ""  # weights, prompt, choice, ... for Improvers and Learners
+    torch: bool = False  # whether importing the recipe needs torch
+    baseline: bool = False  # a reference method rather than a catalogued system
+
+    @field_validator("summary")
+    @classmethod
+    def _one_line(cls, value: str) -> str:
+        if not value.strip() or "\n" in value:
+            raise ValueError("the summary is the first line of the recipe's docstring and must not be empty")
+        return value

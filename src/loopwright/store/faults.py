@@ -1,0 +1,89 @@
+"""SQLite and operating system errors as ours: what happened, to which file, and what to do."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from loopwright.core.errors import StoreBusy, StoreCorrupt, StoreError, StoreFull
+
+_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_LOW_SPACE = 256 * 1024  # bytes free; an I/O error with less left is told as a full disk
+_WAL_WRITE_LOCK = 120  # byte of the -shm file that SQLite locks for writing
+
+
+def primary(error: BaseException) -> int:
+    """SQLite's primary result code, or 0 for an error that did not come from SQLite itself."""
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+
+
+def holder(path: Path) -> int | None:
+    """Pid of another process that holds the database's write lock; None where the system does not tell."""
+    try:
+        inode = os.stat(f"{path}-shm").st_ino
+        locks = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return None
+    for line in locks:
+        # 1: POSIX  ADVISORY  WRITE 4242 fe:00:1234567 120 120
+        fields = line.split()
+        if len(fields) < 8 or "->" in fields or fields[3] != "WRITE" or fields[5].rsplit(":", 1)[-1] != str(inode):
+            continue
+        first, last = int(fields[6]), 1 << 62 if fields[7] == "EOF" else int(fields[7])
+        if first <= _WAL_WRITE_LOCK <= last and int(fields[4]) not in (0, os.getpid()):
+            return int(fields[4])
+    return None
+
+
+def _little_space(path: Path) -> bool:
+    try:
+        stat = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return stat.f_bavail * stat.f_frsize < _LOW_SPACE
+
+
+def full(path: Path) -> StoreFull:
+    return StoreFull(f"no space left to write {path}; what was acknowledged is intact. Free some space and try again")
+
+
+def translate(error: BaseException, path: Path, wait: float) -> StoreError:
+    """The StoreError that tells ``error``, met at ``path`` after waiting up to ``wait`` seconds for locks."""
+    code = primary(error)
+    if isinstance(error, StoreError):
+        return error
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        pid = holder(path)
+        who = f"process {pid}" if pid else "another process"
+        return StoreBusy(
+            f"{path} has been locked by {who} for {wait:g} s, longer than we wait. "
+            "Let it finish or stop it, then try again; nothing of this write was stored"
+        )
+    is_space = isinstance(error, OSError) and error.errno in _SPACE
+    if code == sqlite3.SQLITE_FULL or is_space or (code == sqlite3.SQLITE_IOERR and _little_space(path)):
+        return full(path)
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return corrupt(path, str(error))
+    name = getattr(error, "sqlite_errorname", None) or type(error).__name__
+    return StoreError(f"{path}: {error} ({name})")
+
+
+def corrupt(path: Path, why: str) -> StoreCorrupt:
+    return StoreCorrupt(
+        f"{path} is damaged ({why}). Work on a copy of it, and of {path.name}-wal if there is one. To save "
+        f"what can be read: sqlite3 {path} .recover | sqlite3 recovered.db. "
+        f"A {path.name}.*.backup beside it, if any, is older and whole"
+    )
+
+
+@contextmanager
+def faults(path: Path, wait: float) -> Iterator[None]:
+    """Turns SQLite and operating system errors inside the block into StoreErrors."""
+    try:
+        yield
+    except (sqlite3.Error, OSError, OverflowError) as error:
+        raise translate(error, path, wait) from error

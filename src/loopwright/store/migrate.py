@@ -1,0 +1,139 @@
+"""Brings a database to the current version, or says why not. Alembic is loaded only when there is something to do."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+from pathlib import Path
+
+from loopwright.core.errors import StoreError, StoreVersion
+from loopwright.store.faults import corrupt
+from loopwright.store.writer import connect
+
+HEAD = "0001"  # the newest revision in migrations/versions
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def current(connection: sqlite3.Connection) -> str:
+    """The database's revision; empty for a new database. Raises StoreError for a database that is not a store."""
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    row = (
+        connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        if "alembic_version" in tables
+        else None
+    )
+    if row is not None:
+        return str(row[0])
+    if tables - {"alembic_version"}:
+        raise StoreError(
+            f"this is a database, but not a Loopwright store: it has the tables {', '.join(sorted(tables))}"
+        )
+    return ""
+
+
+def check_length(path: Path) -> None:
+    """Raises StoreCorrupt for a file shorter than its header says; SQLite would tell only on reading the lost pages."""
+    wal = Path(f"{path}-wal")
+    if not path.exists() or (wal.exists() and wal.stat().st_size):
+        return  # with pages in the log the header may run ahead of the file
+    with path.open("rb") as file:
+        header = file.read(100)
+        size = os.fstat(file.fileno()).st_size
+    if not header:
+        return
+    if len(header) < 100 or header[:16] != b"SQLite format 3\0":
+        raise corrupt(path, "it does not start as a SQLite database does")
+    page = int.from_bytes(header[16:18], "big")
+    page = 65536 if page == 1 else page
+    pages = int.from_bytes(header[28:32], "big")
+    if header[24:28] == header[92:96] and size < page * pages:
+        raise corrupt(path, f"it is cut off: {size} bytes instead of {page * pages}")
+
+
+def prepare(path: Path, wait: float, *, head: str = HEAD, scripts: Path = MIGRATIONS) -> Path | None:
+    """Creates the store at ``path`` or migrates it to ``head``; returns the backup made before a migration.
+
+    A failed or interrupted migration leaves the database as it was. Raises StoreVersion for a newer database,
+    sqlite3.Error for what SQLite says, and StoreError. ``wait`` is in seconds.
+    """
+    check_length(path)
+    found = _found(path, wait)
+    if found == head:
+        return None
+    if found > head:
+        raise StoreVersion(
+            f"{path} was written by a newer Loopwright: it has schema {found}, this version knows up to {head}. "
+            "Upgrade with: pip install --upgrade loopwright; or use another store. Nothing was changed"
+        )
+    connection = connect(path, wait)
+    try:
+        backup = _backup(connection, path, found) if found else None
+        _upgrade(connection, path, found, head, scripts, backup)
+        return backup
+    finally:
+        connection.close()
+
+
+def _found(path: Path, wait: float) -> str:
+    """The revision, read without changing anything in a file that may not be ours."""
+    connection = sqlite3.connect(path, timeout=wait)
+    try:
+        return current(connection)
+    except StoreError as error:
+        raise StoreError(f"{path} is {error}") from None
+    finally:
+        connection.close()
+
+
+def _backup(connection: sqlite3.Connection, path: Path, version: str) -> Path:
+    """A whole copy beside the database, complete before it gets its name."""
+    target = path.with_name(f"{path.name}.{version}.backup")
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    os.close(handle)
+    try:
+        copy = sqlite3.connect(name)
+        try:
+            connection.backup(copy)
+        finally:
+            copy.close()
+        with open(name, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(name, target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return target
+
+
+def _upgrade(
+    connection: sqlite3.Connection, path: Path, found: str, head: str, scripts: Path, backup: Path | None
+) -> None:
+    import sqlalchemy
+    from alembic import command
+    from alembic.config import Config
+
+    engine = sqlalchemy.create_engine("sqlite://", creator=lambda: connection, poolclass=sqlalchemy.pool.StaticPool)
+    config = Config()
+    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    try:
+        # the writers' lock comes first: of two processes that open a new store, the second finds it made
+        connection.execute("BEGIN IMMEDIATE")
+        with engine.connect() as bound:
+            config.attributes["connection"] = bound
+            with bound.begin():
+                command.upgrade(config, head)
+    except BaseException as error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        cause = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
+        if isinstance(cause, sqlite3.OperationalError) and not found:
+            raise cause from None
+        if not isinstance(error, Exception):
+            raise
+        kept = f" A backup from before is {backup}." if backup else ""
+        raise StoreError(
+            f"{path} could not be brought from schema {found or 'none'} to {head}: {cause}. "
+            f"It was left as it was.{kept}"
+        ) from error

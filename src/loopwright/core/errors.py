@@ -7,6 +7,7 @@
     │   └── NoConversion      no lawful way from one kind of feedback to another
     ├── BudgetExhausted       the next call could pass a cap, so it was not made
     ├── Diverged              a resumed run asked for something else than it had recorded
+    ├── Paused                the run was asked to stop; it can be resumed
     ├── ModelError
     │   ├── ModelNotFound     no such file, folder or model name
     │   ├── ModelUnavailable  down, or failing after bounded retries
@@ -79,6 +80,10 @@ class BudgetExhausted(LoopwrightError):
 
 class Diverged(LoopwrightError):
     pass
+
+
+class Paused(LoopwrightError):
+    exit_code = 130
 
 
 class ModelError(LoopwrightError):

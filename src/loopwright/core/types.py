@@ -123,6 +123,7 @@ class Trial(Frozen):
 
     id: str
     proposal: JsonValue
+    context: JsonValue = None  # what the learner was shown, so that feedback may come late and to another process
     propensity: float | None = Field(default=None, gt=0.0, le=1.0)
     fidelity: float | None = Field(default=None, gt=0.0, le=1.0)
     parents: tuple[str, ...] = ()

@@ -1,0 +1,99 @@
+"""Spending: reserved before a call is made, settled after it, so that a cap is never passed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from loopwright.core.errors import BudgetExhausted
+from loopwright.core.feedback import FREE, Cost
+from loopwright.core.types import Budget
+
+_RESOURCES = ("calls", "tokens", "money")
+
+
+class Ledger:
+    """What a run has spent and what is promised to calls in flight.
+
+    ``spent`` and ``seconds`` start from what earlier processes of the same run used. ``clock`` gives seconds.
+    """
+
+    def __init__(
+        self, budget: Budget, *, spent: Cost = FREE, seconds: float = 0.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.budget = budget
+        self.spent = spent
+        self.aside = FREE  # kept for work that must still be possible at the end, such as the final test
+        self.exceeded = 0  # calls that cost more than their estimate
+        self._held: dict[int, Cost] = {}
+        self._next = 0
+        self._before = seconds
+        self._clock = clock
+        self._start = clock()
+        self._settled = asyncio.Condition()
+
+    @property
+    def seconds(self) -> float:
+        """Wall time driven, over all resumes."""
+        return self._before + self._clock() - self._start
+
+    def left(self, resource: str) -> float:
+        """What is neither spent nor reserved; infinite without a cap."""
+        cap = getattr(self.budget, resource)
+        if cap is None:
+            return float("inf")
+        if resource == "seconds":
+            return float(cap) - self.aside.seconds - self.seconds
+        held = sum(getattr(c, resource) for c in self._held.values())
+        return float(cap) - float(getattr(self.aside, resource) + getattr(self.spent, resource) + held)
+
+    def check(self, estimate: Cost, *, promised: bool = True) -> None:
+        """Raises BudgetExhausted if the estimate does not fit. Without ``promised``, reservations are ignored."""
+        for resource in _RESOURCES:
+            cap = getattr(self.budget, resource)
+            if cap is None:
+                continue
+            used = getattr(self.spent, resource) + getattr(self.aside, resource)
+            if promised:
+                used += sum(getattr(c, resource) for c in self._held.values())
+            asked = getattr(estimate, resource)
+            if asked and used + asked > cap:
+                raise BudgetExhausted(resource, cap, used, asked)
+        if self.budget.seconds is not None and self.seconds + self.aside.seconds >= self.budget.seconds:
+            raise BudgetExhausted("seconds", self.budget.seconds, self.seconds + self.aside.seconds, 0.0)
+
+    def hold(self, estimate: Cost) -> int:
+        """Reserve now or raise BudgetExhausted. Returns the reservation's number for ``settle``."""
+        self.check(estimate)
+        self._next += 1
+        self._held[self._next] = estimate
+        return self._next
+
+    async def reserve(self, estimate: Cost) -> int:
+        """Reserve, waiting for calls in flight to settle while only their promises stand in the way."""
+        async with self._settled:
+            while True:
+                try:
+                    return self.hold(estimate)
+                except BudgetExhausted:
+                    self.check(estimate, promised=False)
+                    if not self._held:
+                        raise
+                await self._settled.wait()
+
+    async def settle(self, number: int, actual: Cost) -> None:
+        """Replace a reservation by what it took."""
+        async with self._settled:
+            self.settle_now(number, actual)
+            self._settled.notify_all()
+
+    def settle_now(self, number: int, actual: Cost) -> None:
+        held = self._held.pop(number)
+        if any(getattr(actual, r) > getattr(held, r) * (1 + 1e-9) for r in _RESOURCES):
+            self.exceeded += 1
+        self.spent = self.spent + actual
+
+    def spend(self, cost: Cost) -> None:
+        """Account for something already paid."""
+        self.spent = self.spent + cost

@@ -1,0 +1,403 @@
+"""The context: all that a recipe may touch. Each method is an effect, or is made of effects."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from loopwright.core.engine import Engine
+from loopwright.core.errors import BadOutput, InputError, LoopwrightError
+from loopwright.core.feedback import CODE, Cost, Feedback, Frozen, Missing, Preference, Score, Verdict
+from loopwright.core.model import Fitted, FitJob, Request, Sample, Sampling, Trainable
+from loopwright.core.policy import prompt_of
+from loopwright.core.registry import Recipe, get_recipe
+from loopwright.core.store import RolloutRow
+from loopwright.core.types import Candidate, Example, Rollout, Turn, digest
+from loopwright.core.world import Critic, Split, World
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Judgement(Frozen):
+    """Everything the critics said of one rollout."""
+
+    feedback: tuple[Feedback, ...]
+
+    @property
+    def satisfied(self) -> bool:
+        """Every critic is satisfied. A missing judgement satisfies nobody."""
+        return bool(self.feedback) and all(f.satisfied for f in self.feedback)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(f.text for f in self.feedback if f.text)
+
+    @property
+    def score(self) -> float | None:
+        """Mean of the scores and verdicts in [0, 1]; None if one is missing or there are none."""
+        if any(isinstance(f, Missing) for f in self.feedback):
+            return None
+        values = [f.unit if isinstance(f, Score) else float(f.passed) for f in self.feedback if isinstance(f, Score | Verdict)]
+        return sum(values) / len(values) if values else None
+
+
+class Context:
+    """What a recipe is given as ``ctx``.
+
+    policy: the candidate that ``answer`` samples from.
+    rng: random numbers of this scope; the same in every run with this seed.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        scope: str,
+        *,
+        world: World,
+        policy: Candidate,
+        recipe: Recipe | None = None,
+        split: Split = "train",
+        critics: Sequence[Critic] | None = None,
+        sampling: Sampling | None = None,
+        scramble: Callable[[str, Judgement], Judgement] | None = None,
+    ) -> None:
+        self.engine = engine
+        self.scope = scope
+        self.world = world
+        self.policy = policy
+        self.recipe = recipe
+        self.split = split
+        self.sampling = sampling or world.sampling
+        self.round = 0
+        self._critics = world.critics if critics is None else critics
+        self._scramble = scramble
+        self._branches = 0
+        self.rng = random.Random(digest([engine.seed, scope, "rng"]))
+
+    # ---- scopes ---------------------------------------------------------------------------------------------------
+
+    def at(self, name: str, **changes: Any) -> Context:
+        """The same context in a scope below this one; concurrent branches each need their own."""
+        fields: dict[str, Any] = {
+            "world": self.world, "policy": self.policy, "recipe": self.recipe, "split": self.split,
+            "critics": self._critics, "sampling": self.sampling, "scramble": self._scramble,
+        }  # fmt: skip
+        child = Context(self.engine, f"{self.scope}/{name}", **(fields | changes))
+        child.round = self.round
+        return child
+
+    async def map(self, function: Callable[[T, Context], Awaitable[R]], items: Sequence[T]) -> list[R]:
+        """``function(item, ctx)`` for all items at once, each in a scope of its own; results in the items' order.
+
+        If one fails, the others finish what they have begun before its error is raised, so that nothing paid is lost.
+        """
+        self._branches += 1
+        branch = self._branches
+        results = await asyncio.gather(
+            *(function(item, self.at(f"{branch}.{i}")) for i, item in enumerate(items)), return_exceptions=True
+        )
+        return _all_or_raise(results)
+
+    def need(self, capability: str) -> None:
+        if self.recipe is not None and capability not in self.recipe.card.needs:
+            raise LoopwrightError(
+                f"{self.recipe.slug} used the capability {capability!r}, which its card does not declare; "
+                f"it needs {self.recipe.card.needs}"
+            )
+
+    # ---- answering ------------------------------------------------------------------------------------------------
+
+    async def answer(
+        self, example: Example, message: str | None = None, *, after: Rollout | None = None, **sampling: Any
+    ) -> Rollout:
+        """The policy's answer. ``after`` and ``message`` go on from an earlier rollout with another user message."""
+        (rollout,) = await self.samples(example, 1, message, after=after, **sampling)
+        return rollout
+
+    async def samples(
+        self, example: Example, n: int, message: str | None = None, *, after: Rollout | None = None, **sampling: Any
+    ) -> list[Rollout]:
+        """n answers to the same conversation, from one call. Keyword arguments override fields of Sampling.
+
+        A model that answers with nothing usable gives a rollout of status ``failed``; it has no score.
+        """
+        self.need("model")
+        turns = after.turns if after is not None else prompt_of(self.policy).render(example)
+        if message is not None:
+            turns = (*turns, Turn(role="user", text=message))
+        elif after is not None:
+            raise InputError("answer(after=...) needs a message to answer")
+        adapter = self.policy.parts.get("adapter")
+        request = Request(
+            turns=tuple(Turn(role=t.role, text=t.text) for t in turns),
+            sampling=self._sampling(sampling),
+            n=n,
+            adapter=str(adapter) if adapter is not None else None,
+        )
+        name = f"{self.scope}:{self.engine_ordinal()}"
+        try:
+            reply = await self.engine.generate(self.scope, "policy", request, summary=_short(turns[-1].text))
+        except BadOutput as error:
+            failed = Rollout(
+                id=digest([name, "failed"])[:16], example=example.hidden(), turns=turns, candidate=self.policy.hash,
+                status="failed", error=str(error),
+            )  # fmt: skip
+            return [failed.model_copy(update={"id": digest([name, i])[:16]}) for i in range(n)]
+        share = _share(reply.cost, n)
+        return [
+            Rollout(
+                id=digest([name, i])[:16], example=example.hidden(), turns=(*turns, choice),
+                candidate=self.policy.hash, cost=share,
+            )  # fmt: skip
+            for i, choice in enumerate(reply.choices)
+        ]
+
+    def engine_ordinal(self) -> int:
+        return self.engine.asked(self.scope)
+
+    def _sampling(self, changes: dict[str, Any]) -> Sampling:
+        return Sampling.model_validate({**self.sampling.model_dump(by_alias=True), **changes}) if changes else self.sampling
+
+    async def generate(
+        self, prompt: str | Sequence[Turn], *, system: str = "", role: str = "proposer", n: int = 1, **sampling: Any
+    ) -> list[Turn]:
+        """n texts by the model of a role (``policy``, ``proposer``, ``judge``); not an answer to an example."""
+        self.need("model")
+        turns = [Turn(role="user", text=prompt)] if isinstance(prompt, str) else list(prompt)
+        if system:
+            turns.insert(0, Turn(role="system", text=system))
+        request = Request(turns=tuple(turns), sampling=self._sampling(sampling), n=n)
+        reply = await self.engine.generate(self.scope, role, request, summary=_short(turns[-1].text))
+        return list(reply.choices)
+
+    # ---- judging --------------------------------------------------------------------------------------------------
+
+    async def judge(self, rollout: Rollout) -> Judgement:
+        """What the critics say, in the kinds this recipe learns from. Solvers are never shown the objective itself."""
+        self.need("critic")
+        if not self._critics:
+            raise InputError(
+                f"{self.recipe.slug if self.recipe else 'this recipe'} needs feedback when it answers, and {self.world.name} "
+                "has no critic; add [[critics]] to task.toml or leave the recipe out"
+            )
+        return await self._judged(rollout, self._critics)
+
+    async def _judged(self, rollout: Rollout, critics: Sequence[Critic]) -> Judgement:
+        said: list[Feedback] = []
+        for i, critic in enumerate(critics):
+            branch = self.at(f"critic{i}.{rollout.id}", recipe=None)
+            if rollout.status != "ok":
+                said.append(Missing(expected="score", message=rollout.error, about=rollout.id))
+                continue
+            feedback = await critic(rollout, branch)
+            said.extend(feedback if isinstance(feedback, tuple) else (feedback,))
+        if self.recipe is not None and self.recipe.card.learns_from:
+            kinds = self.recipe.card.learns_from
+            said = [f if isinstance(f, Missing) else self.engine.convert(f, kinds) for f in said]
+        judgement = Judgement(feedback=tuple(f.model_copy(update={"about": rollout.id}) for f in said))
+        return self._scramble(rollout.id, judgement) if self._scramble is not None else judgement
+
+    async def compare(self, first: Rollout, second: Rollout) -> Preference | Missing:
+        """Which of two rollouts the critics score higher; a tie where they do not tell them apart."""
+        scores = [(await self.judge(r)).score for r in (first, second)]
+        a, b = scores
+        if a is None or b is None:
+            return Missing(expected="preference", message="one of the two could not be scored", by=CODE)
+        chosen, rejected = (first, second) if a >= b else (second, first)
+        return Preference(chosen=chosen.id, rejected=rejected.id, tie=a == b, strength=max(abs(a - b), 1e-9))
+
+    # ---- batches of work ------------------------------------------------------------------------------------------
+
+    async def rollout(self, policy: Candidate, examples: Sequence[Example], *, n: int = 1, **sampling: Any) -> list[Rollout]:
+        """n judged attempts at each example, example by example; one model call each."""
+
+        async def attempt(example: Example, ctx: Context) -> list[Rollout]:
+            made = await ctx.samples(example, n, **sampling)
+            return [await ctx._finish(r, example, i) for i, r in enumerate(made)]
+
+        branch = self.at(f"rollout{self._next()}", policy=policy, critics=(self.world.checker,))
+        groups = await branch.map(attempt, examples)
+        rollouts = [r for group in groups for r in group]
+        await self.engine.record(*(_row(self, r, i % n) for i, r in enumerate(rollouts)))
+        return rollouts
+
+    async def _finish(self, rollout: Rollout, example: Example, index: int) -> Rollout:
+        """Judge against the objective, which may look at the target."""
+        whole = rollout.model_copy(update={"example": example})
+        return whole.told(*(await self._judged(whole, self._critics)).feedback)
+
+    async def evaluate(
+        self, candidate: Candidate, examples: Sequence[Example] | None = None, *, n: int = 1
+    ) -> list[Rollout]:
+        """The candidate used as it would be, its Solver included, on train examples unless told otherwise; judged."""
+        chosen = self.world.examples(self.split) if examples is None else examples
+        objective = self.world.checker
+
+        async def attempt(item: tuple[Example, int], ctx: Context) -> Rollout:
+            example, replicate = item
+            ctx = ctx.at("solve", critics=self.world.critics, recipe=None, sampling=self.world.sampling)
+            rollout = await solve(candidate, example, ctx)
+            judge = ctx.at("check", critics=(objective,), scramble=self._scramble)
+            return await judge._finish(rollout, example, replicate)
+
+        branch = self.at(f"evaluate{self._next()}", policy=candidate, recipe=None)
+        rollouts = await branch.map(attempt, [(e, k) for e in chosen for k in range(n)])
+        await self.engine.record(*(_row(self, r, i % n) for i, r in enumerate(rollouts)))
+        return rollouts
+
+    def _next(self) -> int:
+        self._branches += 1
+        return self._branches
+
+    async def batches(self, size: int, *, rounds: int) -> AsyncIterator[list[Example]]:
+        """Up to ``rounds`` random batches of train examples, fewer when the time is up. Each opens a round's scope.
+
+        Whether there is time for another round is a decision of the clock, so it is an effect.
+        """
+        pool = list(self.world.examples("train"))
+        base = self.scope
+        try:
+            for number in range(1, rounds + 1):
+                self.scope = base
+                if not await self.more(number):
+                    break
+                self.scope, self.round = f"{base}/round{number}", number
+                yield self.rng.sample(pool, min(size, len(pool)))
+        finally:
+            self.scope = base
+
+    async def more(self, number: int) -> bool:
+        """Whether the budget allows another round, judged by what the longest so far took."""
+
+        async def decide() -> tuple[bytes, Cost]:
+            return (b"yes" if self.engine.room() else b"no"), Cost()
+
+        raw = await self.engine.effect(self.scope, "round", number, decide, summary=f"round {number}")
+        return raw == b"yes"
+
+    # ---- weights, code, tools -------------------------------------------------------------------------------------
+
+    async def fit(
+        self,
+        base: Candidate,
+        data: Sequence[Rollout],
+        *,
+        loss: str = "sft",
+        weights: Sequence[float] | None = None,
+        advantages: Sequence[float] | None = None,
+        **options: Any,
+    ) -> Candidate:
+        """Train an adapter on these rollouts, starting from ``base``'s. Keyword arguments are fields of FitJob.
+
+        Each turn that the policy wrote is one training sequence, with the very tokens that were sampled.
+        """
+        self.need("fit")
+        model = self.engine.model("policy")
+        if not isinstance(model, Trainable):
+            raise InputError(
+                f"the weights of {model.name} cannot be changed from here; use --model embedded, or leave weights out of --change"
+            )
+        samples = []
+        for i, rollout in enumerate(data):
+            for turn in rollout.turns:
+                if turn.role == "assistant" and turn.token_ids:
+                    samples.append(
+                        Sample(
+                            prompt_ids=turn.prompt_ids, token_ids=turn.token_ids, logprobs=turn.logprobs,
+                            weight=weights[i] if weights is not None else 1.0,
+                            advantage=advantages[i] if advantages is not None else 0.0,
+                        )  # fmt: skip
+                    )
+        if not samples:
+            raise InputError("nothing to fit: none of these rollouts has tokens that the policy wrote")
+        start = base.parts.get("adapter")
+        seed = int(digest([self.engine.seed, self.scope, "fit"])[:8], 16)
+        job = FitJob.model_validate(
+            {"data": samples, "loss": loss, "seed": seed, "adapter": start, **options}
+        )
+
+        async def perform() -> tuple[bytes, Cost]:
+            fitted = await model.fit(job)
+            return fitted.model_dump_json().encode(), fitted.cost
+
+        raw = await self.engine.effect(
+            self.scope, "fit", digest(job.model_dump(mode="json")), perform, summary=f"{loss} on {len(samples)} sequences"
+        )
+        fitted = Fitted.model_validate_json(raw)
+        await self.engine.event("fit", f"{self.scope}/{fitted.adapter}", **fitted.stats, loss_name=loss, round=self.round)
+        return base.child(adapter=fitted.adapter, by=self.recipe.slug if self.recipe else "")
+
+    async def run(self, code: str, *, stdin: str = "", files: dict[str, str] | None = None, **options: Any) -> dict[str, Any]:
+        """Python code in the sandbox; returns the Outcome as plain data. Raises SandboxMissing where there is none."""
+        self.need("sandbox")
+        return await self.engine.run_code(self.scope, code, stdin=stdin, files=files or {}, options=options)
+
+    async def tool(self, name: str, text: str) -> str:
+        """Call one of the world's tools."""
+        self.need("tools")
+        if name not in self.world.tools:
+            from loopwright.core.errors import UnknownName
+
+            raise UnknownName(f"tool of {self.world.name}", name, self.world.tools)
+        return await self.world.tools[name](text, self.at(f"tool.{name}{self._next()}", recipe=None))
+
+    async def search(self, query: str) -> str:
+        """The world's search tool."""
+        return await self.tool("search", query)
+
+    async def external(self, kind: str, content: Any, call: Callable[[], Awaitable[bytes]], *, summary: str = "") -> bytes:
+        """Any other costly or changing thing (a person, a simulator's step, a user's function) as an effect."""
+
+        async def perform() -> tuple[bytes, Cost]:
+            return await call(), Cost()
+
+        return await self.engine.effect(self.scope, kind, content, perform, summary=summary or kind)
+
+
+async def solve(candidate: Candidate, example: Example, ctx: Context) -> Rollout:
+    """The candidate's answer: through its Solver if it has one, else the policy's own."""
+    ctx = ctx.at("answer", policy=candidate)
+    part = candidate.parts.get("solver")
+    if not isinstance(part, dict):
+        return await ctx.answer(example.hidden())
+    recipe = get_recipe(str(part["recipe"]))
+    ctx.recipe = recipe
+    options = part.get("options") or {}
+    if not isinstance(options, dict):
+        raise InputError(f"solver options must be a table, got {options!r}")
+    rollout: Rollout = await recipe(example.hidden(), ctx, **options)
+    return rollout
+
+
+def _row(ctx: Context, rollout: Rollout, replicate: int) -> RolloutRow:
+    return RolloutRow(
+        run=ctx.engine.run.id, id=rollout.id, candidate=rollout.candidate, example=rollout.example.id, split=ctx.split,
+        round=ctx.round, replicate=replicate, score=rollout.score, data=rollout.model_dump_json(exclude_defaults=True).encode(),
+    )  # fmt: skip
+
+
+def _all_or_raise(results: Sequence[R | BaseException]) -> list[R]:
+    good: list[R] = []
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        good.append(result)
+    return good
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 80 else line[:77] + "..."
+
+
+def _share(cost: Cost, n: int) -> Cost:
+    """One sample's part of a call's cost; whole tokens, so n parts may differ from the call by rounding."""
+    if n == 1:
+        return cost
+    return Cost(
+        calls=0 if n > 1 else cost.calls, prompt_tokens=cost.prompt_tokens // n,
+        completion_tokens=cost.completion_tokens // n, seconds=cost.seconds / n, money=cost.money / n,
+    )  # fmt: skip

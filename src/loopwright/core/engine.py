@@ -1,0 +1,476 @@
+"""The engine: runs an effect once, under the budget, writes its result, and answers it from the store ever after.
+
+An effect is known by its scope, its kind, its content and how often this scope has asked the same before: never by its
+place in time. On resume the recipe's own code runs again and its effects are answered from the record; what the
+record holds and the code no longer asks for stops the run as diverged, before anything is paid.
+
+Local models want waves: many sequences in one call. The engine composes them when every coroutine of the run waits,
+sorted by scope, so that the same sequences share a batch whatever the timing, and a resumed run computes the same floats.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pydantic import JsonValue
+
+from loopwright.core import errors
+from loopwright.core.budget import Ledger
+from loopwright.core.errors import BadOutput, Diverged, LoopwrightError, ModelError, Paused, QuotaExhausted
+from loopwright.core.feedback import FREE, Cost, Feedback
+from loopwright.core.model import Model, Reply, Request
+from loopwright.core.store import CacheRow, EffectRow, EventRow, Row, RunRow, Store
+from loopwright.core.types import digest
+
+# Event-loop turns without a new effect after which every coroutine is taken to wait. Gathers and tasks add a few turns each.
+_QUIET_TURNS = 24
+# Failures that belong to the question rather than to the moment; asking again would pay again for the same.
+_LASTING = ("BadOutput", "CheckerError", "BudgetExhausted")
+
+
+@dataclass(slots=True)
+class _Scope:
+    asked: int = 0
+    occurrences: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unclaimed: dict[str, EffectRow] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Asked:
+    """One request for an effect: its identity, and its record where there is one."""
+
+    scope: str
+    kind: str
+    content: str
+    key: str
+    ordinal: int
+    occurrence: int
+    summary: str
+    record: EffectRow | None
+
+
+@dataclass(slots=True)
+class _Waiting:
+    asked: Asked
+    request: Request
+    future: asyncio.Future[Reply]
+
+
+def _accept_all(feedback: Feedback, kinds: Sequence[str]) -> Feedback:
+    return feedback
+
+
+class Engine:
+    """Drives one run.
+
+    models: by role; ``policy`` answers, others (``judge``, ``proposer``) fall back to it.
+    convert: turns feedback into one of the kinds a recipe learns from, or raises NoConversion.
+    cache: whether replies of earlier runs may be used again.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        run: RunRow,
+        ledger: Ledger,
+        models: Mapping[str, Model],
+        sandbox: Any = None,
+        convert: Callable[[Feedback, Sequence[str]], Feedback] = _accept_all,
+        cache: bool = True,
+        notify: Callable[[str, dict[str, Any]], None] | None = None,
+    ) -> None:
+        self.store = store
+        self.run = run
+        self.ledger = ledger
+        self.models = dict(models)
+        self.sandbox = sandbox
+        self.convert = convert
+        self.cache = cache
+        self.notify = notify or (lambda type, payload: None)
+        self.executed = 0  # effects done now
+        self.replayed = 0  # effects answered from the record
+        self.presumed = 0  # calls that a killed process may have paid and that were made again
+        self._stopping = ""
+        self._round_began: float | None = None
+        self._longest_round = 0.0
+        self._scopes: dict[str, _Scope] = defaultdict(_Scope)
+        self._records: dict[str, EffectRow] = {}
+        self._asks = 0
+        self._busy = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._waiting: dict[str, list[_Waiting]] = defaultdict(list)
+        self._flushing: dict[str, asyncio.Task[None]] = {}
+        self._load()
+
+    def _load(self) -> None:
+        for row in self.store.effects(self.run.id):
+            self._records[row.key] = row
+            # An open row is a call that was in flight when the process died: it may have been paid.
+            self.ledger.spend(row.cost)
+            if row.status == "done":
+                self._scopes[row.scope].unclaimed[row.key] = row
+
+    @property
+    def seed(self) -> int:
+        return self.run.seed
+
+    def model(self, role: str) -> Model:
+        return self.models.get(role) or self.models["policy"]
+
+    def asked(self, scope: str) -> int:
+        """How many effects this scope has asked for."""
+        return self._scopes[scope].asked
+
+    def room(self) -> bool:
+        """Whether another round fits: a fifth more than the longest round so far within the time left, and calls and tokens to spend."""
+        now = self.ledger.seconds
+        if self._round_began is not None:
+            self._longest_round = max(self._longest_round, now - self._round_began)
+        self._round_began = now
+        spendable = all(self.ledger.left(resource) > 0 for resource in ("calls", "tokens", "money"))
+        return spendable and self.ledger.left("seconds") > 1.2 * self._longest_round and not self._stopping
+
+    def stop(self, reason: str) -> None:
+        """Start nothing new; what is in flight finishes and is recorded."""
+        self._stopping = self._stopping or reason
+
+    # ---- identity -------------------------------------------------------------------------------------------------
+
+    def ask(self, scope: str, kind: str, content: JsonValue, summary: str) -> Asked:
+        """Give a request its identity. Synchronous, so that the order of calls in a scope is the order of identities."""
+        state = self._scopes[scope]
+        hashed = digest(content)
+        occurrence = state.occurrences[(kind, hashed)]
+        state.occurrences[(kind, hashed)] += 1
+        key = digest([scope, kind, hashed, occurrence])
+        record = self._records.get(key)
+        state.unclaimed.pop(key, None)
+        asked = Asked(scope, kind, hashed, key, state.asked, occurrence, summary, record)
+        state.asked += 1
+        self._asks += 1
+        return asked
+
+    async def _quiet(self, turns: int) -> None:
+        idle, seen = 0, self._asks
+        while idle < turns:
+            await asyncio.sleep(0)
+            if self._busy:
+                await self._idle.wait()
+                idle = 0
+            elif self._asks != seen:
+                idle, seen = 0, self._asks
+            else:
+                idle += 1
+
+    async def _not_diverged(self, asked: Asked) -> None:
+        """A new effect beside unclaimed records is lawful only if these are asked for too before anything else happens."""
+        state = self._scopes[asked.scope]
+        while state.unclaimed:
+            before = len(state.unclaimed)
+            await self._quiet(3 * _QUIET_TURNS)
+            if len(state.unclaimed) == before:
+                raise self._divergence(asked.scope, asked.summary)
+
+    def _divergence(self, scope: str, asked: str) -> Diverged:
+        first = min(self._scopes[scope].unclaimed.values(), key=lambda row: row.ordinal)
+        return Diverged(
+            f"diverged in {scope.replace('/', ', ')}: recorded {first.kind} {first.summary!r}, asked {asked!r}. "
+            "The recipe, its options or the data changed since the run began; start a new run, or put them back"
+        )
+
+    def finish(self) -> None:
+        """Raises Diverged if the record holds an effect that nobody asked for."""
+        for scope, state in self._scopes.items():
+            if state.unclaimed:
+                raise self._divergence(scope, "nothing more")
+
+    # ---- one effect -----------------------------------------------------------------------------------------------
+
+    def _replay(self, asked: Asked) -> bytes | None:
+        record = asked.record
+        if record is None:
+            return None
+        if record.status == "done":
+            self.replayed += 1
+            return record.result
+        if record.status == "open":
+            self.presumed += 1
+            self.notify("presumed-spent", {"summary": record.summary, "scope": record.scope})
+        elif record.error.split(":", 1)[0] in _LASTING:
+            raise _revive(record.error)
+        return None
+
+    def _enter(self) -> None:
+        self._busy += 1
+        self._idle.clear()
+
+    def _leave(self) -> None:
+        self._busy -= 1
+        if not self._busy:
+            self._idle.set()
+
+    def _row(self, asked: Asked, status: Any, **more: Any) -> EffectRow:
+        attempt = asked.record.attempt + 1 if asked.record is not None else 1
+        return EffectRow(
+            run=self.run.id, key=asked.key, scope=asked.scope, kind=asked.kind, content=asked.content,
+            ordinal=asked.ordinal, status=status, summary=asked.summary, attempt=attempt, **more,
+        )  # fmt: skip
+
+    async def effect(
+        self,
+        scope: str,
+        kind: str,
+        content: JsonValue,
+        perform: Callable[[], Awaitable[tuple[bytes, Cost]]],
+        *,
+        summary: str,
+        estimate: Cost = FREE,
+        paid: bool = False,
+        cache_key: str = "",
+    ) -> bytes:
+        """Do something costly once. ``perform`` returns the result and what it took.
+
+        paid: money or quota leaves the machine, so the reservation is made durable before the call.
+        """
+        asked = self.ask(scope, kind, content, summary)
+        return await self._perform(asked, perform, estimate=estimate, paid=paid, cache_key=cache_key)
+
+    async def _perform(
+        self,
+        asked: Asked,
+        perform: Callable[[], Awaitable[tuple[bytes, Cost]]],
+        *,
+        estimate: Cost = FREE,
+        paid: bool = False,
+        cache_key: str = "",
+    ) -> bytes:
+        known = self._replay(asked)
+        if known is not None:
+            return known
+        if self._scopes[asked.scope].unclaimed:
+            await self._not_diverged(asked)
+        self._alive()
+        self._enter()
+        try:
+            if cache_key and self.cache:
+                hit = self.store.cached([cache_key]).get(cache_key)
+                if hit is not None:
+                    await self.store.write([self._row(asked, "done", result=hit)])
+                    return hit
+            number = await self._reserve(asked, estimate)
+            cost = FREE
+            try:
+                if paid:
+                    await self.store.write([self._row(asked, "open", cost=estimate)])
+                self._alive()
+                started = time.monotonic()
+                result, cost = await perform()
+                cost = cost.model_copy(update={"seconds": time.monotonic() - started})
+                rows: list[Row] = [self._row(asked, "done", result=result, cost=cost)]
+                if cache_key:
+                    rows.append(CacheRow(key=cache_key, value=result))
+                await self.store.write(rows)
+                self.executed += 1
+                return result
+            except LoopwrightError as error:
+                await self._failed(asked, error, cost, paid)
+                raise
+            finally:
+                await self.ledger.settle(number, cost)
+        finally:
+            self._leave()
+
+    async def _reserve(self, asked: Asked, estimate: Cost) -> int:
+        try:
+            return await self.ledger.reserve(estimate)
+        except errors.BudgetExhausted as error:
+            await self.store.write([self._row(asked, "failed", error=_describe(error))])
+            raise
+
+    async def _failed(self, asked: Asked, error: LoopwrightError, cost: Cost, paid: bool) -> None:
+        if isinstance(error, QuotaExhausted):
+            self.stop(str(error))
+        if not isinstance(error, errors.StoreError) and (paid or not isinstance(error, Paused)):
+            await self.store.write([self._row(asked, "failed", error=_describe(error), cost=cost)])
+
+    def _alive(self) -> None:
+        if self._stopping:
+            raise Paused(self._stopping)
+
+    async def run_code(
+        self, scope: str, code: str, *, stdin: str, files: Mapping[str, str], options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Code in the sandbox, as an effect."""
+        sandbox = self.sandbox
+        if sandbox is None:
+            raise errors.SandboxMissing("this run was started without a sandbox, so no code is run")
+
+        async def perform() -> tuple[bytes, Cost]:
+            outcome = await sandbox.run(code, stdin=stdin, files=files, **options)
+            return json.dumps(asdict(outcome)).encode(), FREE
+
+        content: JsonValue = [code, stdin, dict(files), {k: repr(v) for k, v in options.items()}]
+        raw = await self.effect(scope, "run", content, perform, summary=code.strip().split("\n", 1)[0][:80])
+        outcome: dict[str, Any] = json.loads(raw)
+        return outcome
+
+    # ---- models ---------------------------------------------------------------------------------------------------
+
+    async def generate(self, scope: str, role: str, request: Request, *, summary: str) -> Reply:
+        """One model call. The seed is made here, from the run's seed, the scope and the request."""
+        model = self.model(role)
+        content = json.loads(request.model_dump_json(exclude_defaults=True, exclude={"seed"}))
+        asked = self.ask(scope, "generate", [role, content], summary)
+        seed = 0
+        if request.sampling.temperature > 0:
+            seed = int(digest([self.seed, scope, asked.content, asked.occurrence])[:13], 16)
+        request = request.model_copy(update={"seed": seed})
+        if model.batch_rows:
+            if asked.record is None and self._scopes[scope].unclaimed:
+                await self._not_diverged(asked)
+            return await self._wave(role, asked, request)
+
+        async def perform() -> tuple[bytes, Cost]:
+            (reply,) = await model.generate([request])
+            return reply.model_dump_json(exclude_defaults=True).encode(), reply.cost
+
+        raw = await self._perform(
+            asked, perform, estimate=model.estimate(request), paid=True, cache_key=self._cache_key(model, request, asked)
+        )
+        return Reply.model_validate_json(raw)
+
+    @staticmethod
+    def _cache_key(model: Model, request: Request, asked: Asked) -> str:
+        return digest([model.fingerprint, asked.content, request.seed])
+
+    async def _wave(self, role: str, asked: Asked, request: Request) -> Reply:
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._waiting[role].append(_Waiting(asked, request, future))
+        if role not in self._flushing:
+            self._flushing[role] = asyncio.create_task(self._flush(role))
+        return await future
+
+    async def _flush(self, role: str) -> None:
+        try:
+            while self._waiting[role]:
+                await self._quiet(_QUIET_TURNS)
+                wave = sorted(self._waiting[role], key=lambda w: (w.asked.scope, w.asked.ordinal))
+                self._waiting[role] = []
+                for chunk in _chunks(wave, self.model(role).batch_rows):
+                    await self._run_chunk(self.model(role), chunk)
+        except BaseException as error:  # the coroutines that wait must not hang, whatever happened here
+            for waiting in self._waiting.pop(role, []):
+                if not waiting.future.done():
+                    waiting.future.set_exception(error)
+            raise
+        finally:
+            del self._flushing[role]
+
+    async def _run_chunk(self, model: Model, chunk: list[_Waiting]) -> None:
+        """A chunk is recorded in one transaction, so a killed run repeats it whole and in the same composition."""
+        self._enter()
+        held: list[int] = []
+        try:
+            todo: list[tuple[_Waiting, str]] = []
+            for waiting in chunk:
+                try:
+                    known = self._replay(waiting.asked)
+                except LoopwrightError as error:
+                    waiting.future.set_exception(error)
+                    continue
+                if known is not None:
+                    waiting.future.set_result(Reply.model_validate_json(known))
+                else:
+                    todo.append((waiting, self._cache_key(model, waiting.request, waiting.asked)))
+            if not todo:
+                return
+            self._alive()
+            rows: list[Row] = []
+            hits = self.store.cached([key for _, key in todo]) if self.cache else {}
+            done: list[tuple[_Waiting, Reply]] = []
+            calls: list[tuple[_Waiting, str]] = []
+            for waiting, key in todo:
+                if key in hits:
+                    rows.append(self._row(waiting.asked, "done", result=hits[key]))
+                    done.append((waiting, Reply.model_validate_json(hits[key])))
+                    continue
+                try:
+                    held.append(self.ledger.hold(model.estimate(waiting.request)))
+                    calls.append((waiting, key))
+                except errors.BudgetExhausted as error:
+                    rows.append(self._row(waiting.asked, "failed", error=_describe(error)))
+                    waiting.future.set_exception(error)
+            started = time.monotonic()
+            replies = await model.generate([waiting.request for waiting, _ in calls]) if calls else []
+            seconds = (time.monotonic() - started) / max(len(calls), 1)
+            for (waiting, key), reply in zip(calls, replies, strict=True):
+                cost = reply.cost.model_copy(update={"seconds": seconds})
+                result = reply.model_dump_json(exclude_defaults=True).encode()
+                rows += [self._row(waiting.asked, "done", result=result, cost=cost), CacheRow(key=key, value=result)]
+                done.append((waiting, reply))
+                await self.ledger.settle(held.pop(0), cost)
+                self.executed += 1
+            await self.store.write(rows)
+            for waiting, reply in done:
+                waiting.future.set_result(reply)
+        except Exception as error:
+            if isinstance(error, ModelError):
+                await self.store.write(
+                    [self._row(w.asked, "failed", error=_describe(error)) for w in chunk if not w.future.done()]
+                )
+            for waiting in chunk:
+                if not waiting.future.done():
+                    waiting.future.set_exception(error)
+        finally:
+            for number in held:
+                await self.ledger.settle(number, FREE)
+            self._leave()
+
+    # ---- what the report tells ------------------------------------------------------------------------------------
+
+    async def record(self, *rows: Row) -> None:
+        """Write rows that are not effects (rollouts, candidates, feedback); writing them again changes nothing."""
+        self._enter()
+        try:
+            await self.store.write(rows)
+        finally:
+            self._leave()
+
+    async def event(self, type: str, key: str, **payload: Any) -> None:
+        """Tell the report and whoever watches. ``key`` makes it the same event when a resumed run tells it again."""
+        self.notify(type, payload)
+        await self.record(EventRow(run=self.run.id, type=type, key=f"{type}/{key}", payload=payload, time=time.time()))
+
+
+def _chunks(wave: list[_Waiting], rows: int) -> list[list[_Waiting]]:
+    chunks: list[list[_Waiting]] = []
+    size = rows + 1
+    for waiting in wave:
+        if size + waiting.request.n > rows:
+            chunks.append([])
+            size = 0
+        chunks[-1].append(waiting)
+        size += waiting.request.n
+    return chunks
+
+
+def _describe(error: LoopwrightError) -> str:
+    return f"{type(error).__name__}:{getattr(error, 'kind', '')}:{error}"
+
+
+def _revive(text: str) -> LoopwrightError:
+    """The error that was recorded, as an instance of its class."""
+    name, kind, message = text.split(":", 2)
+    if name == "BadOutput":
+        return BadOutput(message, kind=kind)
+    revived = LoopwrightError.__new__(getattr(errors, name))
+    Exception.__init__(revived, message)
+    return revived

@@ -1,0 +1,108 @@
+"""Driving the shapes: an Improver against a gate, a Learner through a stream, all under the engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from loopwright.core.context import Context
+from loopwright.core.feedback import FREE, Cost, Feedback, parse_feedback
+from loopwright.core.gate import Decision, Gate
+from loopwright.core.learner import Session, drive
+from loopwright.core.registry import Recipe
+from loopwright.core.store import CandidateRow
+from loopwright.core.types import Candidate
+from loopwright.core.world import Stream
+
+Offer = Callable[[Candidate], Awaitable[bool]]
+
+
+async def improve(recipe: Recipe, base: Candidate, ctx: Context, offer: Offer, options: Mapping[str, Any]) -> None:
+    """Run an Improver to its end; each candidate it yields is offered, and it is told whether it was accepted."""
+    generator = recipe(base, ctx, **options)
+    try:
+        candidate = await anext(generator)
+        while True:
+            candidate = await generator.asend(await offer(candidate))
+    except StopAsyncIteration:
+        return
+    finally:
+        await generator.aclose()
+
+
+class Incumbent:
+    """The best version so far and the gate before it.
+
+    Scores of a candidate on the gate split are measured once and kept: a look costs one evaluation.
+    """
+
+    def __init__(self, ctx: Context, base: Candidate, gate: Gate) -> None:
+        self.ctx = ctx
+        self.candidate = base
+        self.gate = gate
+        self.decisions: list[tuple[Candidate, Decision]] = []
+        self._scores: dict[str, list[float | None]] = {}
+
+    async def scores(self, candidate: Candidate) -> list[float | None]:
+        """Of every gate example, in order."""
+        known = self._scores.get(candidate.hash)
+        if known is None:
+            examples = self.ctx.world.examples("gate")
+            branch = self.ctx.at(f"gate.{candidate.hash[:16]}", split="gate", recipe=None)
+            known = [r.score for r in await branch.evaluate(candidate, examples)]
+            self._scores[candidate.hash] = known
+        return known
+
+    async def offer(self, candidate: Candidate) -> bool:
+        """One look of the gate. An unchanged candidate costs no look and is not accepted."""
+        if candidate.hash == self.candidate.hash:
+            return False
+        number = self.gate.looks + 1
+        incumbent = await self.scores(self.candidate)
+        decision = self.gate.look(incumbent, await self.scores(candidate))
+        self.decisions.append((candidate, decision))
+        await self.ctx.engine.record(
+            CandidateRow(
+                run=self.ctx.engine.run.id, hash=candidate.hash, data=candidate.model_dump(mode="json"),
+                by=candidate.by, round=number,
+            )  # fmt: skip
+        )
+        await self.ctx.engine.event(
+            "look", f"{number}", candidate=candidate.hash, incumbent_hash=self.candidate.hash, by=candidate.by,
+            note=candidate.note, **decision.model_dump(),
+        )  # fmt: skip
+        if decision.accepted:
+            self.candidate = candidate
+        return decision.accepted
+
+
+async def learn(
+    recipe: Recipe,
+    stream: Stream,
+    ctx: Context,
+    *,
+    steps: int,
+    options: Mapping[str, Any],
+    block: int = 1000,
+    scramble: Callable[[Feedback], Feedback] | None = None,
+) -> tuple[Session, list[Feedback]]:
+    """Run a Learner through a stream. Every ``block`` steps its snapshot and what it was told become one effect."""
+    session = Session(recipe(**options), stream.spec, seed=ctx.engine.seed)
+    told: list[Feedback] = []
+    while session.asked < steps:
+        size = min(block, steps - session.asked)
+        current = session
+
+        async def perform(size: int = size, current: Session = current) -> tuple[bytes, Cost]:
+            heard = drive(current, stream, size, scramble=scramble)
+            data = {"snapshot": current.snapshot(), "told": [f.model_dump(mode="json") for f in heard]}
+            return json.dumps(data).encode(), FREE
+
+        raw = await ctx.engine.effect(ctx.scope, "steps", [session.asked, size], perform, summary=f"steps from {session.asked}")
+        data = json.loads(raw)
+        session = Session.restore(session.learner, data["snapshot"])
+        told += [parse_feedback(f) for f in data["told"]]
+    return session, told
+
+

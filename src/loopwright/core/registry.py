@@ -1,0 +1,172 @@
+"""Recipes: how a function becomes one, how its options are checked, and where all of them are found."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from loopwright.core.errors import InputError, UnknownName
+from loopwright.core.types import Card, Shape
+
+ENTRY_POINT = "loopwright.recipes"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    name: str
+    type: Any
+    default: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A method with its card and options. ``recipe(...)`` calls it as it was written."""
+
+    card: Card
+    function: Callable[..., Any]
+    module: str
+
+    @property
+    def slug(self) -> str:
+        return self.card.slug
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return self.function(*args, **self.check(options))
+
+    @property
+    def options(self) -> dict[str, Option]:
+        hints = get_type_hints(self.function)
+        return {
+            p.name: Option(p.name, hints.get(p.name, Any), p.default)
+            for p in inspect.signature(self.function).parameters.values()
+            if p.kind is p.KEYWORD_ONLY
+        }
+
+    def check(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options with their types checked; text from a command line or TOML file is converted. Raises InputError."""
+        known = self.options
+        checked: dict[str, Any] = {}
+        for name, value in options.items():
+            if name not in known:
+                raise UnknownName(f"option of {self.slug}", name, known)
+            try:
+                checked[name] = TypeAdapter(known[name].type).validate_python(value)
+            except ValidationError as error:
+                raise InputError(
+                    f"option {name} of {self.slug}: expected {_type_name(known[name].type)}, got {value!r} "
+                    f"({error.errors()[0]['msg']}); the default is {known[name].default!r}"
+                ) from None
+        return checked
+
+    def settings(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Every option with its value, defaults included: what a run's specification records."""
+        return {name: option.default for name, option in self.options.items()} | self.check(options)
+
+
+def _type_name(annotation: Any) -> str:
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
+
+
+def _decorator(shape: Shape) -> Callable[..., Any]:
+    def with_metadata(
+        *,
+        paper: str = "",
+        needs: tuple[str, ...] = (),
+        learns_from: tuple[str, ...] = (),
+        improves: str = "",
+        torch: bool = False,
+        baseline: bool = False,
+        slug: str = "",
+        family: str = "",
+    ) -> Callable[[Callable[..., Any]], Recipe]:
+        def wrap(function: Callable[..., Any]) -> Recipe:
+            parts = function.__module__.split(".")
+            doc = inspect.getdoc(importlib.import_module(function.__module__)) or inspect.getdoc(function) or ""
+            if shape in ("solver", "critic", "improver") and not (inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)):
+                raise TypeError(f"{function.__name__}: a {shape} is an async function, write 'async def'")
+            card = Card(
+                slug=slug or function.__name__.replace("_", "-"),
+                family=family or (parts[-2] if len(parts) > 1 else "custom"),
+                shape=shape,
+                summary=doc.split("\n", 1)[0],
+                paper=paper,
+                needs=needs,
+                learns_from=learns_from,
+                improves=improves,
+                torch=torch,
+                baseline=baseline,
+            )
+            return Recipe(card=card, function=function, module=function.__module__)
+
+        return wrap
+
+    return with_metadata
+
+
+solver = _decorator("solver")
+critic = _decorator("critic")
+improver = _decorator("improver")
+learner = _decorator("learner")
+measure = _decorator("measure")
+
+
+def _own_modules() -> Iterator[str]:
+    import loopwright.recipes as package
+
+    for family in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        if family.ispkg:
+            module = importlib.import_module(family.name)
+            for found in pkgutil.iter_modules(module.__path__, family.name + "."):
+                yield found.name
+
+
+def recipes_in(module: Any) -> list[Recipe]:
+    """The recipes that a module defines (not those it imports)."""
+    return [v for v in vars(module).values() if isinstance(v, Recipe) and v.module == module.__name__]
+
+
+@cache
+def all_recipes() -> dict[str, Recipe]:
+    """Every recipe by slug: ours, and those of installed packages with a ``loopwright.recipes`` entry point.
+
+    An entry point names a module or a recipe. One that fails to load is an InputError naming the package.
+    """
+    found: dict[str, Recipe] = {}
+    modules = [importlib.import_module(name) for name in _own_modules()]
+    recipes = [recipe for module in modules for recipe in recipes_in(module)]
+    for entry in entry_points(group=ENTRY_POINT):
+        try:
+            loaded = entry.load()
+        except Exception as error:
+            raise InputError(f"entry point {entry.name} = {entry.value} could not be loaded: {error!r}") from error
+        recipes += [loaded] if isinstance(loaded, Recipe) else recipes_in(loaded)
+    for recipe in recipes:
+        if recipe.slug in found:
+            raise InputError(f"two recipes are called {recipe.slug}: {found[recipe.slug].module} and {recipe.module}")
+        found[recipe.slug] = recipe
+    return dict(sorted(found.items()))
+
+
+def get_recipe(slug: str) -> Recipe:
+    """By slug, or by ``module:name`` for one that is not installed. Raises UnknownName with the near ones."""
+    if ":" in slug:
+        module, _, name = slug.partition(":")
+        try:
+            loaded = getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError) as error:
+            raise InputError(f"{slug}: {error}; expected importable.module:recipe_name") from error
+        if not isinstance(loaded, Recipe):
+            raise InputError(f"{slug} is a {type(loaded).__name__}, expected a recipe (decorate it with @solver, ...)")
+        return loaded
+    known = all_recipes()
+    if slug not in known:
+        raise UnknownName("recipe", slug, known)
+    return known[slug]

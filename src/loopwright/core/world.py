@@ -1,0 +1,54 @@
+"""What gives examples and the objective."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from pydantic import JsonValue
+
+from loopwright.core.feedback import Feedback
+from loopwright.core.model import Sampling
+from loopwright.core.policy import Prompt
+from loopwright.core.types import Example, Rollout, Trial
+
+if TYPE_CHECKING:
+    from loopwright.core.context import Context
+
+Split = Literal["train", "gate", "test"]
+Critic = Callable[[Rollout, "Context"], Awaitable[Feedback | tuple[Feedback, ...]]]
+Tool = Callable[[str, "Context"], Awaitable[str]]
+
+
+class World(Protocol):
+    """A task with examples.
+
+    checker: the objective; it may look at ``example.target``. Used for training, gating and the final test.
+    critics: feedback that is there when the product is used; they never see a target. May be empty.
+    tools: what a Solver may call by name; each takes and returns text.
+    """
+
+    name: str
+    fingerprint: str
+    prompt: Prompt
+    sampling: Sampling
+    checker: Critic
+    critics: Sequence[Critic]
+    tools: Mapping[str, Tool]
+
+    def examples(self, split: Split) -> Sequence[Example]: ...
+
+
+class Stream(Protocol):
+    """A world that drives: at step t it shows a context, is told what to do, and answers with feedback.
+
+    Both must be functions of (seed, t) and their arguments alone, so that a stopped stream can go on from its step.
+    ``spec`` tells a Learner what it must know at the start, such as the number of arms.
+    """
+
+    name: str
+    spec: Mapping[str, JsonValue]
+
+    def context(self, seed: int, t: int) -> Any: ...
+
+    def respond(self, seed: int, t: int, trial: Trial) -> Feedback: ...

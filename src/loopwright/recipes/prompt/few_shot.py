@@ -1,0 +1,67 @@
+"""Few-shot selection: try instructions and sets of worked examples on train questions, offer the best of each size.
+
+The reference every prompt optimiser is measured against (bootstrap few-shot with random search, as in DSPy).
+Shots come from train examples with a target, or from the model's own answers that the checker accepted.
+
+How this differs: every size is offered to the gate by itself, so a run shows what worked examples do to this model,
+for better or worse, instead of one mixed winner.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+
+from loopwright.core.context import Context
+from loopwright.core.policy import Prompt, Shot, prompt_of
+from loopwright.core.registry import improver
+from loopwright.core.types import Candidate, Example
+
+INSTRUCTIONS = (
+    "Reply with the answer only.",
+    "Answer with just the result, no words and no punctuation.",
+    "Give only the final answer, in exactly the form asked for, and nothing else.",
+)
+
+
+@improver(improves="prompt", needs=("model", "critic"), learns_from=("verdict", "score"), baseline=True)
+async def few_shot(
+    base: Candidate,
+    ctx: Context,
+    *,
+    instructions: tuple[str, ...] = INSTRUCTIONS,
+    sizes: tuple[int, ...] = (0, 3),
+    sets: int = 2,
+    examples: int = 32,
+) -> AsyncGenerator[Candidate, bool]:
+    pool = list(ctx.world.examples("train"))
+    trial = ctx.rng.sample(pool, min(examples, len(pool)))
+    prompt = prompt_of(base)
+
+    async def offer(prompts: Sequence[Prompt], note: str) -> Candidate:
+        versions = [
+            base.child(by="few-shot", note=note, prompt=p.model_dump(mode="json", exclude_defaults=True)) for p in prompts
+        ]
+        scores = [await mean_score(version) for version in versions]
+        return versions[max(range(len(versions)), key=scores.__getitem__)]
+
+    async def mean_score(version: Candidate) -> float:
+        known = [r.score for r in await ctx.rollout(version, trial, temperature=0.0) if r.score is not None]
+        return sum(known) / len(known) if known else 0.0
+
+    if 0 in sizes and instructions:
+        best = await offer([prompt.model_copy(update={"instruction": text}) for text in instructions], "an instruction")
+        if (yield best):
+            prompt = prompt_of(best)
+    tried = {e.id for e in trial}
+    shots = await worked(ctx, base, [e for e in pool if e.id not in tried] or pool)
+    for size in sorted(set(sizes) - {0}):
+        if len(shots) < size:
+            continue
+        drawn = [tuple(ctx.rng.sample(shots, size)) for _ in range(sets)]
+        yield await offer([prompt.model_copy(update={"shots": s}) for s in drawn], f"{size} worked examples")
+
+
+async def worked(ctx: Context, base: Candidate, pool: Sequence[Example]) -> list[Shot]:
+    """Targets where there are any, else accepted answers of the model."""
+    if any(isinstance(e.target, str) for e in pool):
+        return [Shot(input=e.question, output=e.target, example=e.id) for e in pool if isinstance(e.target, str)]
+    rollouts = await ctx.rollout(base, pool)
+    return [Shot(input=r.example.question, output=r.output, example=r.example.id) for r in rollouts if r.score == 1.0]

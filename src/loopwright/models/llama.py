@@ -1,0 +1,344 @@
+"""A lean forward pass for the Llama family (Llama, SmolLM2, Mistral, Qwen2, Qwen3), written once for sampling and training.
+
+Both use the very same operations, adapter included, so the sampled model is the trained model. Three things make it
+quick: query, key and value (and gate and up) are one product each; tokens that all sequences of a batch share at their
+start are computed once; and log-probabilities are asked for at the positions that need them only.
+
+Shapes: B sequences, S tokens each, R rows being sampled, D the head size, H heads, G key-value heads, V the vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from loopwright.core.errors import ModelError
+
+# Fused products: weights with the same input, one matrix product for all of them.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "out": ("self_attn.o_proj",),
+    "mlp": ("mlp.gate_proj", "mlp.up_proj"),
+    "down": ("mlp.down_proj",),
+}
+ARCHITECTURES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
+LoraPair = tuple[Tensor, Tensor]  # A [rank, in], B [out, rank] already multiplied by alpha / rank
+LoraWeights = Mapping[str, LoraPair]  # by module name, as in "model.layers.0.self_attn.q_proj"
+Bound = list[dict[str, LoraPair]]  # by layer and group: A [sum of ranks, in], B [out, sum of ranks] block-diagonal
+
+
+class Packed(NamedTuple):
+    """Token sequences laid out for one pass: what all share, then the rest, padded on the left."""
+
+    prefix: Tensor  # [P] ids that every sequence starts with
+    ids: Tensor  # [B, S]
+    pad: Tensor  # [B] how many of the S are padding
+
+
+@dataclass
+class Cache:
+    """Keys and values of R rows with room for T positions, and where the next one goes."""
+
+    keys: list[Tensor]  # per layer [R, G, T, D]
+    values: list[Tensor]
+    mask: Tensor  # [R, 1, 1, T] additive: 0 visible, -inf hidden
+    positions: Tensor  # [R] rotary position of the next token
+    column: int  # next free column, the same for all rows
+
+    def select(self, rows: Tensor) -> None:
+        """Keep these rows only."""
+        self.keys = [k[rows] for k in self.keys]
+        self.values = [v[rows] for v in self.values]
+        self.mask = self.mask[rows]
+        self.positions = self.positions[rows]
+
+
+def pack(
+    sequences: Sequence[Sequence[int]],
+    device: torch.device | str = "cpu",
+    *,
+    own: Sequence[int] = (),
+    share_from: int = 8,
+) -> Packed:
+    """Lay out sequences. ``own[i]`` is how many last tokens of sequence i must stay out of the shared start (1 if empty).
+
+    A common start shorter than ``share_from`` tokens is not worth a pass of its own.
+    """
+    first = min(sequences)
+    last = max(sequences)
+    longest = min(len(s) - keep for s, keep in zip(sequences, own or [1] * len(sequences), strict=True))
+    shared = 0
+    while shared < longest and first[shared] == last[shared]:
+        shared += 1
+    if len(sequences) == 1 or shared < share_from:
+        shared = 0
+    width = max(len(s) for s in sequences) - shared
+    rows = [[0] * (width - len(s) + shared) + list(s[shared:]) for s in sequences]
+    return Packed(
+        torch.tensor(list(first[:shared]), dtype=torch.long, device=device),
+        torch.tensor(rows, dtype=torch.long, device=device),
+        torch.tensor([width - len(s) + shared for s in sequences], dtype=torch.long, device=device),
+    )
+
+
+class Llama:
+    """Weights and the three passes over them: ``hidden`` (train), ``prefill`` and ``step`` (sample).
+
+    config: the Hugging Face configuration. tensors: its state dict, any dtype. Raises ModelError for an unknown layout.
+    """
+
+    def __init__(self, config: Any, tensors: Mapping[str, Tensor], *, dtype: torch.dtype, device: torch.device) -> None:
+        self.dtype = dtype
+        self.device = device
+        self.heads: int = config.num_attention_heads
+        self.groups: int = getattr(config, "num_key_value_heads", None) or self.heads
+        self.size: int = getattr(config, "head_dim", None) or config.hidden_size // self.heads
+        self.eps: float = config.rms_norm_eps
+        self.context: int = config.max_position_embeddings
+        self.vocabulary: int = config.vocab_size
+        self.frequencies, self.rope_scale = rope(config, self.size, device)
+        left = set(tensors)
+
+        def take(name: str) -> Tensor:
+            left.discard(name)
+            try:
+                return tensors[name].to(device=device, dtype=dtype)
+            except KeyError:
+                raise ModelError(f"the weights have no tensor {name!r}: not a complete {config.model_type} model") from None
+
+        self.embed = take("model.embed_tokens.weight")
+        self.norm = take("model.norm.weight")
+        self.head_weight = take("lm_head.weight") if "lm_head.weight" in tensors else self.embed
+        self.sizes: dict[str, tuple[int, int]] = {}  # adaptable modules: (out, in)
+        self.layers: list[dict[str, Any]] = []
+        for i in range(config.num_hidden_layers):
+            start = f"model.layers.{i}."
+            layer: dict[str, Any] = {
+                "norm": take(start + "input_layernorm.weight"),
+                "norm2": take(start + "post_attention_layernorm.weight"),
+            }
+            for group, modules in GROUPS.items():
+                weights = [take(f"{start}{m}.weight") for m in modules]
+                for module, weight in zip(modules, weights, strict=True):
+                    self.sizes[start + module] = (weight.shape[0], weight.shape[1])
+                layer[group] = torch.cat(weights)
+                if any(f"{start}{m}.bias" in tensors for m in modules):
+                    layer[group + "_bias"] = torch.cat(
+                        [
+                            take(f"{start}{m}.bias") if f"{start}{m}.bias" in tensors else w.new_zeros(w.shape[0])
+                            for m, w in zip(modules, weights, strict=True)
+                        ]
+                    )
+            for part in ("q_norm", "k_norm"):
+                if f"{start}self_attn.{part}.weight" in tensors:
+                    layer[part] = take(f"{start}self_attn.{part}.weight")
+            self.layers.append(layer)
+        left = {n for n in left if not n.endswith(("rotary_emb.inv_freq", ".masked_bias"))}
+        if left:
+            raise ModelError(f"the weights hold tensors this layout does not use, such as {min(left)!r}")
+
+    def bind(self, weights: LoraWeights | None) -> Bound | None:
+        """LoRA weights cast and fused for the passes. Differentiable: gradients reach the weights given here."""
+        if not weights:
+            return None
+        bound: Bound = []
+        for i in range(len(self.layers)):
+            fused: dict[str, LoraPair] = {}
+            for group, modules in GROUPS.items():
+                names = [f"model.layers.{i}.{m}" for m in modules]
+                pairs = [weights.get(n) for n in names]
+                if not any(pairs):
+                    continue
+                downs = [p[0] for p in pairs if p]
+                # A module without an adapter still has its rows in the fused product: a block of no columns.
+                ups = [p[1] if p else downs[0].new_zeros(self.sizes[n][0], 0) for p, n in zip(pairs, names, strict=True)]
+                fused[group] = (torch.cat(downs).to(self.dtype), torch.block_diag(*ups).to(self.dtype))
+            bound.append(fused)
+        return bound
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """Logits [..., V] of normalised hidden states, in the model's dtype."""
+        return F.linear(hidden, self.head_weight)
+
+    def hidden(self, packed: Packed, bound: Bound | None = None, *, dropout: float = 0.0) -> Tensor:
+        """Normalised hidden states [B, S, hidden] of the unshared tokens; carries gradients to the adapter."""
+        return self._read(packed, bound, None, dropout)
+
+    def prefill(self, packed: Packed, bound: Bound | None, copies: Sequence[int], room: int) -> tuple[Tensor, Cache]:
+        """Read the prompts; returns the logits after each [B, V] and a cache of ``copies[i]`` rows for prompt i.
+
+        room: how many tokens each row may still add.
+        """
+        index = torch.repeat_interleave(
+            torch.arange(len(copies), device=self.device), torch.tensor(copies, device=self.device)
+        )
+        shared, width = packed.prefix.shape[0], packed.ids.shape[1]
+        total = shared + width + room
+        cache = Cache([], [], torch.zeros(len(index), 1, 1, total, dtype=self.dtype, device=self.device), index, 0)
+        columns = torch.arange(total, device=self.device)
+        hidden_columns = (columns >= shared) & (columns < shared + packed.pad[index, None])
+        cache.mask.masked_fill_(hidden_columns[:, None, None], float("-inf"))
+        cache.positions = shared + width - packed.pad[index]
+        cache.column = shared + width
+
+        def keep(key: Tensor, value: Tensor) -> None:
+            for new, store in ((key, cache.keys), (value, cache.values)):
+                full = new.new_empty(len(index), self.groups, total, self.size)
+                full[:, :, : shared + width] = new[index]
+                store.append(full)
+
+        last = self._read(packed, bound, keep, 0.0)[:, -1]
+        return self.head(last), cache
+
+    def step(self, tokens: Tensor, cache: Cache, bound: Bound | None) -> Tensor:
+        """Logits [R, V] after one more token [R] per row; the cache grows by a column."""
+        cos, sin = self._rotation(cache.positions[:, None])
+        column = cache.column
+        mask = cache.mask[..., : column + 1]
+        x = F.embedding(tokens[:, None], self.embed)
+        for i in range(len(self.layers)):
+
+            def attend(q: Tensor, k: Tensor, v: Tensor, i: int = i) -> Tensor:
+                cache.keys[i][:, :, column] = k[:, :, 0]
+                cache.values[i][:, :, column] = v[:, :, 0]
+                return self._attention(q, cache.keys[i][:, :, : column + 1], cache.values[i][:, :, : column + 1], mask)
+
+            x = self._layer(i, x, cos, sin, attend, bound, 0.0)
+        cache.column += 1
+        cache.positions = cache.positions + 1
+        return self.head(self._rms(x[:, 0], self.norm))
+
+    def _read(
+        self, packed: Packed, bound: Bound | None, keep: Callable[[Tensor, Tensor], None] | None, dropout: float
+    ) -> Tensor:
+        """One pass over the shared start (once) and the rest (batched), layer by layer."""
+        shared = packed.prefix.shape[0]
+        rows, width = packed.ids.shape
+        order = torch.arange(width, device=self.device)
+        seen = order[None, :] <= order[:, None]
+        allowed = seen & ((order >= packed.pad[:, None])[:, None, :] | torch.eye(width, dtype=torch.bool, device=self.device))
+        allowed = torch.cat([allowed.new_ones(rows, width, shared), allowed], dim=2)[:, None]
+        mask = self._additive(allowed)
+        cos, sin = self._rotation((shared + order - packed.pad[:, None]).clamp(min=0))
+        x = F.embedding(packed.ids, self.embed)
+        if shared:
+            columns = torch.arange(shared, device=self.device)
+            prefix_mask = self._additive((columns[None, :] <= columns[:, None])[None, None])
+            prefix_cos, prefix_sin = self._rotation(columns[None])
+            y = F.embedding(packed.prefix[None], self.embed)
+        kept: list[tuple[Tensor, Tensor]] = []
+
+        def over_prefix(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            kept[:] = [(k, v)]
+            return self._attention(q, k, v, prefix_mask)
+
+        def over_rest(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            if shared:
+                k = torch.cat([kept[0][0].expand(rows, -1, -1, -1), k], dim=2)
+                v = torch.cat([kept[0][1].expand(rows, -1, -1, -1), v], dim=2)
+            if keep is not None:
+                keep(k, v)
+            return self._attention(q, k, v, mask)
+
+        for i in range(len(self.layers)):
+            if shared:
+                y = self._layer(i, y, prefix_cos, prefix_sin, over_prefix, bound, dropout)
+            x = self._layer(i, x, cos, sin, over_rest, bound, dropout)
+        return self._rms(x, self.norm)
+
+    def _layer(
+        self,
+        i: int,
+        x: Tensor,
+        cos: Tensor,
+        sin: Tensor,
+        attend: Callable[[Tensor, Tensor, Tensor], Tensor],
+        bound: Bound | None,
+        dropout: float,
+    ) -> Tensor:
+        layer = self.layers[i]
+        lora = bound[i] if bound else {}
+        rows, width = x.shape[:2]
+        heads = self.heads + 2 * self.groups
+        qkv = self._linear(self._rms(x, layer["norm"]), layer, "qkv", lora, dropout).view(rows, width, heads, self.size)
+        q, k, v = qkv.split([self.heads, self.groups, self.groups], dim=2)
+        if "q_norm" in layer:
+            q, k = self._rms(q, layer["q_norm"]), self._rms(k, layer["k_norm"])
+        q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
+        mixed = attend(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
+        x = x + self._linear(mixed, layer, "out", lora, dropout)
+        gate, up = self._linear(self._rms(x, layer["norm2"]), layer, "mlp", lora, dropout).chunk(2, dim=-1)
+        return x + self._linear(F.silu(gate) * up, layer, "down", lora, dropout)
+
+    def _linear(self, x: Tensor, layer: dict[str, Any], group: str, lora: dict[str, LoraPair], dropout: float) -> Tensor:
+        out = F.linear(x, layer[group], layer.get(group + "_bias"))
+        pair = lora.get(group)
+        if pair is not None:
+            inner = F.dropout(x, dropout) if dropout else x
+            out = out + F.linear(F.linear(inner, pair[0]), pair[1])
+        return out
+
+    def _attention(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+        """q [B, H, S, D] over k, v [B, G, T, D]; returns [B, S, H * D].
+
+        Heads that share keys are folded into the query axis, so keys and values are never repeated.
+        """
+        rows, heads, width, size = q.shape
+        share = heads // self.groups
+        folded = q.reshape(rows, self.groups, share * width, size)
+        if share > 1 and width > 1:
+            mask = mask.repeat(1, 1, share, 1)
+        out = F.scaled_dot_product_attention(folded, k, v, attn_mask=mask.expand(-1, -1, share * width, -1))
+        return out.view(rows, heads, width, size).transpose(1, 2).reshape(rows, width, heads * size)
+
+    def _rms(self, x: Tensor, weight: Tensor) -> Tensor:
+        return F.rms_norm(x, weight.shape, weight, self.eps)
+
+    def _additive(self, allowed: Tensor) -> Tensor:
+        return torch.zeros(allowed.shape, dtype=self.dtype, device=self.device).masked_fill_(~allowed, float("-inf"))
+
+    def _rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosine and sine [B, S, 1, D], computed in float32: bfloat16 cannot tell position 256 from 257."""
+        angles = positions[..., None].float() * self.frequencies
+        angles = torch.cat([angles, angles], dim=-1)[:, :, None]
+        return (angles.cos() * self.rope_scale).to(self.dtype), (angles.sin() * self.rope_scale).to(self.dtype)
+
+
+def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary position embedding of x [B, S, heads, D], halves convention."""
+    half = x.shape[-1] // 2
+    turned = torch.cat([-x[..., half:], x[..., :half]], dim=-1)
+    return x * cos + turned * sin
+
+
+def rope(config: Any, size: int, device: torch.device) -> tuple[Tensor, float]:
+    """Rotary frequencies [D / 2] and the scale of the rotation. Raises ModelError for a scheme that needs the length."""
+    options = dict(getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {})
+    kind = options.get("rope_type", "default")
+    if kind == "default":
+        theta = options.get("rope_theta") or getattr(config, "rope_theta", 10000.0)
+        return theta ** -(torch.arange(0, size, 2, device=device).float() / size), 1.0
+    if kind in ("linear", "llama3", "yarn"):
+        from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+        frequencies, scale = ROPE_INIT_FUNCTIONS[kind](config, device)
+        return frequencies, float(scale)
+    raise ModelError(f"rotary scheme {kind!r} is not known here")
+
+
+def supports(config: Any) -> bool:
+    """Whether this module can run the architecture exactly."""
+    names = getattr(config, "architectures", None) or []
+    options = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
+    return (
+        any(n in ARCHITECTURES for n in names)
+        and options.get("rope_type", "default") in ("default", "linear", "llama3", "yarn")
+        and getattr(config, "hidden_act", "silu") == "silu"
+        and not window
+    )

@@ -1,0 +1,208 @@
+"""From a name, folder or GGUF file to a network and a tokenizer."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from loopwright.core.errors import InputError, ModelError, ModelNotFound
+from loopwright.core.types import Turn
+from loopwright.models import gguf, smollm2
+from loopwright.models.decode import Row
+from loopwright.models.llama import Llama, LoraPair, supports
+
+CONVERSION = "1"  # raise when converted folders of older versions must not be used any more
+
+
+def locate(model: str | Path, progress: Callable[[str], None]) -> Path:
+    """The Hugging Face folder of a model, fetched and converted where needed.
+
+    Raises ModelNotFound where there is no such thing, ModelError where a file is damaged.
+    """
+    if str(model) == smollm2.NAME:
+        ready = _converted(smollm2.SHA256)
+        return ready if ready.exists() else convert(smollm2.fetch(progress), smollm2.SHA256, progress)
+    path = Path(model).expanduser()
+    if path.is_dir():
+        if not (path / "config.json").exists():
+            raise ModelNotFound(f"{path} is a folder without config.json: expected a Hugging Face model folder")
+        return path
+    if path.is_file():
+        gguf.check(path)
+        digest = smollm2.sha256(path)
+        ready = _converted(digest)
+        return ready if ready.exists() else convert(path, digest, progress)
+    raise ModelNotFound(
+        f"there is no model {str(model)!r}: give {smollm2.NAME!r}, a Hugging Face folder, or a GGUF file that exists"
+    )
+
+
+def _converted(digest: str) -> Path:
+    return smollm2.cache_root() / "models" / f"{digest[:16]}-v{CONVERSION}"
+
+
+def convert(path: Path, digest: str, progress: Callable[[str], None]) -> Path:
+    """De-quantise a GGUF file into a folder of bfloat16 safetensors; returns the folder. Done once a file."""
+    gguf.check(path)
+    progress(f"converting {path.name}, once, about half a minute for 135M parameters ...")
+    target = _converted(digest)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix="convert-"))
+    try:
+        gguf.to_folder(path, scratch)
+        try:
+            os.replace(scratch, target)
+        except OSError:
+            if not target.exists():  # else another process was quicker; its result is the same
+                raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    progress(f"converted to {target}")
+    return target
+
+
+def choose(dtype: str, device: str, progress: Callable[[str], None]) -> tuple[torch.dtype, torch.device]:
+    """Resolve "auto". bfloat16 on a processor without instructions for it is slower than float32, so it is not taken."""
+    where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    named = {"bfloat16": torch.bfloat16, "float32": torch.float32}
+    if dtype in named:
+        return named[dtype], where
+    if dtype != "auto":
+        raise InputError(f"dtype must be auto, bfloat16 or float32, got {dtype!r}")
+    if where.type == "cuda":
+        fast = torch.cuda.is_bf16_supported()
+    else:
+        probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        fast = any(getattr(torch.cpu, p, lambda: False)() for p in probes)
+    if not fast:
+        progress(f"this {where.type} does not compute in bfloat16: using float32, several times slower")
+    return (torch.bfloat16 if fast else torch.float32), where
+
+
+def fingerprint(folder: Path, dtype: torch.dtype) -> str:
+    """Hash of what decides the answers: weights, configuration, tokenizer, chat template, dtype.
+
+    A weight file counts by its hash, which is kept beside our own converted folders and taken anew for a user's.
+    """
+    parts = [str(dtype)]
+    wanted = ("*.safetensors", "*.bin", "*.json", "*.jinja", "tokenizer.model")
+    files = sorted({p for pattern in wanted for p in folder.glob(pattern)})
+    for path in files:
+        parts += [path.name, smollm2.sha256(path)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+@dataclass
+class Loaded:
+    """A network with its tokenizer."""
+
+    network: Llama
+    tokenizer: Any
+    ends: frozenset[int]
+
+    def prompt_ids(self, turns: Sequence[Turn]) -> tuple[int, ...]:
+        """Token ids of the conversation up to where the assistant writes.
+
+        The last assistant turn's own tokens are taken as they were sampled wherever they are what the template renders;
+        only the text after them is tokenised.
+        """
+        text = self._render(turns)
+        for turn in reversed(turns):
+            if turn.role == "assistant" and turn.token_ids and turn.prompt_ids:
+                known = (*turn.prompt_ids, *turn.token_ids)
+                start = self.tokenizer.decode(known, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+                if text.startswith(start):
+                    return (*known, *self._encode(text[len(start) :]))
+                break
+        return self._encode(text)
+
+    def _encode(self, text: str) -> tuple[int, ...]:
+        return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _render(self, turns: Sequence[Turn]) -> str:
+        if not self.tokenizer.chat_template:  # a base model: plain text, to be continued
+            return "\n\n".join(t.text for t in turns)
+        messages = [{"role": t.role, "content": t.text} for t in turns]
+        try:
+            return str(self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+        except Exception as error:  # templates raise their own kinds, for instance where roles must alternate
+            raise InputError(f"the model's chat template does not take these turns: {error}") from error
+
+    def text(self, row: Row) -> str:
+        """What a row says: without special tokens, cut at the first stop string."""
+        text = str(self.tokenizer.decode(row.token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        places = [at for at in (text.find(s) for s in row.sampling.stop if s) if at >= 0]
+        return text[: min(places)] if places else text
+
+    def stopped(self, row: Row) -> bool:
+        """Whether a stop string has appeared; looks at the last tokens only, since earlier ones were looked at before."""
+        reach = max(len(s.encode()) for s in row.sampling.stop) + 4
+        tail = self.tokenizer.decode(row.token_ids[-reach:], skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return any(s in tail for s in row.sampling.stop if s)
+
+    def check_adapter(self, pairs: Mapping[str, LoraPair]) -> None:
+        """Raises InputError where an adapter was made for another model."""
+        for name, (down, up) in pairs.items():
+            if self.network.sizes.get(name) != (up.shape[0], down.shape[1]):
+                raise InputError(
+                    f"the adapter was made for another model: it has {name} of {(up.shape[0], down.shape[1])}, "
+                    f"this model has {self.network.sizes.get(name, 'none')}"
+                )
+
+
+def load(folder: Path, dtype: torch.dtype, device: torch.device, threads: int | None) -> Loaded:
+    """Read a folder. Raises ModelError for damaged files and for architectures that are not of the Llama family."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    try:
+        config = AutoConfig.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"cannot read the model in {folder}: {error}") from error
+    if not supports(config):
+        raise ModelError(
+            f"{folder} holds a {', '.join(config.architectures or ['nameless model'])} ({config.model_type}); the embedded "
+            "backend runs Llama, Mistral, Qwen2 and Qwen3 layouts without sliding windows. Serve it behind an "
+            "OpenAI-compatible server instead."
+        )
+    network = Llama(config, read_tensors(folder), dtype=dtype, device=device)
+    return Loaded(network, tokenizer, _ends(folder, config, tokenizer))
+
+
+def read_tensors(folder: Path) -> dict[str, Tensor]:
+    """All tensors of a folder's safetensors files."""
+    files = sorted(folder.glob("model*.safetensors"))
+    if not files:
+        raise ModelError(f"{folder} has no model.safetensors: save the model with save_pretrained first")
+    out: dict[str, Tensor] = {}
+    for path in files:
+        try:
+            out.update(load_file(path))
+        except (SafetensorError, OSError) as error:
+            raise ModelError(f"{path} is damaged or cut short: {error}") from error
+    return out
+
+
+def _ends(folder: Path, config: Any, tokenizer: Any) -> frozenset[int]:
+    """Token ids that end a text: a model may have several, and its three files need not agree."""
+    import json
+
+    found: list[Any] = [config.eos_token_id, tokenizer.eos_token_id]
+    path = folder / "generation_config.json"
+    if path.exists():
+        found.append(json.loads(path.read_text()).get("eos_token_id"))
+    flat = [i for f in found for i in (f if isinstance(f, list) else [f])]
+    return frozenset(int(i) for i in flat if i is not None)

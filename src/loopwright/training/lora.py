@@ -1,0 +1,135 @@
+"""LoRA adapters: made, written as bytes, read back, exported for PEFT.
+
+A blob is one safetensors file with PEFT's tensor names; its only metadata entry is the PEFT configuration, so the bytes
+(and so their hash) depend on nothing but the adapter.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from loopwright.core.errors import InputError, StoreCorrupt
+
+CONFIG = "adapter_config"
+PREFIX = "base_model.model."
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """LoRA weights by module name ("model.layers.0.self_attn.q_proj"): A [rank, in] and B [out, rank], float32.
+
+    The adapted product is x W' + (alpha / rank) x A' B'.
+    """
+
+    pairs: Mapping[str, tuple[Tensor, Tensor]]
+    rank: int
+    alpha: float
+    targets: tuple[str, ...]
+    base: str = ""
+
+    def scaled(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Pairs with alpha / rank multiplied into B, as a forward pass takes them. Gradients pass through."""
+        return {name: (a, b * (self.alpha / self.rank)) for name, (a, b) in self.pairs.items()}
+
+    def parameters(self) -> list[Tensor]:
+        return [t for pair in self.pairs.values() for t in pair]
+
+
+def create(
+    sizes: Mapping[str, tuple[int, int]], *, rank: int, alpha: float, targets: Sequence[str], seed: int, base: str = ""
+) -> Adapter:
+    """A new adapter that changes nothing yet: A uniform as in PEFT, B zero.
+
+    sizes: (out, in) of every module that can be adapted. Raises InputError where a target matches none.
+    """
+    generator = torch.Generator().manual_seed(seed % 2**63)
+    missing = [t for t in targets if not any(_matches(name, t) for name in sizes)]
+    if missing:
+        known = sorted({name.rsplit(".", 1)[-1] for name in sizes})
+        raise InputError(f"no module of this model is called {missing[0]!r}; targets can be {', '.join(known)}")
+    pairs = {}
+    for name, (out, inner) in sizes.items():
+        if any(_matches(name, t) for t in targets):
+            bound = 1 / math.sqrt(inner)
+            down = (torch.rand(rank, inner, generator=generator) * 2 - 1) * bound
+            pairs[name] = (down, torch.zeros(out, rank))
+    return Adapter(pairs, rank, alpha, tuple(targets), base)
+
+
+def _matches(name: str, target: str) -> bool:
+    return name == target or name.endswith("." + target)
+
+
+def peft_config(adapter: Adapter) -> dict[str, Any]:
+    """What PEFT calls adapter_config.json."""
+    return {
+        "base_model_name_or_path": adapter.base,
+        "bias": "none",
+        "inference_mode": True,
+        "lora_alpha": adapter.alpha,
+        "lora_dropout": 0.0,
+        "peft_type": "LORA",
+        "r": adapter.rank,
+        "target_modules": list(adapter.targets),
+        "task_type": "CAUSAL_LM",
+    }
+
+
+def to_bytes(adapter: Adapter) -> bytes:
+    """The adapter as a blob; equal adapters give equal bytes."""
+    tensors: dict[str, Tensor] = {}
+    for name in sorted(adapter.pairs):
+        for part, tensor in zip("AB", adapter.pairs[name], strict=True):
+            tensors[f"{PREFIX}{name}.lora_{part}.weight"] = tensor.detach().to("cpu", torch.float32).contiguous()
+    return save(tensors, metadata={CONFIG: json.dumps(peft_config(adapter), sort_keys=True)})
+
+
+def from_bytes(blob: bytes) -> Adapter:
+    """The adapter in a blob. Raises StoreCorrupt where the bytes are not one."""
+    tensors, config = _open(blob)
+    pairs: dict[str, tuple[Tensor, Tensor]] = {}
+    for key in tensors:
+        if key.endswith(".lora_A.weight"):
+            name = key.removeprefix(PREFIX).removesuffix(".lora_A.weight")
+            try:
+                pairs[name] = (tensors[key], tensors[f"{PREFIX}{name}.lora_B.weight"])
+            except KeyError:
+                raise StoreCorrupt(f"the adapter has no lora_B for {name}") from None
+    if not pairs:
+        raise StoreCorrupt("the adapter holds no LoRA tensors")
+    return Adapter(
+        pairs, config["r"], config["lora_alpha"], tuple(config["target_modules"]), config["base_model_name_or_path"]
+    )
+
+
+def export_adapter(blob: bytes, folder: str | Path) -> Path:
+    """Write a blob as a folder that ``peft.PeftModel.from_pretrained`` loads; returns the folder.
+
+    Raises StoreCorrupt where the bytes are not an adapter.
+    """
+    tensors, config = _open(blob)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "adapter_model.safetensors").write_bytes(save(tensors, metadata={"format": "pt"}))
+    (folder / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    return folder
+
+
+def _open(blob: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    length = int.from_bytes(blob[:8], "little")
+    try:
+        tensors = load(blob)
+        config = json.loads(json.loads(blob[8 : 8 + length])["__metadata__"][CONFIG])
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise StoreCorrupt(f"these {len(blob)} bytes are not an adapter of ours: {error}") from error
+    return tensors, config

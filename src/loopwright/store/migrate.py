@@ -18,17 +18,12 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 def current(connection: sqlite3.Connection) -> str:
     """The database's revision; empty for a new database. Raises StoreError for a database that is not a store."""
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    row = (
-        connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        if "alembic_version" in tables
-        else None
-    )
-    if row is not None:
-        return str(row[0])
-    if tables - {"alembic_version"}:
-        raise StoreError(
-            f"this is a database, but not a Loopwright store: it has the tables {', '.join(sorted(tables))}"
-        )
+    if "alembic_version" in tables:
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        if row is not None:
+            return str(row[0])
+    if tables:
+        raise StoreError(f"a database, but not a Loopwright store: it has the tables {', '.join(sorted(tables))}")
     return ""
 
 
@@ -114,12 +109,13 @@ def _upgrade(
     from alembic.config import Config
 
     engine = sqlalchemy.create_engine("sqlite://", creator=lambda: connection, poolclass=sqlalchemy.pool.StaticPool)
+    # the writers' lock comes before Alembic looks: of two processes that open a new store, the second finds it made;
+    # and sent from here, because SQLAlchemy rolls back once by itself while it connects
+    sqlalchemy.event.listen(engine, "begin", lambda bound: bound.exec_driver_sql("BEGIN IMMEDIATE"))
     config = Config()
     config.set_main_option("script_location", str(scripts).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     try:
-        # the writers' lock comes first: of two processes that open a new store, the second finds it made
-        connection.execute("BEGIN IMMEDIATE")
         with engine.connect() as bound:
             config.attributes["connection"] = bound
             with bound.begin():

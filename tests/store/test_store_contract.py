@@ -9,13 +9,18 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from store_rows import PAID, effect, new_run
 
 from loopwright.core.errors import InputError, RunBusy, StoreError, UnknownName
 from loopwright.core.store import CacheRow, CandidateRow, EventRow, FeedbackRow, RolloutRow, Store
 from loopwright.core.types import digest
-from rows import PAID, effect, new_run
 
-SURROGATES = ["\ud800", "\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16-le", "surrogatepass"), "a\0b", ""]
+SURROGATES = [
+    "\ud800",
+    "\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16-le", "surrogatepass"),
+    "a\0b",
+    "",
+]
 
 
 def write(store: Store, *rows: object) -> None:

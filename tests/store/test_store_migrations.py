@@ -1,0 +1,154 @@
+"""Older, newer, foreign and half-migrated databases."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from store_rows import effect, new_run
+
+from loopwright.core.errors import StoreError, StoreVersion
+from loopwright.store import SqliteStore
+from loopwright.store.migrate import HEAD, MIGRATIONS, prepare
+
+NEXT = """
+import os
+import sqlalchemy as sa
+from alembic import op
+revision, down_revision = "9001", "{head}"
+def upgrade():
+    op.add_column("run", sa.Column("extra", sa.Text, nullable=True))
+    op.execute("UPDATE run SET extra = 'new'")
+    {then}
+"""
+
+OPEN = """
+import sys
+from pathlib import Path
+from loopwright.store.migrate import prepare
+prepare(Path(sys.argv[1]), 5.0, head="9001", scripts=Path(sys.argv[2]))
+"""
+
+CREATE = """
+import sys
+from loopwright.store import SqliteStore
+sys.stdin.readline()
+SqliteStore(sys.argv[1]).create_run({}, seed=0, budget={}, code_version="")
+"""
+
+
+def scripts(folder: Path, then: str = "pass") -> Path:
+    """The migrations with one more, as a later version would have."""
+    target = folder / f"migrations-{len(list(folder.iterdir()))}"
+    shutil.copytree(MIGRATIONS, target, ignore=shutil.ignore_patterns("__pycache__"))
+    (target / "versions" / "9001_next.py").write_text(NEXT.format(head=HEAD, then=then))
+    return target
+
+
+def old(path: Path) -> str:
+    with SqliteStore(path) as store:
+        run = new_run(store).id
+        asyncio.run(store.write([effect(run)]))
+    return run
+
+
+def columns(path: Path) -> set[str]:
+    connection = sqlite3.connect(path)
+    names = {row[1] for row in connection.execute("PRAGMA table_info(run)")}
+    connection.close()
+    return names
+
+
+def test_the_migrations_lead_to_the_tables(path: Path) -> None:
+    import sqlalchemy
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    from loopwright.store.schema import metadata
+
+    SqliteStore(path).close()
+    engine = sqlalchemy.create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+        indexes = sqlalchemy.inspect(connection).get_indexes("event")
+        assert [index["name"] for index in indexes if index["unique"]] == ["event_identity"]
+    engine.dispose()
+
+
+def test_head_is_the_newest_migration() -> None:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+
+
+def test_an_older_store_is_backed_up_and_migrated(path: Path, tmp_path: Path) -> None:
+    run = old(path)
+    backup = prepare(path, 5.0, head="9001", scripts=scripts(tmp_path))
+    assert backup is not None
+    assert "extra" in columns(path)
+    with SqliteStore(backup) as store:
+        assert [row.key for row in store.effects(run)] == ["k"]
+    assert prepare(path, 5.0, head="9001", scripts=scripts(tmp_path)) is None
+
+
+def test_a_failed_migration_changes_nothing(path: Path, tmp_path: Path) -> None:
+    run = old(path)
+    with pytest.raises(StoreError, match=r"9001.*left as it was.*backup"):
+        prepare(path, 5.0, head="9001", scripts=scripts(tmp_path, 'op.execute("UPDATE nothing SET a = 1")'))
+    assert "extra" not in columns(path)
+    with SqliteStore(path) as store:
+        assert store.run("last").id == run
+        store.set_run(run, status="done")
+
+
+def test_a_killed_migration_changes_nothing(
+    path: Path, tmp_path: Path, python: Callable[..., subprocess.Popen[str]]
+) -> None:
+    run = old(path)
+    assert python(OPEN, path, scripts(tmp_path, "os._exit(9)")).wait() == 9
+    assert "extra" not in columns(path)
+    with SqliteStore(path) as store:
+        assert [row.key for row in store.effects(run)] == ["k"]
+
+
+def test_a_newer_store_is_refused(path: Path, tmp_path: Path) -> None:
+    old(path)
+    prepare(path, 5.0, head="9001", scripts=scripts(tmp_path))
+    before = path.read_bytes()
+    with pytest.raises(StoreVersion, match=rf"9001.*{HEAD}.*[Uu]pgrade"):
+        SqliteStore(path)
+    assert path.read_bytes() == before
+
+
+def test_somebody_elses_database_is_refused_and_untouched(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE cookies (a)")
+    connection.commit()
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=r"not a Loopwright store.*cookies"):
+        SqliteStore(path)
+    assert path.read_bytes() == before
+
+
+def test_processes_that_open_a_new_store_at_once_all_can(
+    path: Path, python: Callable[..., subprocess.Popen[str]]
+) -> None:
+    openers = [python(CREATE, path) for _ in range(4)]
+    for opener in openers:
+        assert opener.stdin is not None
+        opener.stdin.write("go\n")
+        opener.stdin.flush()
+    assert [opener.wait() for opener in openers] == [0] * 4
+    with SqliteStore(path) as store:
+        assert len(store.runs()) == 4

@@ -1,0 +1,204 @@
+"""The sandbox: a pool of waiting, single-use cells."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import warnings
+import weakref
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from types import TracebackType
+
+from loopwright.core.errors import InputError, SandboxError
+from loopwright.sandbox import host, layout
+from loopwright.sandbox.cell import Cell, Job
+from loopwright.sandbox.types import Limits, Outcome
+
+_AT_ONCE = 64  # sandboxes at work in one process; more callers wait
+_STARTING = 4  # starts at once: a start is processor time, so more would only make each slower
+_warned: set[int] = set()
+
+
+class _Pool:
+    """Lives on the background loop. Every cell is used once, so nothing can pass from one run to the next."""
+
+    def __init__(self, bwrap: str | None, file_mb: int, size: int, readable: Sequence[str]) -> None:
+        self._bwrap, self._file_mb, self._size, self._readable = bwrap, file_mb, size, readable
+        self._idle: list[Cell] = []
+        self._starting = asyncio.Semaphore(_STARTING)
+        self._working = asyncio.Semaphore(_AT_ONCE)
+        self._refilling: asyncio.Task[None] | None = None
+        self._runs: set[asyncio.Task[object]] = set()
+        self._closed = False
+
+    async def _fresh(self, file_mb: int) -> Cell:
+        async with self._starting:
+            cell = Cell(self._bwrap, file_mb, self._readable)
+            try:
+                await cell.start()
+            except BaseException:
+                cell.close()
+                raise
+            return cell
+
+    async def _refill(self) -> None:
+        # A broken start is reported by the run that needs the cell, not by this background task.
+        with contextlib.suppress(SandboxError):
+            while len(self._idle) < self._size and not self._closed:
+                cell = await self._fresh(self._file_mb)
+                if self._closed:
+                    cell.close()
+                else:
+                    self._idle.append(cell)
+
+    def refill(self) -> None:
+        if not self._closed and (self._refilling is None or self._refilling.done()):
+            self._refilling = asyncio.get_running_loop().create_task(self._refill())
+
+    async def warm(self) -> None:
+        self.refill()
+        if self._refilling is not None:
+            await self._refilling
+
+    async def run(self, job: Job) -> Outcome:
+        task = asyncio.current_task()
+        assert task is not None
+        self._runs.add(task)
+        try:
+            async with self._working:
+                cell = None
+                while cell is None and self._idle and job.limits.file_mb == self._file_mb:
+                    cell = self._idle.pop(0)
+                    if not cell.alive:
+                        cell.close()
+                        cell = None
+                cell = cell or await self._fresh(job.limits.file_mb)
+                try:
+                    return await cell.run(job)
+                finally:
+                    cell.close()
+                    self.refill()
+        finally:
+            self._runs.discard(task)
+
+    async def close(self) -> None:
+        self._closed = True
+        for task in [*self._runs, *([self._refilling] if self._refilling else [])]:
+            task.cancel()
+        for cell in self._idle:
+            cell.close()
+        self._idle.clear()
+
+
+def _drop(pool: _Pool, pid: int) -> None:
+    if os.getpid() == pid:
+        asyncio.run_coroutine_threadsafe(pool.close(), host.loop())
+
+
+class Sandbox:
+    """Runs model-written code away from everything: no network, no host files, no host processes, bounded use.
+
+    limits: for every run that brings none of its own. pool: sandboxes kept waiting, started; about 12 MB each.
+    readable: more host paths to show read-only inside, such as a compiler. unsafe: run without isolation, with
+    resource limits only; warns.
+
+    Usable from any number of event loops and threads. Raises SandboxMissing, which says what to type, when there is
+    no bubblewrap (here) or it may not create namespaces (at the first run).
+    """
+
+    def __init__(
+        self, *, limits: Limits | None = None, pool: int = 2, unsafe: bool = False, readable: Sequence[str] = ()
+    ) -> None:
+        self.limits = limits or Limits()
+        self.unsafe = unsafe
+        self._size, self._readable = pool, tuple(readable)
+        self._bwrap = None if unsafe else layout.find_bubblewrap()
+        self._closed = False
+        self._pools: dict[int, _Pool] = {}
+        if unsafe and os.getpid() not in _warned:
+            _warned.add(os.getpid())
+            warnings.warn(
+                "Sandbox(unsafe=True): model-written code runs WITHOUT isolation; it can read your files, use the "
+                "network and harm this machine",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+    async def run(
+        self,
+        code: str | None = None,
+        *,
+        files: Mapping[str, str | bytes] | None = None,
+        argv: Sequence[str] | None = None,
+        stdin: str = "",
+        limits: Limits | None = None,
+    ) -> Outcome:
+        """Runs Python ``code``, or the program ``argv``, in a fresh working folder that holds ``files``.
+
+        What the code does never raises here: it is in the Outcome. Raises InputError for a wrong call, SandboxMissing
+        or SandboxError where nothing could be run. Cancelling the awaiting task kills the run.
+        """
+        if self._closed:
+            raise SandboxError("this sandbox is closed")
+        job = _job(code, files or {}, argv, stdin, limits or self.limits)
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._run(job), host.loop()))
+
+    async def warm(self) -> None:
+        """Returns when the pool is full. Raises nothing: a sandbox that cannot start says so at the run."""
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._warm(), host.loop()))
+
+    async def _warm(self) -> None:
+        await self._pool().warm()
+
+    async def _run(self, job: Job) -> Outcome:
+        return await self._pool().run(job)
+
+    def _pool(self) -> _Pool:
+        pid = os.getpid()  # a forked child must not use its parent's cells
+        if pid not in self._pools:
+            pool = self._pools[pid] = _Pool(self._bwrap, self.limits.file_mb, self._size, self._readable)
+            weakref.finalize(self, _drop, pool, pid)
+        return self._pools[pid]
+
+    def close(self) -> None:
+        """Kills what waits and what runs. May be called twice, from any thread."""
+        self._closed = True
+        pool = self._pools.get(os.getpid())
+        if pool is not None:
+            asyncio.run_coroutine_threadsafe(pool.close(), host.loop()).result(timeout=30)
+
+    async def __aenter__(self) -> Sandbox:
+        await self.warm()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _job(
+    code: str | None, files: Mapping[str, str | bytes], argv: Sequence[str] | None, stdin: str, limits: Limits
+) -> Job:
+    if (code is None) == (argv is None):
+        raise InputError("Sandbox.run takes code or argv, one of them")
+    if argv is not None and (isinstance(argv, str) or not argv or not all(isinstance(word, str) for word in argv)):
+        raise InputError(f"argv must be a non-empty list of strings, got {argv!r}")
+    held: dict[str, bytes] = {}
+    for name, data in files.items():
+        path = PurePosixPath(name)
+        if not name or "\0" in name or path.is_absolute() or ".." in path.parts:
+            raise InputError(f"files: {name!r} must be a relative path that stays inside the working folder")
+        held[name] = _bytes(data) if isinstance(data, str) else bytes(data)
+    given = _bytes(stdin)
+    size = len(given) + len(_bytes(code or "")) + sum(map(len, held.values()))
+    if size > limits.file_mb << 20:
+        raise InputError(f"code, files and stdin are {size} bytes; the limit is file_mb={limits.file_mb} MiB")
+    # A lone surrogate is not text Python can compile; inside, it becomes a question mark and a syntax error.
+    return Job(None if code is None else _bytes(code).decode(), held, argv, given, limits)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", errors="replace")

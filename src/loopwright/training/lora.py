@@ -125,6 +125,17 @@ def export_adapter(blob: bytes, folder: str | Path) -> Path:
     return folder
 
 
+def import_adapter(folder: str | Path) -> bytes:
+    """The blob of an adapter folder as PEFT writes it. Raises InputError where a file is missing or no LoRA."""
+    folder = Path(folder)
+    try:
+        config = json.loads((folder / "adapter_config.json").read_text())
+        tensors = load((folder / "adapter_model.safetensors").read_bytes())
+    except (OSError, ValueError, SafetensorError) as error:
+        raise InputError(f"{folder} is not a PEFT adapter: {error}") from None
+    return to_bytes(from_bytes(save(tensors, metadata={CONFIG: json.dumps(config)})))
+
+
 def _open(blob: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
     length = int.from_bytes(blob[:8], "little")
     try:

@@ -1,0 +1,74 @@
+"""The artifact: what a run leaves for use. Plain files: prompt.json, solver.toml, adapter/ as PEFT reads it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from loopwright.core.errors import InputError
+from loopwright.core.model import Blobs, Sampling
+from loopwright.core.types import Candidate
+
+MANIFEST = "artifact.json"
+
+
+def write_artifact(
+    folder: Path, candidate: Candidate, *, blobs: Blobs, sampling: Sampling, model: str, task_folder: Path, task: str, run: str
+) -> Path:
+    """Write the candidate beside the folder and move it into place, so that a reader never sees half of one."""
+    building = folder.with_name(folder.name + ".building")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(parents=True)
+    parts = dict(candidate.parts)
+    prompt, solver, adapter = (parts.get(k) for k in ("prompt", "solver", "adapter"))
+    (building / "prompt.json").write_text(json.dumps(prompt or {}, indent=2, ensure_ascii=False) + "\n")
+    if isinstance(solver, dict):
+        (building / "solver.toml").write_text(tomli_w.dumps(solver))
+        # A Solver may call the task's critics and tools, so they travel with it.
+        shutil.copytree(task_folder, building / "task", ignore=shutil.ignore_patterns("__pycache__", "out", ".*"))
+    if isinstance(adapter, str):
+        from loopwright.training.lora import export_adapter
+
+        export_adapter(blobs.get(adapter), building / "adapter")
+    manifest = {
+        "format": 1,
+        "task": task,
+        "run": run,
+        "candidate": candidate.hash,
+        "parents": list(candidate.parents),
+        "model": model,
+        "sampling": sampling.model_dump(by_alias=True, mode="json"),
+        "parts": sorted(parts),
+    }
+    (building / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+    if folder.exists():
+        shutil.rmtree(folder)
+    os.replace(building, folder)
+    return folder
+
+
+def read_artifact(folder: Path, blobs: Blobs) -> tuple[Candidate, dict[str, Any]]:
+    """The candidate and its manifest; the adapter is put among the blobs. Raises InputError for anything else."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise InputError(f"{folder} is not an artifact: {MANIFEST} expected in it; it is the folder 'artifact' of improve's --out")
+    manifest = json.loads(path.read_text())
+    if manifest.get("format") != 1:
+        raise InputError(f"{path}: format {manifest.get('format')!r}, this version reads 1")
+    parts: dict[str, Any] = {}
+    prompt = json.loads((folder / "prompt.json").read_text())
+    if prompt:
+        parts["prompt"] = prompt
+    if (folder / "solver.toml").is_file():
+        parts["solver"] = tomllib.loads((folder / "solver.toml").read_text())
+    if (folder / "adapter").is_dir():
+        from loopwright.training.lora import import_adapter
+
+        parts["adapter"] = blobs.put(import_adapter(folder / "adapter"))
+    return Candidate(parts=parts), manifest

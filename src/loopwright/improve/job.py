@@ -1,0 +1,336 @@
+"""The main job: measure, try a portfolio, let the gate decide, prove it on examples that nothing has seen."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from loopwright import __version__
+from loopwright.core import loop
+from loopwright.core.context import Context, solve
+from loopwright.core.engine import Engine
+from loopwright.core.errors import BudgetExhausted, Diverged, InputError
+from loopwright.core.feedback import FREE, Cost
+from loopwright.core.gate import Gate, Interval, summarise
+from loopwright.core.loop import Incumbent
+from loopwright.core.model import Model, Request
+from loopwright.core.policy import prompt_of
+from loopwright.core.registry import get_recipe
+from loopwright.core.statistics import mean_interval
+from loopwright.core.store import RunRow, Store
+from loopwright.core.types import Budget, Candidate, digest
+from loopwright.improve.artifact import read_artifact, write_artifact
+from loopwright.improve.portfolio import Method, changes, choose, wrap_solver
+from loopwright.improve.session import Progress, driving, money, quiet, tell_spent
+from loopwright.models import load as load_model
+from loopwright.store import open_store
+from loopwright.worlds.files import Task, load_task
+
+CHANGE = ("prompt", "weights", "answers")
+
+
+async def run_improve(
+    task_folder: Path | str,
+    *,
+    change: Sequence[str] = CHANGE,
+    model: str | None = None,
+    seed: int = 0,
+    budget: Budget | None = None,
+    out: Path | str = "out",
+    store_path: Path | str = ".loopwright/",
+    methods: Mapping[str, Mapping[str, Any]] | None = None,
+    only: Sequence[str] = (),
+    cache: bool = True,
+    progress: Progress = quiet,
+) -> dict[str, Any]:
+    """Improve what a task folder describes; see the command ``loopwright improve``.
+
+    methods: options by recipe slug, over those of task.toml. only: run just these recipes.
+    Returns the result that ``--json`` prints. Raises LoopwrightError; a paused or failed run stays in the store.
+    """
+    task = load_task(task_folder)
+    spec: dict[str, Any] = {
+        "job": "improve",
+        "folder": str(Path(task_folder).resolve()),
+        "task": task.spec(),
+        "change": changes(change),
+        "model": model or task.model or "embedded",
+        "methods": {slug: dict(options) for slug, options in (methods or {}).items()},
+        "only": list(only),
+        "out": str(Path(out).resolve()),
+        "cache": cache,
+    }
+    caps = budget or task.budget
+    _methods(task, spec)  # a mistyped recipe or option is found before anything is loaded
+    store = open_store(_folder(store_path))
+    try:
+        async with _model(spec, store, caps) as backend:
+            spec["fingerprint"] = backend.fingerprint
+            row = store.create_run(spec, seed=seed, budget=caps.model_dump(), code_version=__version__)
+            return await _drive(store, row, task, backend, caps, progress)
+    finally:
+        store.close()
+
+
+async def resume_improve(
+    run: str, *, store_path: Path | str = ".loopwright/", progress: Progress = quiet, budget: Budget | None = None
+) -> dict[str, Any]:
+    """Go on with a run that was paused, killed or failed. Nothing that was recorded is done or paid again.
+
+    budget: new caps for the rest. Raises Diverged if the task or the model changed since, RunBusy if it is being driven.
+    """
+    store = open_store(_folder(store_path))
+    try:
+        row = store.run(run)
+        task = load_task(row.spec["folder"])
+        if digest(task.spec()) != digest(row.spec["task"]):
+            raise Diverged(
+                f"the task in {row.spec['folder']} changed since run {row.id} began; put it back, or start a new run "
+                "(what it has in common with the old one is answered from the cache)"
+            )
+        caps = budget or Budget.model_validate(row.budget)
+        async with _model(row.spec, store, caps) as backend:
+            if backend.fingerprint != row.spec["fingerprint"]:
+                raise Diverged(f"the model {row.spec['model']} is not the one run {row.id} began with; start a new run")
+            return await _drive(store, row, task, backend, caps, progress)
+    finally:
+        store.close()
+
+
+async def run_recipe(slug: str, *, task_folder: Path | str, options: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """One recipe alone on a task, with the same engine, gate and report. Keyword arguments as for ``run_improve``."""
+    get_recipe(slug)
+    return await run_improve(task_folder, methods={slug: options}, only=[slug], **more)
+
+
+async def answer_with(
+    artifact: Path | str, question: str, *, model: str | None = None, store_path: Path | str = "memory:"
+) -> str:
+    """Answer a question as the artifact's candidate would, its Solver included."""
+    folder = Path(artifact)
+    if not (folder / "artifact.json").is_file() and (folder / "artifact").is_dir():
+        folder = folder / "artifact"
+    store = open_store(_folder(store_path))
+    try:
+        candidate, manifest = read_artifact(folder, store.blobs)
+        from loopwright.worlds.single import Single
+
+        world = Single.from_artifact(folder, manifest)
+        spec = {"job": "answer", "model": model or manifest["model"]}
+        async with _model(spec, store, Budget()) as backend:
+            row = store.create_run(spec, seed=0, budget={}, code_version=__version__)
+            async with driving(store, row, backend, cache=False, progress=quiet) as engine:
+                ctx = Context(engine, "answer", world=world, policy=candidate, split="test")
+                rollout = await solve(candidate, world.example(question), ctx)
+                if rollout.status != "ok":
+                    raise InputError(f"the model gave no usable answer: {rollout.error}")
+                return rollout.output
+    finally:
+        store.close()
+
+
+class _model:
+    """The run's model, closed at the end."""
+
+    def __init__(self, spec: Mapping[str, Any], store: Store, caps: Budget) -> None:
+        options = {"priced": True} if caps.money is not None else {}
+        self.model: Model = load_model(spec["model"], blobs=store.blobs, **options)
+
+    async def __aenter__(self) -> Model:
+        return self.model
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.model.close()
+
+
+def _folder(path: Path | str) -> str:
+    """A path without a suffix is a folder, so that a new store can be made by naming one."""
+    text = str(path)
+    if ":" in text or Path(text).suffix or text.endswith("/"):
+        return text
+    return text + "/"
+
+
+def _methods(task: Task, spec: Mapping[str, Any]) -> list[Method]:
+    merged = {slug: dict(options) for slug, options in task.methods.items()}
+    for slug, options in spec["methods"].items():
+        merged[slug] = {**merged.get(slug, {}), **options}
+    return choose(
+        spec["change"], merged, only=spec["only"], has_critics=bool(task.critics), has_tools=bool(task.tools)
+    )
+
+
+async def _drive(
+    store: Store, row: RunRow, task: Task, model: Model, caps: Budget, progress: Progress
+) -> dict[str, Any]:
+    # "cache" decides what is paid, not what comes out, except that a warm cache changes the composition of local batches.
+    async with driving(store, row, model, cache=row.spec["cache"], progress=progress, budget=caps) as engine:
+        return await _Job(engine, task, model, row.spec, progress).run()
+
+
+class _Job:
+    def __init__(self, engine: Engine, task: Task, model: Model, spec: Mapping[str, Any], progress: Progress) -> None:
+        self.engine = engine
+        self.task = task
+        self.model = model
+        self.spec = spec
+        self.progress = progress
+        self.out = Path(spec["out"])
+        self.base = Candidate(parts={"prompt": task.prompt.model_dump(mode="json", exclude_defaults=True)}, by="task")
+        self.ctx = Context(engine, "improve", world=task, policy=self.base)
+        self.gate = Gate(**task.gate)
+        self.incumbent = Incumbent(self.ctx, self.base, self.gate)
+        self.stopped = "every method has run"
+
+    async def run(self) -> dict[str, Any]:
+        methods = _methods(self.task, self.spec)
+        await self.engine.event(
+            "run", "start", run=self.engine.run.id, task=self.task.name, change=self.spec["change"], model=self.spec["model"],
+            methods=[m.slug for m in methods], budget=self.engine.ledger.budget.model_dump(exclude_none=True),
+            splits={s: len(self.task.examples(s)) for s in ("train", "gate", "test")},
+            gate={"alpha": self.gate.alpha, "min_effect": self.gate.min_effect},
+        )  # fmt: skip
+        self._afford()
+        began = time.monotonic()
+        baseline = summarise(await self.incumbent.scores(self.base))
+        self._set_aside(time.monotonic() - began)
+        await self.engine.event("baseline", "gate", split="gate", **baseline.model_dump())
+        for number, method in enumerate(methods, 1):
+            await self.engine.event("method", str(number), slug=method.slug, number=number, of=len(methods), options=method.options)
+            if not await self._method(number, method):
+                break
+        return await self._prove()
+
+    async def _method(self, number: int, method: Method) -> bool:
+        """Run one method; False when the budget allows no further one."""
+        recipe = method.recipe
+        base = self.incumbent.candidate
+        ctx = self.ctx.at(f"{number}.{method.slug}", policy=base)
+        try:
+            if recipe.card.shape == "solver":
+                async for candidate in wrap_solver(base, method):
+                    await self.incumbent.offer(candidate)
+            else:
+                ctx.recipe = recipe
+                await loop.improve(recipe, base, ctx, self._offer, method.options)
+        except BudgetExhausted as error:
+            self.stopped = str(error)
+            await self.engine.event("budget", str(number), slug=method.slug, reason=str(error))
+            return False
+        return True
+
+    async def _offer(self, candidate: Candidate) -> bool:
+        return await self.incumbent.offer(candidate)
+
+    def _afford(self) -> None:
+        """Refuse a budget that cannot even measure the baseline, and say what would."""
+        need = self._estimate("gate") + self._estimate("test") + self._estimate("test")
+        budget = self.engine.ledger.budget
+        for resource in ("calls", "tokens", "money"):
+            cap, asked = getattr(budget, resource), getattr(need, resource)
+            if cap is not None and cap < asked:
+                raise InputError(
+                    f"the budget of {cap:g} {resource} is too small: measuring the baseline and proving the result takes up "
+                    f"to {asked:g} {resource} ({len(self.task.examples('gate'))} gate and twice "
+                    f"{len(self.task.examples('test'))} test examples). Raise it, or use fewer examples"
+                )
+
+    def _estimate(self, split: Any) -> Cost:
+        total = FREE
+        for example in self.task.examples(split):
+            turns = prompt_of(self.base).render(example)
+            total = total + self.model.estimate(Request(turns=turns, sampling=self.task.sampling))
+        return total
+
+    def _set_aside(self, gate_seconds: float) -> None:
+        """Keep what the final test needs: baseline and winner, the winner up to twice as dear as the baseline."""
+        share = len(self.task.examples("test")) / max(len(self.task.examples("gate")), 1)
+        cap = self.engine.ledger.budget.seconds
+        seconds = min(3 * share * gate_seconds, 0.3 * cap) if cap else 0.0
+        test = self._estimate("test")
+        aside = (test + test).model_copy(update={"seconds": seconds})
+        self.engine.ledger.aside = aside
+
+    async def _prove(self) -> dict[str, Any]:
+        """The one look at the test split, by the report alone."""
+        self.engine.ledger.aside = FREE
+        winner = self.incumbent.candidate
+        examples = self.task.examples("test")
+        scores: dict[str, list[float | None]] = {}
+        for candidate in (self.base, winner):
+            if candidate.hash not in scores:
+                branch = self.ctx.at(f"test.{candidate.hash[:16]}", split="test")
+                scores[candidate.hash] = [r.score for r in await branch.evaluate(candidate, examples)]
+        before, after = scores[self.base.hash], scores[winner.hash]
+        baseline, final = summarise(before), summarise(after)
+        gain = [b - a for a, b in zip(before, after, strict=True) if a is not None and b is not None]
+        self.engine.finish()
+        artifact = write_artifact(
+            self.out / "artifact", winner, blobs=self.engine.store.blobs, sampling=self.task.sampling,
+            model=str(self.spec["model"]), task_folder=Path(self.spec["folder"]), task=self.task.name, run=self.engine.run.id,
+        )  # fmt: skip
+        result = await self._result(baseline, final, gain, artifact)
+        _write(self.out / "result.json", json.dumps(result, indent=2) + "\n")
+        self.engine.store.set_run(
+            self.engine.run.id, status="done", reason=result["reason"], seconds=self.engine.ledger.seconds
+        )
+        self._report()
+        tell_spent(self.engine, self.progress)
+        self.progress("end", {"status": "done", "reason": result["reason"], "run": self.engine.run.id})
+        return result
+
+    async def _result(self, baseline: Interval, final: Interval, gain: list[float], artifact: Path) -> dict[str, Any]:
+        looks = [
+            {"candidate": c.hash, "by": c.by, "note": c.note, **d.model_dump()} for c, d in self.incumbent.decisions
+        ]
+        accepted = [look for look in looks if look["accepted"]]
+        if accepted:
+            reason = self.stopped
+        elif looks:
+            reason = f"learned nothing: none of {len(looks)} candidates passed the gate ({self.stopped})"
+        else:
+            reason = f"learned nothing: no method had anything to offer ({self.stopped})"
+        low, high = mean_interval(gain, low=-1.0, high=1.0)
+        effect = sum(gain) / len(gain) if gain else 0.0
+        await self.engine.event(
+            "final", "test", **final.model_dump(), baseline=baseline.model_dump(), effect=effect, effect_low=low,
+            effect_high=high, reason=reason,
+        )  # fmt: skip
+        ledger = self.engine.ledger
+        return {
+            "baseline": baseline.model_dump(),
+            "final": final.model_dump(),
+            "gain": {"effect": effect, "low": low, "high": high},
+            "accepted": accepted,
+            "rejected": [look for look in looks if not look["accepted"]],
+            "seconds": round(ledger.seconds, 2),
+            **money(ledger.spent),
+            "artifact": str(artifact),
+            "report": str(self.out / "report.html"),
+            "run": self.engine.run.id,
+            "status": "done",
+            "reason": reason,
+            "presumed_spent": self.engine.presumed,
+        }
+
+    def _report(self) -> None:
+        from loopwright.improve.html import render_html
+        from loopwright.improve.report import build_report
+
+        report = build_report(self.engine.store, self.engine.run.id)
+        _write(self.out / "report.html", render_html(report))
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    building = path.with_name(path.name + ".building")
+    with building.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(building, path)

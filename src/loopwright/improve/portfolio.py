@@ -1,0 +1,81 @@
+"""Which methods a job tries, in which order, for what may change."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from loopwright.core.errors import InputError, UnknownName
+from loopwright.core.registry import Recipe, get_recipe
+from loopwright.core.types import Candidate
+
+# The prompt first: it is cheap, and weights trained under a prompt that gets the format right have more to learn from.
+# Solvers last: they multiply the price of every answer, so they must beat what is already there.
+PORTFOLIO: dict[str, tuple[str, ...]] = {
+    "prompt": ("few-shot",),
+    "weights": ("rest-em",),
+    "answers": ("self-consistency", "best-of-n", "critic-tools"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    recipe: Recipe
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def slug(self) -> str:
+        return self.recipe.slug
+
+
+def changes(change: Sequence[str]) -> list[str]:
+    """What may change, in the portfolio's order. Raises UnknownName."""
+    for name in change:
+        if name not in PORTFOLIO:
+            raise UnknownName("kind of change", name, PORTFOLIO)
+    if not change:
+        raise InputError(f"nothing may change; expected --change with some of {', '.join(PORTFOLIO)}")
+    return [name for name in PORTFOLIO if name in change]
+
+
+def choose(
+    change: Sequence[str],
+    options: Mapping[str, Mapping[str, Any]],
+    *,
+    only: Sequence[str] = (),
+    has_critics: bool,
+    has_tools: bool,
+) -> list[Method]:
+    """The methods that fit: a Solver that needs a critic or tools is left out of a task that has none.
+
+    options: by slug; ``enabled = false`` leaves a method out, and naming a recipe that is not in the portfolio adds it.
+    """
+    slugs = list(only)
+    if not slugs:
+        slugs = [slug for kind in changes(change) for slug in PORTFOLIO[kind]]
+        slugs += [slug for slug in options if slug not in slugs and _kind(get_recipe(slug)) in change]
+    methods = []
+    for slug in slugs:
+        settings = dict(options.get(slug, {}))
+        if not settings.pop("enabled", True) and not only:
+            continue
+        recipe = get_recipe(slug)
+        if recipe.card.shape not in ("solver", "improver"):
+            raise InputError(f"{slug} is a {recipe.card.shape}; a job runs Solvers and Improvers")
+        if recipe.card.shape == "solver" and not only:
+            lacking = ("critic" in recipe.card.needs and not has_critics) or ("tools" in recipe.card.needs and not has_tools)
+            if lacking:
+                continue
+        methods.append(Method(recipe, recipe.check(settings)))
+    return methods
+
+
+def _kind(recipe: Recipe) -> str:
+    return "answers" if recipe.card.shape == "solver" else recipe.card.improves
+
+
+async def wrap_solver(base: Candidate, method: Method) -> AsyncGenerator[Candidate, bool]:
+    """A Solver as an Improver with one offer: the incumbent, used this way."""
+    solver = {"recipe": method.slug, "options": method.options}
+    yield base.child(by=method.slug, note="another way to answer", solver=solver)

@@ -1,0 +1,144 @@
+"""Putting the parts together: store, model, sandbox and engine of one run, and its orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from loopwright.blocks.convert import convert
+from loopwright.core.budget import Ledger
+from loopwright.core.engine import Engine
+from loopwright.core.errors import LoopwrightError, Paused, QuotaExhausted, StoreFull
+from loopwright.core.feedback import Cost
+from loopwright.core.model import Model
+from loopwright.core.store import RunRow, Store
+from loopwright.core.types import Budget
+
+Progress = Callable[[str, dict[str, Any]], None]
+
+
+def quiet(type: str, payload: dict[str, Any]) -> None:
+    pass
+
+
+def money(cost: Cost) -> dict[str, float | int]:
+    """What was spent, as the reports name it."""
+    return {"calls": cost.calls, "tokens": cost.tokens, "money": round(cost.money, 6)}
+
+
+@asynccontextmanager
+async def driving(
+    store: Store, run: RunRow, model: Model, *, cache: bool, progress: Progress, budget: Budget | None = None
+) -> AsyncIterator[Engine]:
+    """An engine that holds the run's lease; on the way out the run's status says how it ended.
+
+    Ctrl-C once: nothing new starts, what is in flight is finished and recorded, Paused is raised. Twice: the process
+    ends at once; the store holds all that was acknowledged.
+    """
+    lease = store.acquire(run.id)
+    sandbox = None
+    ticker: asyncio.Task[None] | None = None
+    engine: Engine | None = None
+    try:
+        ledger = Ledger(budget or Budget.model_validate(run.budget), seconds=run.seconds)
+        sandbox = _LazySandbox()
+        engine = Engine(
+            store=store, run=run, ledger=ledger, models={"policy": model}, sandbox=sandbox,
+            convert=convert, cache=cache, notify=progress,
+        )  # fmt: skip
+        store.set_run(run.id, status="running")
+        ticker = asyncio.create_task(_tick(engine, progress))
+        with _interruptible(engine):
+            yield engine
+    except (Paused, QuotaExhausted, StoreFull, asyncio.CancelledError) as error:
+        _end(store, engine, run, "paused", str(error) or "cancelled", progress)
+        raise
+    except LoopwrightError as error:
+        _end(store, engine, run, "failed", f"{type(error).__name__}: {error}", progress)
+        raise
+    finally:
+        if ticker is not None:
+            ticker.cancel()
+        if sandbox is not None:
+            await sandbox.close()
+        lease.release()
+
+
+def _end(store: Store, engine: Engine | None, run: RunRow, status: Any, reason: str, progress: Progress) -> None:
+    progress("end", {"status": status, "reason": reason, "run": run.id})
+    # A full disk cannot take the status either; the run then stays "running" without a lease, which resume accepts.
+    with contextlib.suppress(LoopwrightError):
+        store.set_run(run.id, status=status, reason=reason, seconds=engine.ledger.seconds if engine else None)
+
+
+async def _tick(engine: Engine, progress: Progress) -> None:
+    while True:
+        tell_spent(engine, progress)
+        await asyncio.sleep(1.0)
+        with contextlib.suppress(LoopwrightError):
+            engine.store.set_run(engine.run.id, status="running", seconds=engine.ledger.seconds)
+
+
+def tell_spent(engine: Engine, progress: Progress) -> None:
+    ledger = engine.ledger
+    progress(
+        "spent",
+        {**money(ledger.spent), "seconds": ledger.seconds, "caps": ledger.budget.model_dump(exclude_none=True)},
+    )
+
+
+@contextlib.contextmanager
+def _interruptible(engine: Engine) -> Any:
+    """Only in the main thread of a real process; elsewhere signals belong to the host program."""
+    loop = asyncio.get_running_loop()
+    pressed = 0
+
+    def interrupt() -> None:
+        nonlocal pressed
+        pressed += 1
+        if pressed == 1:
+            engine.stop("interrupted")
+            print("stopping: finishing what is in flight; press Ctrl-C again to stop at once", file=sys.stderr, flush=True)
+        else:
+            print(f"stopped; resume with: loopwright resume {engine.run.id}", file=sys.stderr, flush=True)
+            os._exit(130)
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    try:
+        for number in signals:
+            loop.add_signal_handler(number, interrupt)
+    except (RuntimeError, ValueError, NotImplementedError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+class _LazySandbox:
+    """The sandbox, started when the first code is run: most jobs run none."""
+
+    def __init__(self) -> None:
+        self._sandbox: Any = None
+
+    def _open(self) -> Any:
+        if self._sandbox is None:
+            from loopwright.sandbox import Sandbox
+
+            self._sandbox = Sandbox()
+        return self._sandbox
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._open(), name)
+
+    async def close(self) -> None:
+        if self._sandbox is not None:
+            await self._sandbox.close()

@@ -1,0 +1,50 @@
+"""A world of one question: what an artifact answers in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from loopwright.core.context import Context
+from loopwright.core.errors import InputError
+from loopwright.core.feedback import Feedback
+from loopwright.core.model import Sampling
+from loopwright.core.policy import Prompt
+from loopwright.core.types import Example, Rollout
+from loopwright.core.world import Critic, Split, Tool
+
+
+async def no_checker(rollout: Rollout, ctx: Context) -> Feedback:
+    raise InputError("there is no target to check an answer against here")
+
+
+@dataclass(frozen=True)
+class Single:
+    """No examples and no objective; the critics and tools that the artifact's Solver may call."""
+
+    name: str
+    sampling: Sampling
+    fingerprint: str = ""
+    prompt: Prompt = Prompt()
+    checker: Critic = no_checker
+    critics: Sequence[Critic] = ()
+    tools: Mapping[str, Tool] = field(default_factory=dict)
+
+    @classmethod
+    def from_artifact(cls, folder: Path, manifest: Mapping[str, Any]) -> Single:
+        """The task's critics and tools are there where the artifact has a Solver."""
+        sampling = Sampling.model_validate(manifest["sampling"])
+        if not (folder / "task").is_dir():
+            return cls(name=manifest["task"], sampling=sampling)
+        from loopwright.worlds.files import load_task
+
+        task = load_task(folder / "task")
+        return cls(name=task.name, sampling=sampling, critics=task.critics, tools=task.tools)
+
+    def examples(self, split: Split) -> Sequence[Example]:
+        return ()
+
+    def example(self, question: str) -> Example:
+        return Example(id="question", input=question)

@@ -46,8 +46,8 @@ class Decision(Frozen):
     e_value: float
     threshold: float
     n: int
-    incumbent: float
-    candidate: float
+    incumbent_score: float
+    candidate_score: float
 
 
 class Gate:
@@ -80,7 +80,7 @@ class Gate:
         if not pairs:
             return Decision(
                 accepted=False, reason="no example was scored for both", look=self.looks, effect=0.0, low=-1.0, high=1.0,
-                e_value=0.0, threshold=1 / level, n=0, incumbent=0.0, candidate=0.0,
+                e_value=0.0, threshold=1 / level, n=0, incumbent_score=0.0, candidate_score=0.0,
             )  # fmt: skip
         differences = [b - a for a, b in pairs]
         effect = math.fsum(differences) / len(differences)
@@ -101,7 +101,8 @@ class Gate:
         return Decision(
             accepted=accepted, reason=reason, look=self.looks, effect=effect, low=low, high=high,
             e_value=e_value, threshold=1 / level, n=len(pairs),
-            incumbent=math.fsum(a for a, _ in pairs) / len(pairs), candidate=math.fsum(b for _, b in pairs) / len(pairs),
+            incumbent_score=math.fsum(a for a, _ in pairs) / len(pairs),
+            candidate_score=math.fsum(b for _, b in pairs) / len(pairs),
         )  # fmt: skip
 
 

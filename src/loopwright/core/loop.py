@@ -69,7 +69,7 @@ class Incumbent:
             )  # fmt: skip
         )
         await self.ctx.engine.event(
-            "look", f"{number}", candidate=candidate.hash, incumbent_hash=self.candidate.hash, by=candidate.by,
+            "look", f"{number}", candidate=candidate.hash, incumbent=self.candidate.hash, by=candidate.by,
             note=candidate.note, **decision.model_dump(),
         )  # fmt: skip
         if decision.accepted:

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from loopwright.core.engine import Engine
-from loopwright.core.errors import BadOutput, InputError, LoopwrightError
-from loopwright.core.feedback import CODE, Cost, Feedback, Frozen, Missing, Preference, Score, Verdict
+from loopwright.core.errors import BadOutput, InputError, LoopwrightError, UnknownName
+from loopwright.core.feedback import CODE, Cost, Critique, Feedback, Frozen, Missing, Preference, Rater, Score, Verdict
 from loopwright.core.model import Fitted, FitJob, Request, Sample, Sampling, Trainable
 from loopwright.core.policy import prompt_of
 from loopwright.core.registry import Recipe, get_recipe
@@ -137,7 +137,7 @@ class Context:
             n=n,
             adapter=str(adapter) if adapter is not None else None,
         )
-        name = f"{self.scope}:{self.engine_ordinal()}"
+        name = f"{self.scope}:{self.engine.asked(self.scope)}"
         try:
             reply = await self.engine.generate(self.scope, "policy", request, summary=_short(turns[-1].text))
         except BadOutput as error:
@@ -154,9 +154,6 @@ class Context:
             )  # fmt: skip
             for i, choice in enumerate(reply.choices)
         ]
-
-    def engine_ordinal(self) -> int:
-        return self.engine.asked(self.scope)
 
     def _sampling(self, changes: dict[str, Any]) -> Sampling:
         return Sampling.model_validate({**self.sampling.model_dump(by_alias=True), **changes}) if changes else self.sampling
@@ -339,10 +336,24 @@ class Context:
         """Call one of the world's tools."""
         self.need("tools")
         if name not in self.world.tools:
-            from loopwright.core.errors import UnknownName
-
             raise UnknownName(f"tool of {self.world.name}", name, self.world.tools)
         return await self.world.tools[name](text, self.at(f"tool.{name}{self._next()}", recipe=None))
+
+    async def verify(self, rollout: Rollout, tools: Sequence[str] = ()) -> Judgement:
+        """What the world's tools find wrong with an answer: a Critique each, empty where a tool has no objection.
+
+        tools: by name; all of them when empty.
+        """
+        self.need("tools")
+        names = list(tools) or list(self.world.tools)
+        if not names:
+            raise InputError(f"{self.world.name} has no tools; add [tools] to task.toml or leave the recipe out")
+        said = [
+            Critique(comment=await self.tool(name, rollout.output), by=Rater(kind="code", name=name), about=rollout.id)
+            for name in names
+        ]
+        judgement = Judgement(feedback=tuple(said))
+        return self._scramble(rollout.id, judgement) if self._scramble is not None else judgement
 
     async def search(self, query: str) -> str:
         """The world's search tool."""

@@ -1,0 +1,87 @@
+"""From a ``[checker]`` or ``[[critics]]`` table to a critic: one row a kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import JsonValue
+
+from loopwright.core.errors import UnknownName
+from loopwright.core.feedback import Feedback
+from loopwright.core.types import Example, Rollout, digest
+from loopwright.core.world import Critic
+from loopwright.critics import kinds
+from loopwright.critics.section import Section
+
+if TYPE_CHECKING:
+    from loopwright.core.context import Context
+
+Role = Literal["checker", "critic"]
+
+
+def _nothing(example: Example) -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltCritic:
+    """A critic with what a run records of it.
+
+    version: hash of the kind, its options and the files it reads: the same version judges the same way.
+    problem: why this critic cannot judge an example, or "".
+    """
+
+    kind: str
+    options: dict[str, JsonValue]
+    version: str
+    judge: Critic = field(repr=False)
+    problem: Callable[[Example], str] = field(default=_nothing, repr=False)
+    role: Role = "checker"
+
+    async def __call__(self, rollout: Rollout, ctx: Context) -> Feedback | tuple[Feedback, ...]:
+        if self.role == "critic":
+            # The context hides the target already; a critic called with the whole example must not see it either.
+            rollout = rollout.model_copy(update={"example": rollout.example.hidden()})
+        return await self.judge(rollout, ctx)
+
+    def spec(self) -> dict[str, JsonValue]:
+        return {"kind": self.kind, "options": self.options, "version": self.version}
+
+
+def build_critic(
+    kind: str,
+    options: Mapping[str, Any],
+    folder: Path,
+    where: str | Callable[[str], str] = "options",
+    *,
+    role: Role = "checker",
+    name: str = "",
+) -> BuiltCritic:
+    """The critic that a table describes. ``options`` are its fields without ``kind``; files are looked up in ``folder``.
+
+    where: where the table stands, for messages; a function gets the name of a field. name: the table's, for messages.
+    role: a ``critic`` speaks when the product is used, so it must do without the target.
+
+    Raises UnknownName for a kind that does not exist, TaskError for its options.
+    """
+    if kind not in kinds.KINDS:
+        raise UnknownName("kind of critic", kind, kinds.KINDS)
+    place = where if callable(where) else lambda field: where
+    section = Section(name, options, place)
+    parts = kinds.KINDS[kind](section, Path(folder), role)
+    section.close()
+    if role == "critic" and parts.needs_target:
+        raise section.fail(
+            "kind",
+            f"{kind!r} compares with the target, and critics speak when there is none; expected one of "
+            f"{', '.join(sorted(kinds.TARGETLESS))}. Move it to [checker], or {parts.instead}",
+        )
+    plain = dict(parts.options)
+    version = digest([kind, plain, role, parts.files])
+    return BuiltCritic(
+        kind=kind, options=plain, version=version, judge=parts.judge,
+        problem=parts.problem or _nothing, role=role,
+    )  # fmt: skip

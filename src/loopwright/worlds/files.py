@@ -1,0 +1,154 @@
+"""Tasks as folders: ``load_task`` reads ``task.toml``, checks everything in it, and gives a World.
+
+Nothing here calls a model. Every mistake is a TaskError that names the file, the line and the field, and says what was
+expected, what arrived and what to type next.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from loopwright.core.errors import InputError, TaskError, UnknownName
+from loopwright.core.model import Sampling
+from loopwright.core.policy import Prompt
+from loopwright.core.registry import get_recipe
+from loopwright.core.types import Budget, Example
+from loopwright.critics import BuiltCritic, build_critic
+from loopwright.critics.kinds import KINDS
+from loopwright.critics.registry import Role
+from loopwright.critics.section import Section, kind_of, near, not_plain, shown
+from loopwright.worlds.examples import generated_examples, read_examples
+from loopwright.worlds.split import Fractions
+from loopwright.worlds.task import Task
+from loopwright.worlds.toml_file import TomlFile, read_text, validated
+
+_TABLES = ("prompt", "answer", "examples", "split", "checker", "tools", "budget", "gate")
+_PROMPT_FIELDS = ("system", "instruction", "template")
+
+
+def load_task(folder: Path | str) -> Task:
+    """The task in a folder (or the path of its ``task.toml``). Raises TaskError."""
+    path = Path(folder).expanduser()
+    if not path.exists():
+        raise TaskError(str(path), "no such folder; give the path of a folder with a task.toml")
+    file = TomlFile(path / "task.toml" if path.is_dir() else path)
+    folder = file.path.parent
+    top = file.section("")
+    name = top.text("name", hint=f'name = "{folder.resolve().name}"')
+    if not name.strip():
+        raise top.fail("name", f'expected a name, got {name!r}; write name = "{folder.resolve().name}"')
+    description, model = top.text("description", ""), top.text("model", "")
+    for table in (*_TABLES, "critics", "methods"):
+        top.has(table)
+    top.close()
+
+    gate = _gate(file.section("gate"))
+    checker = _checker(file, folder)
+    critics = _critics(file, folder)
+    examples, origin = _examples(file.section("examples"), folder)
+    for i, example in enumerate(examples):
+        for critic in (checker, *critics):
+            if problem := critic.problem(example):
+                raise TaskError(_origin(origin, i), f"example {example.id!r}: {problem}")
+    splits = Fractions(file.section("split")).divide(examples, gate["alpha"])
+    return Task(
+        name=name, description=description, model=model, folder=folder,
+        prompt=_prompt(file.section("prompt")),
+        sampling=validated(Sampling, file.section("answer"), {"temperature": 0.0}),
+        checker=checker, critics=critics, tools={}, tool_specs={},
+        budget=validated(Budget, file.section("budget")),
+        gate=gate, methods=_methods(file), splits=splits,
+    )  # fmt: skip
+
+
+def _gate(section: Section) -> dict[str, float]:
+    alpha = float(section.number("alpha", 0.05, low=0.0, high=0.5, above=True))
+    effect = float(section.number("min_effect", 0.01, low=0.0, high=1.0))
+    section.close()
+    return {"alpha": alpha, "min_effect": effect}
+
+
+def _prompt(section: Section) -> Prompt:
+    for field in section.data:
+        if field not in _PROMPT_FIELDS:
+            raise section.fail(field, f"unknown field; {near(field, _PROMPT_FIELDS)}")
+    return validated(Prompt, section)
+
+
+def _build(section: Section, folder: Path, role: Role) -> BuiltCritic:
+    kind = section.text("kind", hint='kind = "exact"')
+    options = {k: v for k, v in section.data.items() if k != "kind"}
+    try:
+        return build_critic(kind, options, folder, lambda f: section.fail(f, "").where, role=role, name=section.name)
+    except UnknownName:
+        raise section.fail("kind", f"unknown kind {kind!r}; {near(kind, KINDS)}") from None
+
+
+def _checker(file: TomlFile, folder: Path) -> BuiltCritic:
+    if "checker" not in file.data:
+        raise TaskError(
+            str(file.path), 'no [checker]: nothing says which answers are right. Add [checker] with kind = "exact" '
+            f"(kinds: {', '.join(sorted(KINDS))})"
+        )  # fmt: skip
+    return _build(file.section("checker"), folder, "checker")
+
+
+def _critics(file: TomlFile, folder: Path) -> tuple[BuiltCritic, ...]:
+    tables = file.data.get("critics", [])
+    if not isinstance(tables, list) or not all(isinstance(t, dict) for t in tables):
+        place = file.place("[critics]" if isinstance(tables, dict) else "")
+        raise TaskError(place("critics"), f"critics: expected tables headed [[critics]], got {kind_of(tables)}")
+    return tuple(
+        _build(Section("[[critics]]", table, file.place("[[critics]]", i)), folder, "critic")
+        for i, table in enumerate(tables)
+    )
+
+
+def _examples(section: Section, folder: Path) -> tuple[list[Example], str]:
+    """The examples, and where they come from."""
+    if section.has("file") == section.has("generator"):
+        both = section.has("file")
+        raise section.fail(
+            "file" if both else "",
+            f"expected file or generator, {'got both' if both else 'got neither'}; "
+            'write file = "examples.jsonl", or generator = "make.py:generate" with count = 200',
+        )
+    path = folder / section.text("file")
+    section.close()
+    return read_examples(path), str(path)
+
+
+def _origin(origin: str, index: int) -> str:
+    return origin
+
+
+def _methods(file: TomlFile) -> dict[str, dict[str, Any]]:
+    """Options by recipe, without those that are switched off."""
+    methods: dict[str, dict[str, Any]] = {}
+    for slug, table in file.section("methods").data.items():
+        place = file.place(f"[methods.{slug}]")
+        section = Section(f"[methods.{slug}]", table if isinstance(table, dict) else {}, place)
+        if not isinstance(table, dict):
+            raise section.fail("", f"expected a table, got {kind_of(table)} {shown(table)}; write [methods.{slug}] in a line")
+        enabled = section.flag("enabled", True)
+        options = {k: v for k, v in table.items() if k != "enabled"}
+        if problem := not_plain(options):
+            raise section.fail(problem.split(":", 1)[0], problem.split(": ", 1)[-1])
+        try:
+            recipe = get_recipe(slug)
+            for option, value in options.items():
+                try:
+                    recipe.check({option: value})
+                except InputError as error:
+                    raise section.fail(option, str(error)) from None
+        except TaskError:
+            raise
+        except InputError as error:
+            raise section.fail("", str(error)) from None
+        if enabled:
+            methods[slug] = options
+    return methods
+
+
+__all__ = ["load_task", "read_text"]

@@ -1,0 +1,49 @@
+# Developer commands. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+PYTHON_FILES := src tests benchmarks scripts
+
+.PHONY: help setup setup-dev demo test check reproduce bench docs docs-pages lint clean
+
+help: ## List these commands
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Set up .venv with the package and the embedded model
+	@scripts/setup.sh run
+
+setup-dev:
+	@scripts/setup.sh dev
+
+demo: setup ## Improve a real model on examples/sums and show the proof
+	@$(BIN)/loopwright improve examples/sums --out out/sums
+
+test: setup-dev ## Run the tests; ARGS="-k gate" is handed to pytest
+	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+check: setup-dev ## Run the conformance suite on every recipe, or on SLUG=rest-em
+	@$(BIN)/loopwright check $(SLUG)
+
+reproduce: setup-dev ## Run the claims of every recipe, or of SLUG=rest-em, and write docs/results
+	@$(BIN)/loopwright reproduce $(SLUG)
+
+bench: setup-dev ## Run every benchmark, one at a time; ARGS=--json for machines
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: setup-dev docs-pages ## Build the documentation into site/, warnings being errors
+	@$(BIN)/python -m mkdocs build --strict --quiet
+	@echo "docs: site/index.html"
+
+docs-pages:
+	@$(BIN)/python scripts/docs_pages.py
+
+lint: setup-dev ## Ruff, mypy and the import contracts
+	@$(BIN)/python -m ruff check $(PYTHON_FILES)
+	@$(BIN)/python -m mypy
+	@$(BIN)/lint-imports
+
+clean: ## Remove what was built; .venv, models and runs stay
+	@rm -rf site build dist htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@find . -path ./.venv -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf

@@ -199,15 +199,24 @@ class _Job:
         baseline = summarise(await self.incumbent.scores(self.base))
         self._set_aside(time.monotonic() - began)
         await self.engine.event("baseline", "gate", split="gate", **baseline.model_dump())
+        silent = []
         for number, method in enumerate(methods, 1):
-            await self.engine.event("method", str(number), slug=method.slug, number=number, of=len(methods), options=method.options)
-            if not await self._method(number, method):
+            looks, base = self.gate.looks, self.incumbent.candidate
+            if not await self._method(number, len(methods), method):
+                return await self._prove()
+            if self.gate.looks == looks:
+                silent.append((method, base))
+        for number, (method, base) in enumerate(silent, len(methods) + 1):
+            # What had nothing to offer may have, on top of what was accepted since.
+            changed = self.incumbent.candidate.hash != base.hash
+            if changed and not await self._method(number, len(methods) + len(silent), method):
                 break
         return await self._prove()
 
-    async def _method(self, number: int, method: Method) -> bool:
+    async def _method(self, number: int, of: int, method: Method) -> bool:
         """Run one method; False when the budget allows no further one."""
         recipe = method.recipe
+        await self.engine.event("method", str(number), slug=method.slug, number=number, of=of, options=method.options)
         base = self.incumbent.candidate
         ctx = self.ctx.at(f"{number}.{method.slug}", policy=base)
         try:

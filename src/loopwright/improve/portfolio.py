@@ -10,11 +10,12 @@ from loopwright.core.errors import InputError, UnknownName
 from loopwright.core.registry import Recipe, get_recipe
 from loopwright.core.types import Candidate
 
-# The prompt first: it is cheap, and weights trained under a prompt that gets the format right have more to learn from.
+# Weights first: a prompt is good or bad for the weights it is used with, so it is tried on the ones that stay. Where the
+# weights find nothing to learn from at first, the job comes back to them after a prompt was accepted.
 # Solvers last: they multiply the price of every answer, so they must beat what is already there.
 PORTFOLIO: dict[str, tuple[str, ...]] = {
-    "prompt": ("few-shot",),
     "weights": ("rest-em",),
+    "prompt": ("few-shot",),
     "answers": ("self-consistency", "best-of-n", "critic-tools"),
 }
 

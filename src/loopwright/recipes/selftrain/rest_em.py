@@ -4,7 +4,8 @@ Singh et al., "Beyond Human Data", arXiv:2312.06585, Algorithm 1: the E-step sam
 M-step fine-tunes the *base* model on the samples that pass, with a cap on solutions per problem.
 
 How this differs: adapters (LoRA) instead of full weights; answers to one example that are the same text count once;
-every round's policy is offered to the gate rather than picked by a validation score.
+the last round's policy is offered to the gate rather than the one with the best validation score (``every`` offers each
+round's: the report shows more, and every look makes the next acceptance harder).
 """
 
 from collections.abc import AsyncGenerator
@@ -23,15 +24,17 @@ async def rest_em(
     ctx: Context,
     *,
     rounds: int = 3,
-    prompts: int = 64,
-    samples: int = 8,
-    keep: int = 4,
+    prompts: int = 128,
+    samples: int = 16,
+    keep: int = 10,
     threshold: float = 1.0,
     temperature: float = 1.0,
-    epochs: int = 2,
-    learning_rate: float = 1e-3,
+    epochs: int = 6,
+    learning_rate: float = 5e-4,
     batch: int = 16,
+    rank: int = 16,
     from_base: bool = True,
+    every: bool = False,
 ) -> AsyncGenerator[Candidate, bool]:
     policy = base
     async for examples in ctx.batches(prompts, rounds=rounds):
@@ -39,6 +42,17 @@ async def rest_em(
         kept = top_per_example([r for r in rollouts if r.score is not None and r.score >= threshold], keep)
         if not kept:
             continue
-        start = base if from_base else policy
-        policy = await ctx.fit(start, kept, loss="sft", epochs=epochs, learning_rate=learning_rate, batch=batch)
+        policy = await ctx.fit(
+            base if from_base else policy,
+            kept,
+            loss="sft",
+            epochs=epochs,
+            learning_rate=learning_rate,
+            batch=batch,
+            rank=rank,
+            alpha=2.0 * rank,
+        )
+        if every:
+            yield policy
+    if policy is not base and not every:
         yield policy

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from loopwright.core.engine import Engine
 from loopwright.core.errors import BadOutput, InputError, LoopwrightError, UnknownName
 from loopwright.core.feedback import CODE, Cost, Critique, Feedback, Frozen, Missing, Preference, Rater, Score, Verdict
-from loopwright.core.model import Fitted, FitJob, Request, Sample, Sampling, Trainable
+from loopwright.core.gate import summarise
+from loopwright.core.model import FitJob, Fitted, Request, Sample, Sampling, Trainable
 from loopwright.core.policy import prompt_of
 from loopwright.core.registry import Recipe, get_recipe
 from loopwright.core.store import RolloutRow
@@ -219,7 +220,14 @@ class Context:
         groups = await branch.map(attempt, examples)
         rollouts = [r for group in groups for r in group]
         await self.engine.record(*(_row(self, r, i % n) for i, r in enumerate(rollouts)))
+        if self.round:
+            shown = summarise([r.score for r in rollouts])
+            await self.engine.event("round", branch.scope, round=self.round, by=self._by, **shown.model_dump())
         return rollouts
+
+    @property
+    def _by(self) -> str:
+        return self.recipe.slug if self.recipe is not None else ""
 
     async def _finish(self, rollout: Rollout, example: Example, index: int) -> Rollout:
         """Judge against the objective, which may look at the target."""
@@ -325,7 +333,7 @@ class Context:
         )
         fitted = Fitted.model_validate_json(raw)
         await self.engine.event("fit", f"{self.scope}/{fitted.adapter}", **fitted.stats, loss_name=loss, round=self.round)
-        return base.child(adapter=fitted.adapter, by=self.recipe.slug if self.recipe else "")
+        return base.child(adapter=fitted.adapter, by=self._by)
 
     async def run(self, code: str, *, stdin: str = "", files: dict[str, str] | None = None, **options: Any) -> dict[str, Any]:
         """Python code in the sandbox; returns the Outcome as plain data. Raises SandboxMissing where there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,10 +10,14 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from loopwright.core.errors import InputError
 from loopwright.core.types import Example
 from loopwright.core.world import Critic
-from loopwright.critics import match
-from loopwright.critics.section import Section, near
+from loopwright.critics import judge, match
+from loopwright.critics.python import PythonCritic
+from loopwright.critics.schema import schema, strict_json
+from loopwright.critics.section import Section, kind_of, near
+from loopwright.critics.worker import Function
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +72,63 @@ def _regex(section: Section, folder: Path, role: str) -> Parts:
     )  # fmt: skip
 
 
+def _python(section: Section, folder: Path, role: str) -> Parts:
+    function = Function.of(section, "function", folder, example="check.py:check")
+    seconds = float(section.number("seconds", 10.0, low=0.0, above=True))
+    hashed = hashlib.sha256(function.file.read_bytes()).hexdigest()
+    return Parts(
+        PythonCritic(function, seconds=seconds, version=hashed), {"function": function.name, "seconds": seconds},
+        files={function.name: hashed},
+    )  # fmt: skip
+
+
+def _schema(section: Section, folder: Path, role: str) -> Parts:
+    if section.has("schema") == section.has("file"):
+        raise section.fail(
+            "schema", 'expected schema or file, one of them; write schema = {type = "object"} or file = "schema.json"'
+        )
+    if section.has("schema"):
+        wanted = section.table("schema")
+    else:
+        path = folder / section.text("file")
+        try:
+            wanted = strict_json(path.read_bytes().decode("utf-8-sig"))
+        except OSError as error:
+            reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
+            raise section.fail("file", f"{path}: {reason}; expected a file with a JSON schema") from None
+        except ValueError as error:
+            raise section.fail("file", f"{path}: not JSON: {error}") from None
+        if not isinstance(wanted, dict):
+            raise section.fail("file", f"{path}: expected a JSON schema, an object, got {kind_of(wanted)}")
+    try:
+        return Parts(schema(wanted), {"schema": wanted})
+    except InputError as error:
+        raise section.fail("schema" if section.has("schema") else "file", str(error)) from None
+
+
+def _judge(section: Section, folder: Path, role: str) -> Parts:
+    rubric, prompt = section.text("rubric", hint='rubric = "Is it polite?"'), section.text("prompt", judge.PROMPT)
+    for name in ("question", "answer"):
+        if f"{{{name}}}" not in prompt:
+            raise section.fail("prompt", f"the judge's prompt must hold {{{name}}}")
+    if role == "critic" and "{target}" in prompt:
+        raise section.fail("prompt", "a critic has no target to show its judge; remove {target}")
+    low, high = float(section.number("low", 0.0)), float(section.number("high", 10.0))
+    if not low < high:
+        raise section.fail("high", f"expected low below high, got low = {low:g} and high = {high:g}")
+    tokens = section.whole("max_tokens", 256, low=1)
+    return Parts(
+        judge.judge(rubric, low=low, high=high, prompt=prompt, max_tokens=tokens),
+        {"rubric": rubric, "prompt": prompt, "low": low, "high": high, "max_tokens": tokens},
+    )
+
+
 KINDS: dict[str, Callable[[Section, Path, str], Parts]] = {
     "exact": _exact,
+    "judge": _judge,
     "number": _number,
+    "python": _python,
     "regex": _regex,
+    "schema": _schema,
 }
 TARGETLESS = ("judge", "python", "regex", "schema", "tests")

@@ -60,7 +60,7 @@ def build_critic(
     role: Role = "checker",
     name: str = "",
 ) -> BuiltCritic:
-    """The critic that a table describes. ``options`` are its fields without ``kind``; files are looked up in ``folder``.
+    """The critic that a table describes. ``options`` are its fields without ``kind``; ``folder`` is where files are.
 
     where: where the table stands, for messages; a function gets the name of a field. name: the table's, for messages.
     role: a ``critic`` speaks when the product is used, so it must do without the target.

@@ -1,4 +1,4 @@
-"""One table of a task file, read field by field: each mistake says where, what was expected, what arrived, what to type."""
+"""One table of a task file, read field by field, so that each mistake can say where it is and what to type instead."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def not_plain(value: object, path: str = "") -> str:
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            return f"{at}holds a lone surrogate (\\u{ord(value[error.start]):04x}), which is half a character; remove it"
+            half = f"\\u{ord(value[error.start]):04x}"
+            return f"{at}holds a lone surrogate ({half}), which is half a character; remove it"
         return ""
     if isinstance(value, float):
         return "" if math.isfinite(value) else f"{at}expected a finite number, got {value}"
@@ -109,7 +110,13 @@ class Section:
         return value
 
     def number(
-        self, field: str, default: Any = _REQUIRED, *, low: float = -math.inf, high: float = math.inf, above: bool = False
+        self,
+        field: str,
+        default: Any = _REQUIRED,
+        *,
+        low: float = -math.inf,
+        high: float = math.inf,
+        above: bool = False,
     ) -> Any:
         """A finite number from ``low`` (with ``above``: from just above it) to ``high``."""
         bounds = f" {'above' if above else 'of at least'} {low:g}" if low > -math.inf else ""

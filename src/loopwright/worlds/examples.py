@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from loopwright.core.errors import TaskError
 from loopwright.core.types import Example, digest
 from loopwright.critics.section import Section, kind_of, near, not_plain, shown
+from loopwright.critics.worker import CallFailed, Function, Worker
 from loopwright.worlds.split import question_key
 
 FIELDS = ("id", "input", "target", "meta")
+Located = tuple[str, Example]  # where it stands, for messages, and the example
 _SHAPE = '{"input": ..., "target": ...}'
 
 
@@ -59,7 +61,8 @@ def example_of(data: Any) -> Example:
     if problem := not_plain(data):
         raise _Refused(problem)
     if "input" not in data:
-        raise _Refused(f'input: missing; expected the question, as in {_SHAPE}, got the fields {", ".join(data) or "none"}')
+        fields = ", ".join(data) or "none"
+        raise _Refused(f"input: missing; expected the question, as in {_SHAPE}, got the fields {fields}")
     given = data["input"]
     if given is None or (isinstance(given, str) and not given.strip()):
         raise _Refused(f"input: expected a question, got {'null' if given is None else shown(given)}")
@@ -69,39 +72,39 @@ def example_of(data: Any) -> Example:
     content = {"input": given, "target": data.get("target"), "meta": meta}
     name = data.get("id", digest(content)[:16])
     if not isinstance(name, str) or not name.strip():
-        raise _Refused(f'id: expected text such as "a1", got {kind_of(name)} {shown(name)}; leave it out to have one made')
+        raise _Refused(
+            f'id: expected text such as "a1", got {kind_of(name)} {shown(name)}; leave it out to have one made'
+        )
     return Example(id=name, **content)
 
 
-def _collect(items: Iterable[tuple[str, Any]], where: str, counted: str) -> list[Example]:
-    """Examples from (place, raw line or data) pairs; refuses the same id or the same question twice."""
-    examples: list[Example] = []
+def _collect(items: Iterable[tuple[str, str, Any]]) -> list[Located]:
+    """Examples from (place, short name of the place, raw line or data); refuses an id or a question that comes twice."""
+    located: list[Located] = []
     ids: dict[str, str] = {}
     questions: dict[str, str] = {}
-    for place, data in items:
+    for place, here, data in items:
         try:
             example = example_of(_parse(data) if isinstance(data, bytes) else data)
         except _Refused as refused:
-            raise TaskError(f"{where}{place}", str(refused)) from None
+            raise TaskError(place, str(refused)) from None
         key = question_key(example.input)
-        at = place.lstrip(":")
         if key in questions:
             raise TaskError(
-                f"{where}{place}",
-                f"input: the same question as in {counted} {questions[key]} (case and spaces aside): {shown(example.input)}. "
-                f"Remove {counted} {at} or {questions[key]}",
+                place,
+                f"input: the same question as in {questions[key]} (upper case and spaces aside): {shown(example.input)}. "
+                f"Remove {here} or {questions[key]}",
             )
         if example.id in ids:
             raise TaskError(
-                f"{where}{place}",
-                f"id: {example.id!r} is already the id of {counted} {ids[example.id]}; give {counted} {at} another, or none",
+                place, f"id: {example.id!r} is already the id of {ids[example.id]}; give {here} another id, or none"
             )
-        questions[key], ids[example.id] = at, at
-        examples.append(example)
-    return examples
+        questions[key], ids[example.id] = here, here
+        located.append((place, example))
+    return located
 
 
-def read_examples(path: Path) -> list[Example]:
+def read_examples(path: Path) -> list[Located]:
     """Examples of a JSON-lines file, in order; empty lines are skipped. Raises TaskError."""
     try:
         data = path.read_bytes()
@@ -109,14 +112,37 @@ def read_examples(path: Path) -> list[Example]:
         reason = "no such file" if isinstance(error, FileNotFoundError) else (error.strerror or str(error))
         raise TaskError(str(path), f"{reason}; [examples] file = ... must name a file of lines {_SHAPE}") from None
     lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    examples = _collect(((f":{i}", line) for i, line in enumerate(lines, 1) if line.strip()), str(path), "line")
-    if not examples:
+    located = _collect((f"{path}:{i}", f"line {i}", line) for i, line in enumerate(lines, 1) if line.strip())
+    if not located:
         raise TaskError(str(path), f"holds no example; expected lines such as {_SHAPE}")
-    return examples
+    return located
 
 
-def generated_examples(items: Sequence[Any], count: int, section: Section, where: str) -> list[Example]:
-    """What a generator returned, checked like lines of a file."""
+def generated_examples(section: Section, folder: Path) -> list[Located]:
+    """Examples from ``generate(count=..., seed=..., **options)``, called in a process of its own.
+
+    It returns, or yields, dicts with the fields of a line; what comes after ``count`` of them is not read.
+    """
+    function = Function.of(section, "generator", folder, example="make.py:generate")
+    count, seed = section.whole("count", low=1, hint="count = 200"), section.whole("seed", 0)
+    options, seconds = section.table("options", {}), section.number("seconds", 120.0, low=0.0, above=True)
+    section.close()
+    for name in ("count", "seed"):
+        if name in options:
+            raise section.fail("options", f"{name} stands beside options, not in it; write {name} = ... under [examples]")
+    worker = Worker(function, seconds=seconds)
+    try:
+        items = worker.call_now(kwargs={"count": count, "seed": seed, **options}, take=count)
+    except CallFailed as error:
+        raise section.fail(
+            "generator", f"{function.file}: {function.function} {error}. Expected {function.function}"
+            f"(count, seed, **options) to give dicts such as {_SHAPE}"
+        ) from None  # fmt: skip
+    finally:
+        worker.close()
     if len(items) < count:
-        raise section.fail("count", f"{where} made {len(items)} examples, fewer than count = {count}; lower count")
-    return _collect(((f": item {i}", item) for i, item in enumerate(items[:count], 1)), where, "item")
+        raise section.fail(
+            "count", f"{function.name} made {len(items)} examples, fewer than count = {count}; write count = {len(items)}"
+        )
+    where = f"{function.file}: {function.function}"
+    return _collect((f"{where}, item {i}", f"item {i}", item) for i, item in enumerate(items, 1))

@@ -13,15 +13,16 @@ from loopwright.core.errors import InputError, TaskError, UnknownName
 from loopwright.core.model import Sampling
 from loopwright.core.policy import Prompt
 from loopwright.core.registry import get_recipe
-from loopwright.core.types import Budget, Example
+from loopwright.core.types import Budget
 from loopwright.critics import BuiltCritic, build_critic
 from loopwright.critics.kinds import KINDS
 from loopwright.critics.registry import Role
 from loopwright.critics.section import Section, kind_of, near, not_plain, shown
-from loopwright.worlds.examples import generated_examples, read_examples
+from loopwright.worlds.examples import Located, generated_examples, read_examples
 from loopwright.worlds.split import Fractions
 from loopwright.worlds.task import Task
-from loopwright.worlds.toml_file import TomlFile, read_text, validated
+from loopwright.worlds.toml_file import TomlFile, validated
+from loopwright.worlds.tools import read_tools
 
 _TABLES = ("prompt", "answer", "examples", "split", "checker", "tools", "budget", "gate")
 _PROMPT_FIELDS = ("system", "instruction", "template")
@@ -46,17 +47,18 @@ def load_task(folder: Path | str) -> Task:
     gate = _gate(file.section("gate"))
     checker = _checker(file, folder)
     critics = _critics(file, folder)
-    examples, origin = _examples(file.section("examples"), folder)
-    for i, example in enumerate(examples):
+    located = _examples(file.section("examples"), folder)
+    for place, example in located:
         for critic in (checker, *critics):
             if problem := critic.problem(example):
-                raise TaskError(_origin(origin, i), f"example {example.id!r}: {problem}")
-    splits = Fractions(file.section("split")).divide(examples, gate["alpha"])
+                raise TaskError(place, problem)
+    splits = Fractions(file.section("split")).divide([example for _, example in located], gate["alpha"])
+    tools, tool_specs = read_tools(file.section("tools"), folder)
     return Task(
         name=name, description=description, model=model, folder=folder,
         prompt=_prompt(file.section("prompt")),
         sampling=validated(Sampling, file.section("answer"), {"temperature": 0.0}),
-        checker=checker, critics=critics, tools={}, tool_specs={},
+        checker=checker, critics=critics, tools=tools, tool_specs=tool_specs,
         budget=validated(Budget, file.section("budget")),
         gate=gate, methods=_methods(file), splits=splits,
     )  # fmt: skip
@@ -105,22 +107,19 @@ def _critics(file: TomlFile, folder: Path) -> tuple[BuiltCritic, ...]:
     )
 
 
-def _examples(section: Section, folder: Path) -> tuple[list[Example], str]:
-    """The examples, and where they come from."""
+def _examples(section: Section, folder: Path) -> list[Located]:
     if section.has("file") == section.has("generator"):
         both = section.has("file")
         raise section.fail(
             "file" if both else "",
-            f"expected file or generator, {'got both' if both else 'got neither'}; "
+            f"expected file or generator, got {'both' if both else 'neither'}; "
             'write file = "examples.jsonl", or generator = "make.py:generate" with count = 200',
         )
+    if section.has("generator"):
+        return generated_examples(section, folder)
     path = folder / section.text("file")
     section.close()
-    return read_examples(path), str(path)
-
-
-def _origin(origin: str, index: int) -> str:
-    return origin
+    return read_examples(path)
 
 
 def _methods(file: TomlFile) -> dict[str, dict[str, Any]]:
@@ -130,7 +129,7 @@ def _methods(file: TomlFile) -> dict[str, dict[str, Any]]:
         place = file.place(f"[methods.{slug}]")
         section = Section(f"[methods.{slug}]", table if isinstance(table, dict) else {}, place)
         if not isinstance(table, dict):
-            raise section.fail("", f"expected a table, got {kind_of(table)} {shown(table)}; write [methods.{slug}] in a line")
+            raise section.fail("", f"expected a table, got {kind_of(table)} {shown(table)}; write [methods.{slug}]")
         enabled = section.flag("enabled", True)
         options = {k: v for k, v in table.items() if k != "enabled"}
         if problem := not_plain(options):
@@ -149,6 +148,3 @@ def _methods(file: TomlFile) -> dict[str, dict[str, Any]]:
         if enabled:
             methods[slug] = options
     return methods
-
-
-__all__ = ["load_task", "read_text"]

@@ -52,7 +52,7 @@ class Fractions:
         return "gate" if drawn < self.shares["train"] + self.shares["gate"] else "test"
 
     def divide(self, examples: Sequence[Example], alpha: float) -> dict[Split, tuple[Example, ...]]:
-        """The examples by split, in their order. Raises TaskError for an empty split, or a gate that could never accept."""
+        """The examples by split, in order. Raises TaskError for an empty split, or a gate that could never accept."""
         parts = {s: tuple(e for e in examples if self.of(e.input) == s) for s in SPLITS}
         total = len(examples)
         for name, part in parts.items():
@@ -60,16 +60,16 @@ class Fractions:
                 raise self.section.fail(
                     name if self.section.has(name) else "",
                     f"the {name} split is empty: its fraction is {self.shares[name]:g} of {total} example"
-                    f"{'s' if total != 1 else ''}, drawn by their text. Add examples, raise {name} = ..., or try seed = 1",
+                    f"{'s' if total != 1 else ''}, drawn by text. Add examples, raise {name} = ..., or try seed = 1",
                 )
         need, got = fewest(alpha), len(parts["gate"])
         if got < need:
             about = math.ceil(need / self.shares["gate"] * 1.3)
             raise self.section.fail(
                 "gate",
-                f"the gate split has {got} of {total} examples; with alpha = {alpha:g} the gate needs at least {need} to "
-                f"accept anything, even if every answer turned from wrong to right. Add examples (about {about} in all), "
-                "or raise gate = ...",
+                f"the gate split has {got} of {total} examples; with alpha = {alpha:g} the gate needs at least {need} "
+                "to accept anything, even if every answer turned from wrong to right. Add examples (about "
+                f"{about} in all), or raise gate = ...",
             )
         return parts
 

@@ -47,10 +47,11 @@ class TomlFile:
             line = int(found[1]) if found else self.text.count("\n") + 1
             problem = _AT.sub("", message).strip()
             source = (self.text.split("\n")[line - 1 : line] or [""])[0].strip()
-            raise TaskError(f"{path}:{line}", f"not TOML: {problem}, near {shown(source)}; texts go in quotes") from None
+            problem = f"not TOML: {problem}, near {shown(source)}; texts go in quotes"
+            raise TaskError(f"{path}:{line}", problem) from None
 
     def line(self, header: str, field: str, number: int = 0) -> int | None:
-        """Line of a field under the ``number``-th ``header`` (such as ``[answer]``; "" is the top), else of the header."""
+        """Line of a field under the ``number``-th ``header`` (as ``[answer]``; "" is the top), else of the header."""
         inside, seen, best = header == "", 0, None
         wanted = re.compile(rf"\s*[\"']?{re.escape(field)}[\"']?\s*=") if field else None
         for i, text in enumerate(self.text.split("\n"), 1):
@@ -81,7 +82,7 @@ class TomlFile:
         header = f"[{name}]"
         if not isinstance(data, dict):
             raise TaskError(
-                self.place("")(name), f"{name}: expected a table, got {kind_of(data)} {shown(data)}; write {header} in a line"
+                self.place("")(name), f"{name}: expected a table, got {kind_of(data)} {shown(data)}; write {header}"
             )
         return Section(header, data, self.place(header))
 

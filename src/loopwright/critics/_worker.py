@@ -1,0 +1,84 @@
+"""The other side of ``worker.py``: calls one function of a user's file, once a line. Run as a script.
+
+Standard library only, and to be started with ``python -P``: Python would otherwise put this script's folder first on
+the path, where the user's own belongs. Arguments: folder, file, function. Lines in: {"args": [...], "kwargs": {...}, "take": n or null}. Lines out:
+{"value": ...} or {"error": "...", "line": n}. The first line out tells whether the function could be loaded.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+
+def _end_with_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
+
+
+def _load(file: str, function: str) -> Callable[..., Any]:
+    stem = os.path.splitext(os.path.basename(file))[0]
+    spec = importlib.util.spec_from_file_location(stem, file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[stem] = module
+    spec.loader.exec_module(module)
+    found: Callable[..., Any] = getattr(module, function)
+    return found
+
+
+def _said(error: BaseException, file: str) -> dict[str, Any]:
+    text = f"{type(error).__name__}: {error}".removesuffix(": ")
+    if isinstance(error, SyntaxError) and error.filename == file:
+        return {"error": text, "line": error.lineno}
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return {"error": text[:2000], "line": lines[-1] if lines else None}
+
+
+def _plain(value: Any) -> Any:
+    """numpy's numbers are not JSON, and checkers return them all the time."""
+    if isinstance(value, float | int | str | list | dict | tuple) or not hasattr(value, "item"):
+        raise TypeError(f"returned a {type(value).__name__}, which is not plain data: {value!r}"[:300])
+    return value.item()
+
+
+def main(folder: str, file: str, function: str) -> None:
+    sys.path.insert(0, folder)
+    # What the user's code prints must not get between the lines of the protocol.
+    out = os.fdopen(os.dup(1), "w", encoding="ascii")
+    os.dup2(2, 1)
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+
+    def answer(data: dict[str, Any]) -> None:
+        out.write(json.dumps(data, default=_plain) + "\n")
+        out.flush()
+
+    try:
+        call = _load(file, function)
+    except BaseException as error:
+        answer(_said(error, file))
+        return
+    answer({"value": True})
+    for line in sys.stdin.buffer:
+        request = json.loads(line)
+        try:
+            value = call(*request["args"], **request["kwargs"])
+            if request["take"] is not None:
+                value = list(itertools.islice(iter(value), request["take"]))
+            answer({"value": value})
+        except BaseException as error:
+            answer(_said(error, file))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:4])

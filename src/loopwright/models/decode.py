@@ -29,7 +29,9 @@ class Network(Protocol):
 
     device: torch.device
 
-    def prefill(self, packed: Packed, bound: Bound | None, copies: Sequence[int], room: int) -> tuple[Tensor, Cache]: ...
+    def prefill(
+        self, packed: Packed, bound: Bound | None, copies: Sequence[int], room: int
+    ) -> tuple[Tensor, Cache]: ...
 
     def step(self, tokens: Tensor, cache: Cache, bound: Bound | None) -> Tensor: ...
 
@@ -70,7 +72,7 @@ def draw(logits: Tensor, temperature: Tensor, top_p: Tensor, uniforms: Tensor) -
     divisor = torch.where(greedy, 1.0, temperature)[:, None]
     peak, best = logits.max(dim=-1)
     peak = peak.float()[:, None]
-    weights = logits.float().sub_(peak).div_(divisor).exp_()
+    weights = (logits.float() - peak).div_(divisor).exp_()
     rows, vocabulary = weights.shape
     padded = torch.nn.functional.pad(weights, (0, -vocabulary % BLOCK)) if vocabulary % BLOCK else weights
     blocks = padded.view(rows, -1, BLOCK)

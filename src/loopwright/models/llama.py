@@ -109,7 +109,9 @@ class Llama:
             try:
                 return tensors[name].to(device=device, dtype=dtype)
             except KeyError:
-                raise ModelError(f"the weights have no tensor {name!r}: not a complete {config.model_type} model") from None
+                raise ModelError(
+                    f"the weights have no tensor {name!r}: not a complete {config.model_type} model"
+                ) from None
 
         self.embed = take("model.embed_tokens.weight")
         self.norm = take("model.norm.weight")
@@ -156,7 +158,9 @@ class Llama:
                     continue
                 downs = [p[0] for p in pairs if p]
                 # A module without an adapter still has its rows in the fused product: a block of no columns.
-                ups = [p[1] if p else downs[0].new_zeros(self.sizes[n][0], 0) for p, n in zip(pairs, names, strict=True)]
+                ups = [
+                    p[1] if p else downs[0].new_zeros(self.sizes[n][0], 0) for p, n in zip(pairs, names, strict=True)
+                ]
                 fused[group] = (torch.cat(downs).to(self.dtype), torch.block_diag(*ups).to(self.dtype))
             bound.append(fused)
         return bound
@@ -221,7 +225,9 @@ class Llama:
         rows, width = packed.ids.shape
         order = torch.arange(width, device=self.device)
         seen = order[None, :] <= order[:, None]
-        allowed = seen & ((order >= packed.pad[:, None])[:, None, :] | torch.eye(width, dtype=torch.bool, device=self.device))
+        allowed = seen & (
+            (order >= packed.pad[:, None])[:, None, :] | torch.eye(width, dtype=torch.bool, device=self.device)
+        )
         allowed = torch.cat([allowed.new_ones(rows, width, shared), allowed], dim=2)[:, None]
         mask = self._additive(allowed)
         cos, sin = self._rotation((shared + order - packed.pad[:, None]).clamp(min=0))
@@ -275,7 +281,9 @@ class Llama:
         gate, up = self._linear(self._rms(x, layer["norm2"]), layer, "mlp", lora, dropout).chunk(2, dim=-1)
         return x + self._linear(F.silu(gate) * up, layer, "down", lora, dropout)
 
-    def _linear(self, x: Tensor, layer: dict[str, Any], group: str, lora: dict[str, LoraPair], dropout: float) -> Tensor:
+    def _linear(
+        self, x: Tensor, layer: dict[str, Any], group: str, lora: dict[str, LoraPair], dropout: float
+    ) -> Tensor:
         out = F.linear(x, layer[group], layer.get(group + "_bias"))
         pair = lora.get(group)
         if pair is not None:

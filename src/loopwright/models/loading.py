@@ -148,7 +148,9 @@ class Loaded:
     def stopped(self, row: Row) -> bool:
         """Whether a stop string has appeared; looks at the last tokens only, since earlier ones were looked at before."""
         reach = max(len(s.encode()) for s in row.sampling.stop) + 4
-        tail = self.tokenizer.decode(row.token_ids[-reach:], skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        tail = self.tokenizer.decode(
+            row.token_ids[-reach:], skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
         return any(s in tail for s in row.sampling.stop if s)
 
     def check_adapter(self, pairs: Mapping[str, LoraPair]) -> None:

@@ -8,8 +8,9 @@ change the gradient. Token ids come from the sampler and are never made anew.
 from __future__ import annotations
 
 import math
+import os.path
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -23,8 +24,15 @@ from loopwright.core.model import FitJob, Sample
 from loopwright.models.llama import Bound, LoraWeights, Packed, pack
 from loopwright.training.lora import Adapter
 
-PASS_TOKENS = 1024  # padded tokens in one forward and backward: about 0.7 GB of activations for a 135M model in bfloat16
+PASS_TOKENS = (
+    1024  # padded tokens in one forward and backward: about 0.7 GB of activations for a 135M model in bfloat16
+)
 REFERENCE = "reference_logprobs"
+SCHEDULES: dict[str, Callable[[float], float]] = {  # share of the steps after the warm-up -> share of the learning rate
+    "linear": lambda done: 1 - done,
+    "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
+    "constant": lambda done: 1.0,
+}
 
 
 class Network(Protocol):
@@ -72,10 +80,14 @@ def token_logprobs(
 
 
 def passes(samples: Sequence[Sample], indices: Sequence[int], limit: int = PASS_TOKENS) -> list[list[int]]:
-    """Cut indices into passes of similar length whose padded size is at most ``limit`` tokens (or one sample)."""
+    """Cut indices into passes of similar length whose padded size is at most ``limit`` tokens (or one sample).
+
+    The start that all of them share is computed once a pass and not counted.
+    """
+    shared = len(os.path.commonprefix([samples[i].prompt_ids for i in indices]))
 
     def length(i: int) -> int:
-        return len(samples[i].prompt_ids) + len(samples[i].token_ids)
+        return len(samples[i].prompt_ids) + len(samples[i].token_ids) - shared
 
     out: list[list[int]] = []
     for i in sorted(indices, key=lambda i: (length(i), i)):
@@ -88,14 +100,13 @@ def passes(samples: Sequence[Sample], indices: Sequence[int], limit: int = PASS_
 
 def rate(step: int, steps: int, job: FitJob) -> float:
     """Learning rate of a step, counted from 0."""
+    if job.schedule not in SCHEDULES:
+        raise InputError(f"schedule must be one of {', '.join(SCHEDULES)}, got {job.schedule!r}")
     warm = math.ceil(job.warmup * steps)
     if step < warm:
         return job.learning_rate * (step + 1) / warm
     done = (step - warm) / max(1, steps - warm)
-    shapes = {"linear": 1 - done, "cosine": 0.5 * (1 + math.cos(math.pi * done)), "constant": 1.0}
-    if job.schedule not in shapes:
-        raise InputError(f"schedule must be one of {', '.join(shapes)}, got {job.schedule!r}")
-    return job.learning_rate * shapes[job.schedule]
+    return job.learning_rate * SCHEDULES[job.schedule](done)
 
 
 def check(network: Network, job: FitJob) -> None:
@@ -161,8 +172,12 @@ def fit(
                     if cancel is not None and cancel.is_set():
                         raise Stopped
                     samples = [job.data[i] for i in indices]
-                    logprobs, mask = token_logprobs(network, network.bind(adapter.scaled()), samples, dropout=job.dropout)
-                    per_token, stats = row.function(_batch(samples, indices, logprobs, mask, reference), **job.loss_options)
+                    logprobs, mask = token_logprobs(
+                        network, network.bind(adapter.scaled()), samples, dropout=job.dropout
+                    )
+                    per_token, stats = row.function(
+                        _batch(samples, indices, logprobs, mask, reference), **job.loss_options
+                    )
                     loss = torch.where(mask, per_token, 0.0).sum() / count
                     total += loss.item()
                     if not math.isfinite(total):

@@ -79,13 +79,14 @@ class _Base(Frozen):
 
 
 class Score(_Base):
-    """One number. ``high`` satisfies; ``low`` and ``high`` are its range."""
+    """One number, with why where the judge said. ``high`` satisfies; ``low`` and ``high`` are its range."""
 
     kind: Literal["score"] = "score"
     value: Finite
     low: Finite = 0.0
     high: Finite = 1.0
     aspect: str = ""
+    message: str = ""
 
     @model_validator(mode="after")
     def _in_range(self) -> Self:
@@ -106,7 +107,7 @@ class Score(_Base):
 
     @property
     def text(self) -> str:
-        return f"{self.aspect + ': ' if self.aspect else ''}{self.value:g} of {self.high:g}"
+        return f"{self.aspect + ': ' if self.aspect else ''}{self.message or f'{self.value:g} of {self.high:g}'}"
 
 
 class Verdict(_Base):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -55,7 +55,7 @@ def test_logits_are_those_of_transformers(tmp_path, kind):
     reference = save(tmp_path, kind)
     network = Llama(reference.config, loading.read_tensors(tmp_path), dtype=torch.float32, device=torch.device("cpu"))
     start = list(range(20, 32))
-    prompts = [start + [40], start + [41, 42, 43, 44], start + [45, 46]]
+    prompts = [[*start, 40], [*start, 41, 42, 43, 44], [*start, 45, 46]]
     packed = pack(prompts)
     assert packed.prefix.tolist() == start
     with torch.inference_mode():
@@ -170,7 +170,7 @@ def test_the_sampled_model_is_the_trained_model(model):
 def test_one_that_does_not_exist(tmp_path):
     with pytest.raises(ModelNotFound, match="there is no model"):
         Embedded(Memory(), tmp_path / "none.gguf")
-    with pytest.raises(ModelNotFound, match="without config.json"):
+    with pytest.raises(ModelNotFound, match="without config"):
         Embedded(Memory(), tmp_path)
 
 
@@ -224,7 +224,14 @@ def test_the_event_loop_lives_and_a_cancelled_call_stops(model):
     assert threading.active_count() < 20
 
 
+@pytest.fixture
+def smollm2_fetched():
+    if not (smollm2.cache_root() / "gguf" / Path(smollm2.MEMBER).name).exists():
+        pytest.skip("SmolLM2 is not in the cache; using the embedded model once fetches it")
+
+
 @pytest.mark.smollm2
+@pytest.mark.usefixtures("smollm2_fetched")
 def test_smollm2_answers_like_transformers():
     from transformers import AutoModelForCausalLM
 
@@ -238,6 +245,24 @@ def test_smollm2_answers_like_transformers():
     prompt = torch.tensor([turn.prompt_ids])
     out = reference.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=12, do_sample=False)
     assert out[0, prompt.shape[1] :].tolist() == list(turn.token_ids)
-    assert hashlib.sha256(
-        (smollm2.cache_root() / "gguf" / "SmolLM2-135M-Instruct.Q4_1.gguf").read_bytes()
-    ).hexdigest() == (smollm2.SHA256)
+
+
+@pytest.mark.smollm2
+@pytest.mark.usefixtures("smollm2_fetched")
+def test_smollm2_learns_in_bfloat16():
+    """Sampled and trained agree as far as bfloat16 logits can; a few steps teach a format."""
+    model = Embedded(Memory(), dtype="bfloat16", device="cpu")
+    question = user("What is 2 + 2?")
+    sampled = ask(model, Request(turns=question, sampling=Sampling(max_tokens=8), n=4))[0]
+    data = tuple(Sample(prompt_ids=c.prompt_ids, token_ids=c.token_ids) for c in sampled.choices)
+    logprobs, mask = token_logprobs(model.load().network, None, data)
+    differences = [
+        (row[known].detach() - torch.tensor(c.logprobs)).abs().mean()
+        for row, known, c in zip(logprobs, mask, sampled.choices, strict=True)
+    ]
+    assert max(differences) < 0.15  # a bfloat16 logit near 20 has steps of 0.125
+    ids = model.load().tokenizer("4<|im_end|>", add_special_tokens=False)["input_ids"]
+    shown = Sample(prompt_ids=data[0].prompt_ids, token_ids=tuple(ids))
+    fitted = asyncio.run(model.fit(FitJob(data=(shown,) * 4, batch=4, epochs=6, warmup=0.0)))
+    request = Request(turns=question, sampling=Sampling(max_tokens=8, temperature=0), adapter=fitted.adapter)
+    assert ask(model, request)[0].choices[0].text == "4"

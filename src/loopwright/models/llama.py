@@ -58,6 +58,12 @@ class Cache:
         self.positions = self.positions[rows]
 
 
+def common_start(sequences: Sequence[Sequence[int]]) -> int:
+    """How many tokens all sequences start with."""
+    first, last = min(sequences), max(sequences)  # in order, so what these two share all do
+    return next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+
+
 def pack(
     sequences: Sequence[Sequence[int]],
     device: torch.device | str = "cpu",
@@ -69,18 +75,14 @@ def pack(
 
     A common start shorter than ``share_from`` tokens is not worth a pass of its own.
     """
-    first = min(sequences)
-    last = max(sequences)
     longest = min(len(s) - keep for s, keep in zip(sequences, own or [1] * len(sequences), strict=True))
-    shared = 0
-    while shared < longest and first[shared] == last[shared]:
-        shared += 1
+    shared = min(common_start(sequences), longest)
     if len(sequences) == 1 or shared < share_from:
         shared = 0
     width = max(len(s) for s in sequences) - shared
     rows = [[0] * (width - len(s) + shared) + list(s[shared:]) for s in sequences]
     return Packed(
-        torch.tensor(list(first[:shared]), dtype=torch.long, device=device),
+        torch.tensor(list(sequences[0][:shared]), dtype=torch.long, device=device),
         torch.tensor(rows, dtype=torch.long, device=device),
         torch.tensor([width - len(s) + shared for s in sequences], dtype=torch.long, device=device),
     )

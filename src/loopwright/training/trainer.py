@@ -8,7 +8,6 @@ change the gradient. Token ids come from the sampler and are never made anew.
 from __future__ import annotations
 
 import math
-import os.path
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from torch import Tensor
 from loopwright import losses
 from loopwright.core.errors import InputError, ModelError
 from loopwright.core.model import FitJob, Sample
-from loopwright.models.llama import Bound, LoraWeights, Packed, pack
+from loopwright.models.llama import Bound, LoraWeights, Packed, common_start, pack
 from loopwright.training.lora import Adapter
 
 PASS_TOKENS = (
@@ -84,7 +83,7 @@ def passes(samples: Sequence[Sample], indices: Sequence[int], limit: int = PASS_
 
     The start that all of them share is computed once a pass and not counted.
     """
-    shared = len(os.path.commonprefix([samples[i].prompt_ids for i in indices]))
+    shared = common_start([samples[i].prompt_ids for i in indices])
 
     def length(i: int) -> int:
         return len(samples[i].prompt_ids) + len(samples[i].token_ids) - shared

@@ -1,3 +1,5 @@
+# ruff: noqa: BLE001, S102, S110
+# mypy: ignore-errors
 """Runs inside the sandbox: says it is ready, waits for one job, gives up its rights and becomes the job.
 
 The launcher passes this file's text to ``python -c``; nothing here is imported by Loopwright. It runs once: whatever
@@ -5,7 +7,7 @@ the job does to this interpreter dies with it.
 """
 
 
-def _become_the_job():  # type: ignore[no-untyped-def]
+def _become_the_job():
     import _sitebuiltins
     import builtins
     import marshal
@@ -20,7 +22,7 @@ def _become_the_job():  # type: ignore[no-untyped-def]
 
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
-    def take(count):  # type: ignore[no-untyped-def]
+    def take(count):
         parts = []
         while count:
             part = os.read(fd, min(count, 1 << 20))
@@ -56,7 +58,7 @@ def _become_the_job():  # type: ignore[no-untyped-def]
     return job["code"]
 
 
-def _run(code):  # type: ignore[no-untyped-def]
+def _run(code):
     import sys
 
     space = sys.modules["__main__"].__dict__

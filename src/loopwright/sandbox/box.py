@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from types import TracebackType
+from typing import Self
 
 from loopwright.core.errors import InputError, SandboxError
 from loopwright.sandbox import host, layout
@@ -169,7 +170,7 @@ class Sandbox:
         if pool is not None:
             asyncio.run_coroutine_threadsafe(pool.close(), host.loop()).result(timeout=30)
 
-    async def __aenter__(self) -> Sandbox:
+    async def __aenter__(self) -> Self:
         await self.warm()
         return self
 

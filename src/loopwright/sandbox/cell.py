@@ -88,7 +88,7 @@ class Cell:
                 )  # fmt: skip
                 line += ["--", *layout.python(theirs.fileno(), inside=True)]
             pipe = subprocess.PIPE
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: ASYNC220 - asyncio would start it from a thread of its own
                 line, stdin=pipe, stdout=pipe, stderr=pipe, pass_fds=handed, cwd=self._folder or "/",
                 env=environment, start_new_session=True, user=uid, group=uid, extra_groups=None if uid is None else [],
             )  # fmt: skip
@@ -227,10 +227,10 @@ class Cell:
             try:
                 view = view[os.write(fd, view) :]
             except BlockingIOError:
-                writable = self._loop.create_future()
-                self._loop.add_writer(fd, lambda: writable.done() or writable.set_result(None))
+                writable = asyncio.Event()
+                self._loop.add_writer(fd, writable.set)
                 try:
-                    await writable
+                    await writable.wait()
                 finally:
                     self._loop.remove_writer(fd)
             except OSError:
@@ -243,10 +243,10 @@ class Cell:
             while self.alive:
                 await asyncio.sleep(0.005)
             return
-        gone = self._loop.create_future()
-        self._loop.add_reader(pidfd, lambda: gone.done() or gone.set_result(None))
+        gone = asyncio.Event()
+        self._loop.add_reader(pidfd, gone.set)
         try:
-            await gone
+            await gone.wait()
         finally:
             self._loop.remove_reader(pidfd)
             os.close(pidfd)

@@ -1,1 +1,142 @@
+"""Language-model backends. ``load`` makes one from a word; nothing heavy is imported until then."""
 
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from loopwright.core.errors import InputError, ModelNotFound, UnknownName
+from loopwright.core.model import Blobs, Model
+
+if TYPE_CHECKING:
+    from loopwright.models.embedded import Embedded
+    from loopwright.models.openai import OpenAIModel
+    from loopwright.models.scripted import ScriptedModel
+
+BACKENDS = ("embedded", "openai", "scripted")
+
+
+def load(spec: str | Mapping[str, Any], *, blobs: Blobs | None = None, **options: Any) -> Model:
+    """The model that ``spec`` names.
+
+    Text is one of ``embedded``, ``embedded:/path/to/folder-or.gguf``, ``openai:NAME``, ``openai:NAME@http://host:port/v1``,
+    ``openai:NAME@unix:/path``, ``scripted:module:function``. A mapping says the same as {"backend": "openai", "model":
+    NAME, "base_url": ...}, {"backend": "embedded", "path": ...} or {"backend": "scripted", "answer": ...}, with further
+    options of the backend. ``blobs`` is where the embedded model keeps adapters; without it they stay in memory. Raises UnknownName for a backend,
+    module or function that does not exist, InputError for options it does not take.
+    """
+    backend, given = _split(spec) if isinstance(spec, str) else _fields(spec)
+    given.update(options)
+    try:
+        if backend == "embedded":
+            return _embedded(given, blobs)
+        if backend == "openai":
+            return _openai(given)
+        if backend == "scripted":
+            return _scripted(given)
+    except TypeError as error:
+        if "argument" not in str(error):
+            raise
+        raise InputError(f"model {backend}: {str(error).split('() ')[-1]}") from None
+    raise UnknownName("model", _as_text(spec), _known())
+
+
+def _split(spec: str) -> tuple[str, dict[str, Any]]:
+    backend, _, rest = spec.partition(":")
+    if not rest:
+        return backend, {}
+    if backend == "embedded":
+        return backend, {"path": rest}
+    if backend == "openai":
+        for mark in ("@http://", "@https://", "@unix:"):
+            name, found, address = rest.partition(mark)
+            if found:
+                return backend, {"model": name, "base_url": mark[1:] + address}
+        return backend, {"model": rest}
+    return backend, {"answer": rest}
+
+
+def _fields(spec: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    given = dict(spec)
+    backend = given.pop("backend", None)
+    if not isinstance(backend, str):
+        raise InputError(f"model: expected a 'backend', one of {', '.join(BACKENDS)}, got the fields {sorted(given)}")
+    return backend, given
+
+
+def _embedded(given: dict[str, Any], blobs: Blobs | None) -> Embedded:
+    from loopwright.models.embedded import Embedded
+
+    path = given.pop("path", None)
+    if path is not None:
+        given["model"] = path
+    return Embedded(_Memory() if blobs is None else blobs, **given)
+
+
+class _Memory:
+    """Blobs of a model that was loaded without a store: its adapters live as long as it does."""
+
+    def __init__(self) -> None:
+        self._blobs: dict[str, bytes] = {}
+
+    def put(self, data: bytes) -> str:
+        name = hashlib.sha256(data).hexdigest()
+        self._blobs[name] = data
+        return name
+
+    def get(self, hash: str) -> bytes:
+        if hash not in self._blobs:
+            raise ModelNotFound(f"no adapter {hash[:12]}: this model was loaded without a store to read it from")
+        return self._blobs[hash]
+
+
+def _openai(given: dict[str, Any]) -> OpenAIModel:
+    from loopwright.models.openai import OpenAIModel
+    from loopwright.models.prices import Prices
+
+    if isinstance(given.get("prices"), str):
+        given["prices"] = Prices.load(given["prices"])
+    return OpenAIModel(given.pop("model", ""), **given)
+
+
+def _scripted(given: dict[str, Any]) -> ScriptedModel:
+    from loopwright.models.scripted import ScriptedModel
+
+    answer = given.pop("answer", None)
+    if answer is None:
+        raise InputError("model scripted: expected scripted:module:function, or an 'answer': a function or the answers")
+    if isinstance(answer, str):
+        answer = _function(answer)
+    return ScriptedModel(answer, **given)
+
+
+def _function(path: str) -> Any:
+    name, _, attribute = path.partition(":")
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise  # the module is there, and something that it imports is not
+        raise UnknownName("module", name, []) from None
+    except ValueError:
+        raise InputError(f"expected scripted:module:function, got scripted:{path}") from None
+    if not hasattr(module, attribute):
+        known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        raise UnknownName("function", attribute, known)
+    return getattr(module, attribute)
+
+
+def _as_text(spec: str | Mapping[str, Any]) -> str:
+    return spec if isinstance(spec, str) else str(spec.get("backend"))
+
+
+def _known() -> list[str]:
+    from loopwright.models.prices import Prices
+
+    hosted = Prices.load().hosts.get("api.openai.com", {})
+    return [*BACKENDS, *(f"openai:{name}" for name in hosted)]
+
+
+__all__ = ["BACKENDS", "Model", "load"]

@@ -49,7 +49,7 @@ def as_price(value: object, where: str) -> Price:
 
 
 class Prices:
-    """Prices by host and model. The same name can cost differently elsewhere, so a host's table is for that host only."""
+    """Prices by host and model: the same name can cost differently elsewhere."""
 
     def __init__(self, hosts: Mapping[str, Mapping[str, Price]], *, date: str = "", source: str = "") -> None:
         self.hosts = hosts
@@ -109,9 +109,11 @@ def _parse(text: str, where: str) -> Prices:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"price file {where}: {error}") from None
-    tables = {"any": data.get("any", {}), **(hosts if isinstance(hosts := data.get("hosts", {}), dict) else {"hosts": 0})}
+    tables = data.get("hosts", {})
+    if not isinstance(tables, dict):
+        raise InputError(f'price file {where}: hosts: expected tables named [hosts."api.example.com"]')
     hosts: dict[str, dict[str, Price]] = {}
-    for host, rows in tables.items():
+    for host, rows in {"any": data.get("any", {}), **tables}.items():
         if not isinstance(rows, dict):
             raise InputError(f"price file {where}: {host}: expected a table of model = [prompt, completion]")
         hosts[host] = {name: as_price(value, f"price file {where}: {host}: {name}") for name, value in rows.items()}

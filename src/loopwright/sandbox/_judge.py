@@ -1,4 +1,4 @@
-# ruff: noqa: BLE001, F821, S102
+# ruff: noqa: F821
 # mypy: ignore-errors
 """Runs the tests, in a process the program cannot see into, and reports each verdict under a nonce. Follows _wire.py."""
 

@@ -1,4 +1,4 @@
-# ruff: noqa: BLE001, F821, S102
+# ruff: noqa: F821
 # mypy: ignore-errors
 """Runs the program under test, in its own process: loads it, then does what the judge asks. Follows _wire.py."""
 

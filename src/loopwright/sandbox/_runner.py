@@ -1,4 +1,3 @@
-# ruff: noqa: BLE001, S102, S110
 # mypy: ignore-errors
 """Runs inside the sandbox: says it is ready, waits for one job, gives up its rights and becomes the job.
 
@@ -59,6 +58,7 @@ def _become_the_job():
 
 
 def _run(code):
+    import contextlib
     import sys
 
     space = sys.modules["__main__"].__dict__
@@ -73,10 +73,8 @@ def _run(code):
         # The frames of this file are no business of whoever reads the traceback.
         trace = error.__traceback__.tb_next
         sys.excepthook(type(error), error.with_traceback(trace), trace)
-        try:
+        with contextlib.suppress(Exception):
             sys.stdout.flush()
-        except Exception:
-            pass
         raise SystemExit(1) from None
 
 

@@ -48,11 +48,7 @@ class _Pool:
         # A broken start is reported by the run that needs the cell, not by this background task.
         with contextlib.suppress(SandboxError):
             while len(self._idle) < self._size and not self._closed:
-                cell = await self._fresh(self._file_mb)
-                if self._closed:
-                    cell.close()
-                else:
-                    self._idle.append(cell)
+                self._idle.append(await self._fresh(self._file_mb))
 
     def refill(self) -> None:
         if not self._closed and (self._refilling is None or self._refilling.done()):
@@ -88,6 +84,8 @@ class _Pool:
         self._closed = True
         for task in [*self._runs, *([self._refilling] if self._refilling else [])]:
             task.cancel()
+        # A start that was cancelled closes its own cell; one that had just ended is in the list after this turn.
+        await asyncio.sleep(0)
         for cell in self._idle:
             cell.close()
         self._idle.clear()
@@ -197,9 +195,9 @@ def _job(
     size = len(given) + len(_bytes(code or "")) + sum(map(len, held.values()))
     if size > limits.file_mb << 20:
         raise InputError(f"code, files and stdin are {size} bytes; the limit is file_mb={limits.file_mb} MiB")
-    # A lone surrogate is not text Python can compile; inside, it becomes a question mark and a syntax error.
     return Job(None if code is None else _bytes(code).decode(), held, argv, given, limits)
 
 
 def _bytes(text: str) -> bytes:
+    # Models write lone surrogates, which no encoding takes and Python does not compile: each becomes a question mark.
     return text.encode("utf-8", errors="replace")

@@ -240,7 +240,7 @@ class Cell:
 
     async def _exit(self, pidfd: int | None) -> None:
         if pidfd is None:
-            while self.alive:
+            while self.alive:  # noqa: ASYNC110 - nothing tells, where there is no pidfd
                 await asyncio.sleep(0.005)
             return
         gone = asyncio.Event()

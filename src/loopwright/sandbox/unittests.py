@@ -1,9 +1,10 @@
 """Runs a candidate program against tests, so that the program cannot write its own report.
 
-Two processes in one sandbox. The *judge* holds the tests and the nonce that marks a verdict; the *program* is asked to
-call its functions and answers with data. So these change no verdict: printing a forged report, ``os._exit(0)``,
-patching ``builtins`` or AssertionError, defining an own ``all``, leaving modules for the tests to import, tracing or reading frames, an object whose ``__eq__`` says yes to everything,
-reading the tests from disk. The program never sees an expected value.
+Two processes in one sandbox. The *judge* holds the tests and the nonce that marks a verdict; the *program* is asked
+to call its functions and answers with data. So these change no verdict: printing a forged report, ``os._exit(0)``,
+patching ``builtins`` or AssertionError, defining an own ``all``, leaving modules for the tests to import, tracing or
+reading frames, an object whose ``__eq__`` says yes to everything, reading the tests from disk. The program never sees
+an expected value.
 
 What remains possible: the program sees the inputs, so it may answer them from a table; between two objects of its own
 classes its own ``__eq__`` decides; truth, length and ``repr`` of its own objects are its own word; and it may spoil

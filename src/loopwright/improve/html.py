@@ -1,0 +1,284 @@
+"""The report as one HTML page that asks nothing of the network. Every text of a model or a file is escaped."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from html import escape
+
+from loopwright.core.gate import Interval
+from loopwright.improve.figures import costs_figure, looks_figure, rounds_figure, training_figure
+from loopwright.improve.page import STYLE
+from loopwright.improve.report_data import Answers, Look, Report, Version
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def render_html(report: Report) -> str:
+    """The whole page."""
+    sections = (
+        _header(report),
+        _tiles(report),
+        _section("What the gate decided", looks_figure(report) + _looks(report.looks)),
+        _section("What changed", _changes(report)),
+        _section("Before and after, on test examples", _answers(report)),
+        _section("Where every version came from", _lineage(report.versions)),
+        _section("Attempts while learning", rounds_figure(report)),
+        _section("Training", training_figure(report) + _trainings(report)),
+        _section("What it cost", costs_figure(report) + _costs(report)),
+        _section("Small print", _small_print(report)),
+    )
+    body = "\n".join(part for part in sections if part)
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">\n'
+        f"<title>{escape(report.task)}: Loopwright report</title>\n<style>{STYLE}</style></head>\n"
+        f"<body><main>\n{body}\n</main></body></html>\n"
+    )
+
+
+def verdict(report: Report) -> tuple[str, str]:
+    """How it went: ``good``, ``nothing`` or ``open``, and the sentence that says so."""
+    if report.learned and report.gain is not None:
+        gain = report.gain
+        sentence = (
+            f"{_points(gain.effect)} points on {gain.n} test examples that nothing had seen "
+            f"(95% interval {_points(gain.low)} to {_points(gain.high)})."
+        )
+        if gain.low > 0:
+            return "good", "Better: " + sentence
+        return "open", "Accepted by the gate, but the test examples alone do not settle it: " + sentence
+    if report.status == "done":
+        offered = len(report.looks)
+        tried = f"none of {offered} candidates was shown to be better" if offered else "no method had anything to offer"
+        return "nothing", f"Learned nothing: {tried}. What you started with is what you have."
+    kept = sum(look.accepted for look in report.looks)
+    return "open", f"Not finished ({report.status}): {kept} of {len(report.looks)} candidates accepted so far."
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:+.1f}".replace("-", "\u2212")
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}%"
+
+
+def _section(title: str, content: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>\n{content}</section>" if content else ""
+
+
+def _header(report: Report) -> str:
+    kind, sentence = verdict(report)
+    when = datetime.fromtimestamp(report.created, UTC).strftime("%-d %B %Y, %H:%M UTC")
+    facts = [f"model <b>{escape(report.model)}</b>", f"run <code>{escape(report.run[:13])}</code>", when]
+    if report.change:
+        facts.insert(1, "may change " + escape(", ".join(report.change)))
+    why = f"<p>{escape(report.reason)}</p>" if report.reason else ""
+    return (
+        f'<header><p class="brand">Loopwright report</p><h1>{escape(report.task)}</h1>'
+        f'<p class="facts">{" &middot; ".join(facts)}</p></header>\n'
+        f'<div class="verdict {kind}"><strong>{escape(sentence)}</strong>{why}</div>'
+    )
+
+
+def _tiles(report: Report) -> str:
+    tiles = [
+        _score_tile("Before", report.baseline, "test") or _score_tile("Before", report.gate_baseline, "gate"),
+        _score_tile("After", report.final, "test"),
+        _tile("Looks of the gate", str(len(report.looks)), f"{sum(k.accepted for k in report.looks)} accepted"),
+        _tile("Took", _duration(report.seconds), f"{report.spent.calls:,} calls, {report.spent.tokens:,} tokens{_money(report)}"),
+    ]
+    return f'<div class="tiles">{"".join(tiles)}</div>'
+
+
+def _money(report: Report) -> str:
+    return f", ${report.spent.money:,.4g}" if report.spent.money else ""
+
+
+def _tile(name: str, value: str, below: str, extra: str = "") -> str:
+    return f'<div class="tile"><h3>{name}</h3><p class="big">{value}</p>{extra}<p class="below">{escape(below)}</p></div>'
+
+
+def _score_tile(name: str, interval: Interval | None, split: str) -> str:
+    if interval is None:
+        return ""
+    left, width = 100 * interval.low, 100 * (interval.high - interval.low)
+    strip = (
+        f'<div class="strip"><i style="left:{left:.1f}%;width:{width:.1f}%"></i>'
+        f'<b style="left:{100 * interval.score:.1f}%"></b></div>'
+    )
+    missing = f", {interval.missing} not judged" if interval.missing else ""
+    below = f"{_percent(interval.low)} to {_percent(interval.high)}, {interval.n} {split} examples{missing}"
+    return _tile(name, _percent(interval.score), below, strip)
+
+
+def _looks(looks: tuple[Look, ...]) -> str:
+    if not looks:
+        return "<p>No candidate reached the gate.</p>"
+    rows = "".join(
+        f'<tr class="{"yes" if k.accepted else "no"}"><td class="n">{k.look}</td>'
+        f'<td><span class="chip">{"accepted" if k.accepted else "rejected"}</span></td>'
+        f"<td><b>{escape(k.by)}</b><small>{escape(k.note)}</small></td>"
+        f'<td class="n">{_percent(k.incumbent_score)} &rarr; {_percent(k.candidate_score)}</td>'
+        f'<td class="n">{_points(k.effect)}<small>{_points(k.low)} to {_points(k.high)}</small></td>'
+        f'<td class="n">{k.e_value:.3g}<small>needs {k.threshold:.4g}</small></td><td class="n">{k.n}</td>'
+        f"<td>{escape(k.reason)}</td></tr>"
+        for k in looks
+    )
+    heads = "".join(
+        f'<th{" class=n" if right else ""}>{name}</th>'
+        for name, right in (
+            ("Look", 1), ("", 0), ("Candidate", 0), ("Incumbent &rarr; candidate", 1), ("Gain, points", 1),
+            ("Evidence", 1), ("Pairs", 1), ("Reason", 0),
+        )
+    )  # fmt: skip
+    return f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+
+
+def _changes(report: Report) -> str:
+    best = next((v for v in reversed(report.versions) if v.accepted), None)
+    if best is None:
+        return ""
+    base = report.versions[0]
+    parts = []
+    if best.system != base.system:
+        parts.append(_change("System message", base.system, best.system))
+    if best.instruction != base.instruction:
+        parts.append(_change(f"Instruction, by {best.instruction_from}", base.instruction, best.instruction))
+    if best.shots and best.shots != base.shots:
+        items = "".join(
+            f"<li><pre>{escape(s.input)}</pre><pre>{escape(s.output)}</pre>"
+            f"<small>{'from train example ' + escape(s.example) if s.example else 'source not recorded'}</small></li>"
+            for s in best.shots
+        )
+        parts.append(f"<h3>Worked examples in the prompt</h3><ul class=shots>{items}</ul>")
+    if best.adapter != base.adapter:
+        parts.append(f"<h3>Weights</h3><p>An adapter was trained: <code>{escape(best.adapter[:16])}</code>.</p>")
+    if best.solver != base.solver:
+        parts.append(f"<h3>Way of answering</h3><p>Every question is answered through <b>{escape(best.solver)}</b>.</p>")
+    return "".join(parts)
+
+
+def _change(name: str, before: str, after: str) -> str:
+    return (
+        f'<h3>{escape(name)}</h3><div class="pair"><div><h4>before</h4><pre>{escape(before) or "<i>none</i>"}</pre></div>'
+        f"<div><h4>after</h4><pre>{escape(after) or '<i>none</i>'}</pre></div></div>"
+    )
+
+
+_KINDS = (("fixed", "better now"), ("broken", "worse now"), ("right", "right both times"), ("wrong", "not right, unchanged"),
+          ("missing", "not judged"))  # fmt: skip
+
+
+def _answers(report: Report) -> str:
+    if not report.answers and not report.outcomes:
+        return ""
+    counts = " &middot; ".join(f"<b>{report.outcomes[k]}</b> {words}" for k, words in _KINDS if report.outcomes.get(k))
+    cards = "".join(_answer(a) for a in report.answers)
+    return f"<p>{counts}. A few of each, the first ones, not the best ones:</p>{cards}"
+
+
+def _answer(a: Answers) -> str:
+    before, after = a.before_score or 0.0, a.after_score or 0.0
+    kind, word = ("yes", "better") if after > before else ("no", "worse") if after < before else ("same", "unchanged")
+    target = f"<p class=target>expected <code>{escape(a.target)}</code></p>" if a.target else ""
+    return (
+        f'<details class="answer {kind}"{" open" if kind != "same" else ""}><summary><span class="chip">{word}</span> '
+        f"{escape(_line(a.question))}</summary><pre>{escape(a.question)}</pre>{target}"
+        f'<div class="pair"><div><h4>before &middot; {_percent(before)}</h4><pre>{escape(a.before)}</pre></div>'
+        f"<div><h4>after &middot; {_percent(after)}</h4><pre>{escape(a.after)}</pre></div></div></details>"
+    )
+
+
+def _line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 100 else line[:97] + "..."
+
+
+def _lineage(versions: tuple[Version, ...]) -> str:
+    known = {v.hash for v in versions}
+    children: dict[str, list[Version]] = {}
+    for version in versions:
+        parent = next((p for p in version.parents if p in known and p != version.hash), "")
+        children.setdefault(parent, []).append(version)
+
+    def tree(parent: str, seen: frozenset[str]) -> str:
+        below = [v for v in children.get(parent, []) if v.hash not in seen]
+        items = "".join(f"<li>{_version(v)}{tree(v.hash, seen | {v.hash})}</li>" for v in below)
+        return f"<ul>{items}</ul>" if items else ""
+
+    return f'<div class="tree">{tree("", frozenset())}</div>' if len(versions) > 1 else ""
+
+
+def _version(v: Version) -> str:
+    if v.look is None:
+        state, word = "base", "start"
+    else:
+        state, word = ("yes", f"accepted at look {v.look}") if v.accepted else ("no", f"rejected at look {v.look}")
+    what = []
+    if "prompt" in v.changed and v.instruction:
+        what.append(f"instruction of {v.instruction_from}: \u201c{_line(v.instruction)}\u201d")
+    new = [s for s in v.shots if s.new]
+    if new:
+        what.append(f"{len(new)} new worked examples from {', '.join(s.example or '?' for s in new)}")
+    if "adapter" in v.changed:
+        what.append(f"weights {v.adapter[:10]}")
+    if "solver" in v.changed:
+        what.append(f"answers through {v.solver}")
+    detail = f"<small>{escape('; '.join(what))}</small>" if what else ""
+    note = f" <span>{escape(v.note)}</span>" if v.note else ""
+    return f'<div class="{state}"><b>{escape(v.by)}</b>{note} <code>{v.hash[:8]}</code> <span class="chip">{word}</span>{detail}</div>'
+
+
+def _trainings(report: Report) -> str:
+    if not report.trainings:
+        return ""
+    names = list(dict.fromkeys(name for t in report.trainings for name in t.stats))
+    heads = "".join(f"<th class=n>{escape(n.replace('_', ' '))}</th>" for n in names)
+    rows = "".join(
+        f"<tr><td class=n>{t.number}</td><td>{escape(t.loss_name)}</td>"
+        + "".join(f"<td class=n>{t.stats[n]:,.4g}</td>" if n in t.stats else "<td></td>" for n in names)
+        + "</tr>"
+        for t in report.trainings
+    )
+    return f'<div class="wide"><table><thead><tr><th class=n>Fit</th><th>Loss</th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+
+
+def _costs(report: Report) -> str:
+    if not report.spending:
+        return ""
+    caps = ", ".join(f"{v:,g} {k}" for k, v in report.budget.items() if v is not None) or "no cap"
+    return f"<p>Budget: {escape(caps)}. Answers from the cache of an earlier run cost nothing and are not in these figures.</p>"
+
+
+def _small_print(report: Report) -> str:
+    splits = ", ".join(f"{n} {name}" for name, n in report.splits.items())
+    notes = [
+        f"The gate: {report.gate_test}. At most {report.alpha:g} probability that anything not better was accepted in the whole "
+        f"run of {len(report.looks)} looks; a gain below {100 * report.min_effect:g} points is not worth a change.",
+        "Intervals are 95%, of one figure at a time. The bars in the first figure are those of the gain over the incumbent.",
+    ]
+    if splits:
+        notes.append(f"Examples: {splits}. No method sees the gate or test examples; the test examples are used once, here.")
+    for split, count in report.missing.items():
+        notes.append(f"{count} of {report.judged[split]} {split} attempts have no score; a missing judgement is never a zero.")
+    notes += [f"No score ({n} times): {reason}" for reason, n in report.missing_reasons.items()]
+    if report.unusable:
+        notes.append(f"{report.unusable} calls gave nothing usable.")
+    if report.presumed:
+        notes.append(f"{report.presumed} calls were in flight when a process died: presumed spent and counted.")
+    if report.repeated:
+        notes.append(f"{report.repeated} calls were made again after a failure or a kill.")
+    notes.append(f"Why it stopped: {report.reason or report.status}.")
+    if report.stopped_early:
+        notes.append(f"Methods were left untried or unfinished: {report.stopped_early}.")
+    notes.append(f"Seed {report.seed}, Loopwright {report.code_version}, run {report.run}.")
+    return "<ul class=fine>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

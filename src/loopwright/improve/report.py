@@ -1,0 +1,282 @@
+"""A run read from the store as a Report, finished or not."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from loopwright.core.feedback import FREE, Missing
+from loopwright.core.gate import Interval
+from loopwright.core.policy import Prompt
+from loopwright.core.statistics import betting_log_e, mean_interval
+from loopwright.core.store import CandidateRow, EventRow, Store
+from loopwright.core.types import Candidate, Rollout
+from loopwright.improve.report_data import (
+    Answers,
+    Difference,
+    Look,
+    Report,
+    Round,
+    ShotLineage,
+    Spending,
+    Training,
+    Version,
+)
+
+_SHOWN = 4  # examples of each kind in the report
+_LONG = 1200  # characters of an output in the report
+
+
+def build_report(store: Store, run_id: str) -> Report:
+    """Everything known of a run, finished or not. Raises UnknownName."""
+    row = store.run(run_id)
+    events: dict[str, list[EventRow]] = {}
+    for event in store.events(row.id):
+        events.setdefault(event.type, []).append(event)
+    started = _last(events, "run")
+    looks = tuple(_look(event.payload) for event in events.get("look", []))
+    final = _last(events, "final")
+    base = base_hash(row.spec, looks)
+    best = next((look.candidate for look in reversed(looks) if look.accepted), base)
+    tested = _tested(store, row.id)
+    judged, missing, reasons = _missing(store, row.id)
+    return Report(
+        run=row.id,
+        task=str(started.get("task") or _task_name(row.spec)),
+        model=str(started.get("model") or row.spec.get("model", "")),
+        change=tuple(started.get("change") or row.spec.get("change") or ()),
+        methods=tuple(started.get("methods") or ()),
+        status=row.status,
+        reason=row.reason or str(final.get("reason", "")),
+        learned=any(look.accepted for look in looks),
+        seed=row.seed,
+        code_version=row.code_version,
+        created=row.created,
+        seconds=row.seconds,
+        budget=started.get("budget") or row.budget,
+        splits=started.get("splits") or {},
+        alpha=(started.get("gate") or {}).get("alpha", 0.05),
+        min_effect=(started.get("gate") or {}).get("min_effect", 0.01),
+        gate_baseline=_interval(_last(events, "baseline")),
+        baseline=_interval(final.get("baseline")),
+        final=_interval(final),
+        gain=compare_scores(_scores(tested.get(base, {})), _scores(tested.get(best, {}))) if best != base else None,
+        looks=looks,
+        versions=_versions(store.candidates(row.id), looks, base, row.spec),
+        rounds=tuple(_pick(Round, event.payload) for event in events.get("round", [])),
+        trainings=tuple(_training(i, event.payload) for i, event in enumerate(events.get("fit", []), 1)),
+        **_costs(store, row.id, looks, base),
+        **_before_after(tested.get(base, {}), tested.get(best, {})),
+        judged=judged,
+        missing=missing,
+        missing_reasons=reasons,
+        stopped_early=str(_last(events, "budget").get("reason", "")),
+    )
+
+
+def compare_scores(first: dict[str, float | None], second: dict[str, float | None]) -> Difference | None:
+    """Paired over the examples that both answered; None without any. A missing score drops its pair."""
+    shared = [key for key in first if key in second]
+    pairs = [(first[k], second[k]) for k in shared]
+    differences = [b - a for a, b in pairs if a is not None and b is not None]
+    if not differences:
+        return None
+    low, high = mean_interval(differences, low=-1.0, high=1.0)
+    return Difference(
+        effect=math.fsum(differences) / len(differences), low=low, high=high, n=len(differences),
+        missing=len(shared) - len(differences), log_e=betting_log_e(differences),
+    )  # fmt: skip
+
+
+def _last(events: dict[str, list[EventRow]], type: str) -> dict[str, Any]:
+    return events[type][-1].payload if type in events else {}
+
+
+def _task_name(spec: dict[str, Any]) -> str:
+    task = spec.get("task")
+    return str(task.get("name", "")) if isinstance(task, dict) else str(task or "")
+
+
+def _pick(kind: type[Any], payload: dict[str, Any]) -> Any:
+    """The fields that the class knows: an event of a newer version may tell more."""
+    return kind.model_validate({k: v for k, v in payload.items() if k in kind.model_fields})
+
+
+def _look(payload: dict[str, Any]) -> Look:
+    look: Look = _pick(Look, payload)
+    return look
+
+
+def _interval(payload: Any) -> Interval | None:
+    return _pick(Interval, payload) if payload else None
+
+
+def _training(number: int, payload: dict[str, Any]) -> Training:
+    stats = {k: float(v) for k, v in payload.items() if k != "round" and isinstance(v, int | float)}
+    return Training(
+        number=number, loss_name=str(payload.get("loss_name", "")), round=int(payload.get("round", 0)), stats=stats
+    )
+
+
+# ---- what it cost -----------------------------------------------------------------------------------------------------
+
+_METHOD = re.compile(r"^\d+\.(.+)$")
+
+
+def _costs(store: Store, run: str, looks: Sequence[Look], base: str) -> dict[str, Any]:
+    """Totals and parts, in the order in which the parts began. An effect's scope says whose it was."""
+    parts: dict[str, Spending] = {}
+    total = Spending(part="all")
+    repeated = presumed = unusable = 0
+    for effect in store.effects(run):
+        part = _part(effect.scope, base)
+        parts[part] = parts.get(part, Spending(part=part)).plus(effect.cost)
+        total = total.plus(effect.cost)
+        repeated += effect.attempt > 1
+        presumed += effect.status == "open"
+        unusable += effect.status == "failed" and effect.error.startswith("BadOutput")
+    spending = tuple(s for s in parts.values() if s.plus(FREE) != Spending(part=s.part))
+    return {"spent": total, "spending": spending, "repeated": repeated, "presumed": presumed, "unusable": unusable}
+
+
+def _part(scope: str, base: str) -> str:
+    name = scope.split("/")[1] if "/" in scope else scope
+    if name.startswith("gate."):
+        return "baseline" if base.startswith(name.removeprefix("gate.")) else "gate"
+    if name.startswith("test."):
+        return "final test"
+    found = _METHOD.match(name)
+    return found.group(1) if found else name
+
+
+# ---- versions ---------------------------------------------------------------------------------------------------------
+
+
+def _task_parts(spec: dict[str, Any]) -> dict[str, Any]:
+    task = spec.get("task")
+    prompt = task.get("prompt") if isinstance(task, dict) else None
+    if prompt is None:
+        return {}
+    return {"prompt": Prompt.model_validate(prompt).model_dump(mode="json", exclude_defaults=True)}
+
+
+def base_hash(spec: dict[str, Any], looks: Sequence[Look]) -> str:
+    """What the run began with. It is never offered, so the store has no row of it."""
+    return looks[0].incumbent if looks else Candidate(parts=_task_parts(spec)).hash
+
+
+def _versions(rows: Iterable[CandidateRow], looks: Sequence[Look], base: str, spec: dict[str, Any]) -> tuple[Version, ...]:
+    """The base first, then every candidate in the order of the looks."""
+    data = {base: {"parts": _task_parts(spec), "by": "task"}} | {row.hash: row.data for row in rows}
+    by_look = {look.candidate: look for look in looks}
+    order = [base, *(h for h in dict.fromkeys([*by_look, *data]) if h != base)]
+    writers: dict[str, str] = {}
+    versions = []
+    for hash in order:
+        row, look = data.get(hash, {}), by_look.get(hash)
+        parents = tuple(row.get("parents") or ((look.incumbent,) if look else ()))
+        versions.append(_version(hash, row, parents, data, look, writers))
+    return tuple(versions)
+
+
+def _version(
+    hash: str,
+    row: dict[str, Any],
+    parents: tuple[str, ...],
+    data: dict[str, dict[str, Any]],
+    look: Look | None,
+    writers: dict[str, str],
+) -> Version:
+    parts = row.get("parts") or {}
+    parent = (data.get(parents[0], {}).get("parts") or {}) if parents else {}
+    prompt, before = _prompt(parts), _prompt(parent)
+    by = str(row.get("by") or (look.by if look else "task"))
+    inherited = bool(parents) and prompt.instruction == before.instruction and parents[0] in writers
+    writers[hash] = writers[parents[0]] if inherited else by
+    old_shots = {(s.input, s.output) for s in before.shots}
+    solver = parts.get("solver")
+    return Version(
+        hash=hash, parents=parents, by=by, note=str(row.get("note") or ""),
+        look=look.look if look else None, accepted=look.accepted if look else None, reason=look.reason if look else "",
+        changed=tuple(k for k in sorted({*parts, *parent}) if parts.get(k) != parent.get(k)) if parents else (),
+        system=prompt.system, instruction=prompt.instruction, instruction_from=writers[hash] if prompt.instruction else "",
+        shots=tuple(
+            ShotLineage(example=s.example, input=s.input, output=s.output, new=(s.input, s.output) not in old_shots)
+            for s in prompt.shots
+        ),
+        solver=str(solver.get("recipe", "")) if isinstance(solver, dict) else "", adapter=str(parts.get("adapter") or ""),
+    )  # fmt: skip
+
+
+def _prompt(parts: dict[str, Any]) -> Prompt:
+    part = parts.get("prompt")
+    return Prompt.model_validate(part) if isinstance(part, dict) else Prompt()
+
+
+# ---- answers ----------------------------------------------------------------------------------------------------------
+
+
+def final_scores(store: Store, run_id: str) -> dict[str, float | None]:
+    """Test scores of the version that a run ended with, by example."""
+    row = store.run(run_id)
+    looks = [_look(e.payload) for e in store.events(row.id) if e.type == "look"]
+    best = next((look.candidate for look in reversed(looks) if look.accepted), base_hash(row.spec, looks))
+    return _scores(_tested(store, row.id).get(best, {}))
+
+
+def _tested(store: Store, run: str) -> dict[str, dict[str, Rollout]]:
+    """Test rollouts by candidate and example."""
+    found: dict[str, dict[str, Rollout]] = {}
+    for row in store.rollouts(run, "test"):
+        if row.replicate == 0:
+            found.setdefault(row.candidate, {})[row.example] = Rollout.model_validate_json(row.data)
+    return found
+
+
+def _scores(rollouts: dict[str, Rollout]) -> dict[str, float | None]:
+    return {example: rollout.score for example, rollout in rollouts.items()}
+
+
+def _before_after(before: dict[str, Rollout], after: dict[str, Rollout]) -> dict[str, Any]:
+    outcomes: Counter[str] = Counter()
+    kinds: dict[str, list[Answers]] = {"fixed": [], "broken": [], "wrong": [], "right": []}
+    if before is after:
+        return {}
+    for example in (e for e in before if e in after):
+        a, b = before[example], after[example]
+        if a.score is None or b.score is None:
+            outcomes["missing"] += 1
+            continue
+        kind = "fixed" if b.score > a.score else "broken" if b.score < a.score else "right" if b.score == 1.0 else "wrong"
+        outcomes[kind] += 1
+        if len(kinds[kind]) < _SHOWN:
+            target = a.example.target
+            kinds[kind].append(
+                Answers(
+                    example=example, question=_cut(a.example.question),
+                    target="" if target is None else _cut(target if isinstance(target, str) else str(target)),
+                    before=_cut(a.output), after=_cut(b.output), before_score=a.score, after_score=b.score,
+                )
+            )
+    return {"outcomes": dict(outcomes), "answers": tuple(a for k in ("fixed", "broken", "wrong") for a in kinds[k])}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONG else f"{text[:_LONG]} [... {len(text) - _LONG} characters more]"
+
+
+def _missing(store: Store, run: str) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+    judged: Counter[str] = Counter()
+    missing: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for row in store.rollouts(run):
+        judged[row.split] += 1
+        if row.score is None:
+            missing[row.split] += 1
+            rollout = Rollout.model_validate_json(row.data)
+            said = [f.message for f in rollout.feedback if isinstance(f, Missing)] or [rollout.error or "not judged"]
+            reasons[_cut(said[0])[:200]] += 1
+    return dict(judged), dict(missing), dict(reasons.most_common(10))

@@ -1,0 +1,160 @@
+"""What is told of a run, as plain data: the JSON of ``loopwright report --json``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from loopwright.core.feedback import Cost, Frozen
+from loopwright.core.gate import Interval
+
+GATE_TEST = "a paired betting e-value on held-out examples (Waudby-Smith and Ramdas, 2024), corrected for every look"
+
+
+class Difference(Frozen):
+    """Mean paired difference of scores, second minus first, with its 95% interval. ``log_e``: that second is better."""
+
+    effect: float
+    low: float
+    high: float
+    n: int
+    missing: int = 0
+    log_e: float = 0.0
+
+
+class Look(Frozen):
+    """One decision of the gate, as it was recorded."""
+
+    look: int
+    accepted: bool
+    reason: str
+    by: str
+    note: str = ""
+    candidate: str
+    incumbent: str
+    incumbent_score: float
+    candidate_score: float
+    effect: float
+    low: float
+    high: float
+    e_value: float
+    threshold: float
+    n: int
+
+
+class Spending(Frozen):
+    """What one part of the run took: the baseline, a method, the gate's measurements, the final test."""
+
+    part: str
+    calls: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    money: float = 0.0
+
+    def plus(self, cost: Cost) -> Spending:
+        return Spending(
+            part=self.part, calls=self.calls + cost.calls, tokens=self.tokens + cost.tokens,
+            seconds=self.seconds + cost.seconds, money=self.money + cost.money,
+        )  # fmt: skip
+
+
+class Round(Frozen):
+    """Scores of one round of a method's own attempts on train examples."""
+
+    by: str
+    round: int
+    score: float
+    low: float
+    high: float
+    n: int
+
+
+class Training(Frozen):
+    """One fine-tuning: its figures as the trainer gave them."""
+
+    number: int
+    loss_name: str
+    round: int
+    stats: dict[str, float]
+
+
+class ShotLineage(Frozen):
+    """A worked example of the prompt and the train example it came from."""
+
+    example: str
+    input: str
+    output: str
+    new: bool
+
+
+class Version(Frozen):
+    """One candidate. ``look`` is None for the base, which was not offered; lists tell what it changed in its parent."""
+
+    hash: str
+    parents: tuple[str, ...] = ()
+    by: str
+    note: str = ""
+    look: int | None = None
+    accepted: bool | None = None
+    reason: str = ""
+    changed: tuple[str, ...] = ()
+    system: str = ""
+    instruction: str = ""
+    instruction_from: str = ""  # who wrote the instruction that this version has
+    shots: tuple[ShotLineage, ...] = ()
+    solver: str = ""
+    adapter: str = ""
+
+
+class Answers(Frozen):
+    """The same question before and after."""
+
+    example: str
+    question: str
+    target: str
+    before: str
+    after: str
+    before_score: float | None
+    after_score: float | None
+
+
+class Report(Frozen):
+    """All that is told of a run. Scores are in [0, 1]; times are UTC seconds."""
+
+    run: str
+    task: str
+    model: str
+    change: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    status: str
+    reason: str
+    learned: bool
+    seed: int
+    code_version: str
+    created: float
+    seconds: float
+    budget: dict[str, Any] = Field(default_factory=dict)
+    splits: dict[str, int] = Field(default_factory=dict)
+    alpha: float
+    min_effect: float
+    gate_test: str = GATE_TEST
+    gate_baseline: Interval | None = None
+    baseline: Interval | None = None
+    final: Interval | None = None
+    gain: Difference | None = None
+    looks: tuple[Look, ...] = ()
+    versions: tuple[Version, ...] = ()
+    rounds: tuple[Round, ...] = ()
+    trainings: tuple[Training, ...] = ()
+    spent: Spending
+    spending: tuple[Spending, ...] = ()
+    outcomes: dict[str, int] = Field(default_factory=dict)  # fixed, broken, right, wrong, missing on the test split
+    answers: tuple[Answers, ...] = ()
+    judged: dict[str, int] = Field(default_factory=dict)  # rollouts by split
+    missing: dict[str, int] = Field(default_factory=dict)  # of these, without a score
+    missing_reasons: dict[str, int] = Field(default_factory=dict)
+    repeated: int = 0
+    presumed: int = 0
+    unusable: int = 0
+    stopped_early: str = ""

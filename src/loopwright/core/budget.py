@@ -82,13 +82,21 @@ class Ledger:
                         raise
                 await self._settled.wait()
 
+    def fits_alone(self, estimate: Cost) -> bool:
+        """Whether the estimate would fit if nothing were reserved."""
+        try:
+            self.check(estimate, promised=False)
+        except BudgetExhausted:
+            return False
+        return True
+
     async def settle(self, number: int, actual: Cost) -> None:
         """Replace a reservation by what it took."""
+        self._settle(number, actual)  # before anything is awaited: a cancelled call must not leave its reservation
         async with self._settled:
-            self.settle_now(number, actual)
             self._settled.notify_all()
 
-    def settle_now(self, number: int, actual: Cost) -> None:
+    def _settle(self, number: int, actual: Cost) -> None:
         held = self._held.pop(number)
         if any(getattr(actual, r) > getattr(held, r) * (1 + 1e-9) for r in _RESOURCES):
             self.exceeded += 1

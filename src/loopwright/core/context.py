@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from loopwright.core.engine import Engine
-from loopwright.core.errors import BadOutput, InputError, LoopwrightError, UnknownName
+from loopwright.core.errors import BadOutput, BudgetExhausted, InputError, LoopwrightError, Paused, UnknownName
 from loopwright.core.feedback import CODE, Cost, Critique, Feedback, Frozen, Missing, Preference, Rater, Score, Verdict
 from loopwright.core.gate import summarise
 from loopwright.core.model import FitJob, Fitted, Request, Sample, Sampling, Trainable
@@ -399,12 +399,11 @@ def _row(ctx: Context, rollout: Rollout, replicate: int) -> RolloutRow:
 
 
 def _all_or_raise(results: Sequence[R | BaseException]) -> list[R]:
-    good: list[R] = []
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-        good.append(result)
-    return good
+    """The results, or the first error; one that only tells that the run is ending comes after the reason why it does."""
+    failed = [result for result in results if isinstance(result, BaseException)]
+    if failed:
+        raise next((e for e in failed if not isinstance(e, Paused | BudgetExhausted)), failed[0])
+    return [result for result in results if not isinstance(result, BaseException)]
 
 
 def _short(text: str) -> str:

@@ -22,7 +22,16 @@ from pydantic import JsonValue
 
 from loopwright.core import errors
 from loopwright.core.budget import Ledger
-from loopwright.core.errors import BadOutput, Diverged, LoopwrightError, ModelError, Paused, QuotaExhausted
+from loopwright.core.errors import (
+    BadOutput,
+    BudgetExhausted,
+    Diverged,
+    LoopwrightError,
+    ModelError,
+    ModelUnavailable,
+    Paused,
+    QuotaExhausted,
+)
 from loopwright.core.feedback import FREE, Cost, Feedback
 from loopwright.core.model import Model, Reply, Request
 from loopwright.core.store import CacheRow, EffectRow, EventRow, Row, RunRow, Store
@@ -96,7 +105,7 @@ class Engine:
         self.notify = notify or (lambda type, payload: None)
         self.executed = 0  # effects done now
         self.replayed = 0  # effects answered from the record
-        self.presumed = 0  # calls that a killed process may have paid and that were made again
+        self.presumed = 0  # calls, over all resumes, that a killed process may have paid and that were made again
         self._stopping = ""
         self._round_began: float | None = None
         self._longest_round = 0.0
@@ -117,6 +126,7 @@ class Engine:
             self.ledger.spend(row.cost)
             if row.status == "done":
                 self._scopes[row.scope].unclaimed[row.key] = row
+        self.presumed = sum(event.type == "presumed-spent" for event in self.store.events(self.run.id))
 
     @property
     def seed(self) -> int:
@@ -130,7 +140,7 @@ class Engine:
         return self._scopes[scope].asked
 
     def room(self) -> bool:
-        """Whether another round fits: a fifth more than the longest round so far within the time left, and calls and tokens to spend."""
+        """Whether another round fits: time left for a fifth more than the longest so far, and something left to spend."""
         now = self.ledger.seconds
         if self._round_began is not None:
             self._longest_round = max(self._longest_round, now - self._round_began)
@@ -201,12 +211,20 @@ class Engine:
         if record.status == "done":
             self.replayed += 1
             return record.result
-        if record.status == "open":
-            self.presumed += 1
-            self.notify("presumed-spent", {"summary": record.summary, "scope": record.scope})
-        elif record.error.split(":", 1)[0] in _LASTING:
+        if record.status == "failed" and record.error.split(":", 1)[0] in _LASTING:
             raise _revive(record.error)
         return None
+
+    def _presumed_spent(self, asked: Asked) -> list[Row]:
+        """What the report must tell of a call that an earlier process may have paid and that is made again."""
+        record = asked.record
+        if record is None or record.status != "open":
+            return []
+        self.presumed += 1
+        payload: dict[str, Any] = {"summary": record.summary, "scope": record.scope}
+        self.notify("presumed-spent", payload)
+        key = f"presumed-spent/{record.key}/{record.attempt}"
+        return [EventRow(run=self.run.id, type="presumed-spent", key=key, payload=payload, time=time.time())]
 
     def _enter(self) -> None:
         self._busy += 1
@@ -217,11 +235,15 @@ class Engine:
         if not self._busy:
             self._idle.set()
 
-    def _row(self, asked: Asked, status: Any, **more: Any) -> EffectRow:
-        attempt = asked.record.attempt + 1 if asked.record is not None else 1
+    def _row(self, asked: Asked, status: Any, *, cost: Cost = FREE, **more: Any) -> EffectRow:
+        attempt = 1
+        if asked.record is not None:
+            attempt = asked.record.attempt + 1
+            # The row replaces the earlier attempt's; what that one took, or may have taken, stays spent at every resume.
+            cost = cost + asked.record.cost
         return EffectRow(
             run=self.run.id, key=asked.key, scope=asked.scope, kind=asked.kind, content=asked.content,
-            ordinal=asked.ordinal, status=status, summary=asked.summary, attempt=attempt, **more,
+            ordinal=asked.ordinal, status=status, summary=asked.summary, attempt=attempt, cost=cost, **more,
         )  # fmt: skip
 
     async def effect(
@@ -263,13 +285,13 @@ class Engine:
             if cache_key and self.cache:
                 hit = self.store.cached([cache_key]).get(cache_key)
                 if hit is not None:
-                    await self.store.write([self._row(asked, "done", result=hit)])
+                    await self.store.write([self._row(asked, "done", result=hit), *self._presumed_spent(asked)])
                     return hit
             number = await self._reserve(asked, estimate)
             cost = FREE
             try:
                 if paid:
-                    await self.store.write([self._row(asked, "open", cost=estimate)])
+                    await self.store.write([self._row(asked, "open", cost=estimate), *self._presumed_spent(asked)])
                 self._alive()
                 started = time.monotonic()
                 result, cost = await perform()
@@ -281,6 +303,8 @@ class Engine:
                 self.executed += 1
                 return result
             except LoopwrightError as error:
+                if paid and cost == FREE:
+                    cost = _billed(error, estimate)
                 await self._failed(asked, error, cost, paid)
                 raise
             finally:
@@ -291,15 +315,19 @@ class Engine:
     async def _reserve(self, asked: Asked, estimate: Cost) -> int:
         try:
             return await self.ledger.reserve(estimate)
-        except errors.BudgetExhausted as error:
+        except BudgetExhausted as error:
             await self.store.write([self._row(asked, "failed", error=_describe(error))])
             raise
 
     async def _failed(self, asked: Asked, error: LoopwrightError, cost: Cost, paid: bool) -> None:
-        if isinstance(error, QuotaExhausted):
-            self.stop(str(error))
+        self._stop_after(error)
         if not isinstance(error, errors.StoreError) and (paid or not isinstance(error, Paused)):
             await self.store.write([self._row(asked, "failed", error=_describe(error), cost=cost)])
+
+    def _stop_after(self, error: LoopwrightError) -> None:
+        """A model that is down, or out of quota, after its own bounded tries: the calls that wait are not made."""
+        if isinstance(error, QuotaExhausted | ModelUnavailable):
+            self.stop(str(error))
 
     def _alive(self) -> None:
         if self._stopping:
@@ -359,80 +387,101 @@ class Engine:
         return await future
 
     async def _flush(self, role: str) -> None:
+        wave: list[_Waiting] = []
+        model = self.model(role)
         try:
             while self._waiting[role]:
                 await self._quiet(_QUIET_TURNS)
-                wave = sorted(self._waiting[role], key=lambda w: (w.asked.scope, w.asked.ordinal))
-                self._waiting[role] = []
-                for chunk in _chunks(wave, self.model(role).batch_rows):
-                    await self._run_chunk(self.model(role), chunk)
+                wave = sorted(self._waiting.pop(role), key=lambda w: (w.asked.scope, w.asked.ordinal))
+                for chunk in _chunks(wave, model.batch_rows):
+                    await self._run_chunk(model, [w for w in chunk if not w.future.done()])
         except BaseException as error:  # the coroutines that wait must not hang, whatever happened here
-            for waiting in self._waiting.pop(role, []):
-                if not waiting.future.done():
-                    waiting.future.set_exception(error)
-            raise
+            _refuse(wave + self._waiting.pop(role, []), error)
+            if not isinstance(error, Exception):
+                raise
         finally:
             del self._flushing[role]
 
     async def _run_chunk(self, model: Model, chunk: list[_Waiting]) -> None:
         """A chunk is recorded in one transaction, so a killed run repeats it whole and in the same composition."""
         self._enter()
-        held: list[int] = []
         try:
-            todo: list[tuple[_Waiting, str]] = []
-            for waiting in chunk:
-                try:
-                    known = self._replay(waiting.asked)
-                except LoopwrightError as error:
-                    waiting.future.set_exception(error)
+            todo = [waiting for waiting in chunk if not self._answered(waiting)]
+            while todo:
+                # Where the estimates of all do not fit the budget at once, those that wait may fit when these are settled.
+                todo = await self._run_part(model, todo)
+        except LoopwrightError as error:
+            self._stop_after(error)
+            if isinstance(error, ModelError):
+                rows = [self._row(w.asked, "failed", error=_describe(error)) for w in chunk if not w.future.done()]
+                await self.store.write(rows)
+            _refuse(chunk, error)
+        finally:
+            self._leave()
+
+    def _answered(self, waiting: _Waiting) -> bool:
+        """Whether the record has the answer."""
+        try:
+            known = self._replay(waiting.asked)
+        except LoopwrightError as error:
+            _refuse([waiting], error)
+            return True
+        if known is not None and not waiting.future.done():
+            waiting.future.set_result(Reply.model_validate_json(known))
+        return known is not None
+
+    async def _run_part(self, model: Model, todo: list[_Waiting]) -> list[_Waiting]:
+        """Answers those that the budget has room for now; returns the others."""
+        self._alive()
+        keys = {waiting.asked.key: self._cache_key(model, waiting.request, waiting.asked) for waiting in todo}
+        hits = self.store.cached(list(keys.values())) if self.cache else {}
+        rows: list[Row] = []
+        done: list[tuple[_Waiting, Reply]] = []
+        calls: list[_Waiting] = []
+        later: list[_Waiting] = []
+        held: list[int] = []
+        refused: list[tuple[_Waiting, BudgetExhausted]] = []
+        try:
+            for waiting in todo:
+                hit = hits.get(keys[waiting.asked.key])
+                if hit is not None:
+                    rows.append(self._row(waiting.asked, "done", result=hit))
+                    done.append((waiting, Reply.model_validate_json(hit)))
                     continue
-                if known is not None:
-                    waiting.future.set_result(Reply.model_validate_json(known))
-                else:
-                    todo.append((waiting, self._cache_key(model, waiting.request, waiting.asked)))
-            if not todo:
-                return
-            self._alive()
-            rows: list[Row] = []
-            hits = self.store.cached([key for _, key in todo]) if self.cache else {}
-            done: list[tuple[_Waiting, Reply]] = []
-            calls: list[tuple[_Waiting, str]] = []
-            for waiting, key in todo:
-                if key in hits:
-                    rows.append(self._row(waiting.asked, "done", result=hits[key]))
-                    done.append((waiting, Reply.model_validate_json(hits[key])))
-                    continue
+                estimate = model.estimate(waiting.request)
                 try:
-                    held.append(self.ledger.hold(model.estimate(waiting.request)))
-                    calls.append((waiting, key))
-                except errors.BudgetExhausted as error:
+                    if held:
+                        held.append(self.ledger.hold(estimate))
+                    else:
+                        held.append(await self.ledger.reserve(estimate))
+                    calls.append(waiting)
+                except BudgetExhausted as error:
+                    if held and self.ledger.fits_alone(estimate):
+                        later.append(waiting)
+                        continue
                     rows.append(self._row(waiting.asked, "failed", error=_describe(error)))
-                    waiting.future.set_exception(error)
+                    refused.append((waiting, error))
             started = time.monotonic()
-            replies = await model.generate([waiting.request for waiting, _ in calls]) if calls else []
+            replies = await model.generate([waiting.request for waiting in calls]) if calls else []
             seconds = (time.monotonic() - started) / max(len(calls), 1)
-            for (waiting, key), reply in zip(calls, replies, strict=True):
+            for waiting, reply in zip(calls, replies, strict=True):
                 cost = reply.cost.model_copy(update={"seconds": seconds})
                 result = reply.model_dump_json(exclude_defaults=True).encode()
-                rows += [self._row(waiting.asked, "done", result=result, cost=cost), CacheRow(key=key, value=result)]
+                rows.append(self._row(waiting.asked, "done", result=result, cost=cost))
+                rows.append(CacheRow(key=keys[waiting.asked.key], value=result))
                 done.append((waiting, reply))
                 await self.ledger.settle(held.pop(0), cost)
                 self.executed += 1
             await self.store.write(rows)
-            for waiting, reply in done:
-                waiting.future.set_result(reply)
-        except Exception as error:
-            if isinstance(error, ModelError):
-                await self.store.write(
-                    [self._row(w.asked, "failed", error=_describe(error)) for w in chunk if not w.future.done()]
-                )
-            for waiting in chunk:
-                if not waiting.future.done():
-                    waiting.future.set_exception(error)
         finally:
             for number in held:
                 await self.ledger.settle(number, FREE)
-            self._leave()
+        for waiting, reply in done:
+            if not waiting.future.done():
+                waiting.future.set_result(reply)
+        for waiting, why in refused:
+            _refuse([waiting], why)
+        return later
 
     # ---- what the report tells ------------------------------------------------------------------------------------
 
@@ -448,6 +497,12 @@ class Engine:
         """Tell the report and whoever watches. ``key`` makes it the same event when a resumed run tells it again."""
         self.notify(type, payload)
         await self.record(EventRow(run=self.run.id, type=type, key=f"{type}/{key}", payload=payload, time=time.time()))
+
+
+def _refuse(waiting: Sequence[_Waiting], error: BaseException) -> None:
+    for one in waiting:
+        if not one.future.done():
+            one.future.set_exception(error)
 
 
 def _chunks(wave: list[_Waiting], rows: int) -> list[list[_Waiting]]:
@@ -466,11 +521,17 @@ def _describe(error: LoopwrightError) -> str:
     return f"{type(error).__name__}:{getattr(error, 'kind', '')}:{error}"
 
 
+def _billed(error: LoopwrightError, estimate: Cost) -> Cost:
+    """What a failed call took: an unusable answer was paid for, and a server that was too slow may have answered."""
+    billed = isinstance(error, BadOutput) or (isinstance(error, ModelUnavailable) and error.kind == "timeout")
+    return estimate if billed else FREE
+
+
 def _revive(text: str) -> LoopwrightError:
     """The error that was recorded, as an instance of its class."""
     name, kind, message = text.split(":", 2)
     if name == "BadOutput":
         return BadOutput(message, kind=kind)
-    revived = LoopwrightError.__new__(getattr(errors, name))
+    revived: LoopwrightError = LoopwrightError.__new__(getattr(errors, name))
     Exception.__init__(revived, message)
     return revived

@@ -24,11 +24,14 @@ def load(spec: str | Mapping[str, Any], *, blobs: Blobs | None = None, **options
     Text is one of ``embedded``, ``embedded:/path/to/folder-or.gguf``, ``openai:NAME``, ``openai:NAME@http://host:port/v1``,
     ``openai:NAME@unix:/path``, ``scripted:module:function``. A mapping says the same as {"backend": "openai", "model":
     NAME, "base_url": ...}, {"backend": "embedded", "path": ...} or {"backend": "scripted", "answer": ...}, with further
-    options of the backend. ``blobs`` is where the embedded model keeps adapters; without it they stay in memory. Raises UnknownName for a backend,
-    module or function that does not exist, InputError for options it does not take.
+    options of the backend. ``blobs`` is where the embedded model keeps adapters; without it they stay in memory.
+    ``priced`` says that money is capped (see OpenAIModel) and may be given for any backend. Raises UnknownName for a
+    backend, module or function that does not exist, InputError for options it does not take.
     """
     backend, given = _split(spec) if isinstance(spec, str) else _fields(spec)
     given.update(options)
+    if backend != "openai":
+        given.pop("priced", None)  # the others cost nothing
     try:
         if backend == "embedded":
             return _embedded(given, blobs)

@@ -47,7 +47,7 @@ class OpenAIModel:
         one is let through to see whether the server is back.
     jitter: seed of the random waits. sleep, clock (seconds, monotonic) and wall (seconds since 1970): for tests.
 
-    ``priced`` tells whether money can be told for this model.
+    priced: money is capped, so ``estimate`` raises UnknownPrice rather than count a model without a price as free.
     """
 
     batch_rows = 0
@@ -60,6 +60,7 @@ class OpenAIModel:
         api_key_env: str = "OPENAI_API_KEY",
         price: tuple[float, float] | None = None,
         prices: Prices | None = None,
+        priced: bool = False,
         options: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         concurrency: int = 64,
@@ -89,6 +90,7 @@ class OpenAIModel:
         self._limit = "max_completion_tokens" if official else "max_tokens"
         self._options = json.loads(json.dumps(dict(options or {}), allow_nan=False))
         self.fingerprint = digest(["openai", self.base_url, model, self._options])
+        self.priced = priced
         own = Prices.load() if prices is None else prices
         self._price = as_price(price, "price") if price is not None else own.find(model, self.base_url)
         self._api_key_env = api_key_env
@@ -109,12 +111,8 @@ class OpenAIModel:
     def __repr__(self) -> str:
         return f"OpenAIModel({self.name!r}, base_url={self.base_url!r})"
 
-    @property
-    def priced(self) -> bool:
-        return self._price is not None
-
-    def estimate(self, request: Request, *, money: bool = False) -> Cost:
-        """An upper bound. ``money``: whether it must hold for money too; UnknownPrice is raised only then.
+    def estimate(self, request: Request) -> Cost:
+        """An upper bound. Raises UnknownPrice for a model without a price where ``priced`` was asked for.
 
         Every token of a byte-level BPE vocabulary stands for at least one byte of the text, so a text has at most as
         many tokens as UTF-8 bytes; the same holds for SentencePiece with byte fallback, but for its one leading space.
@@ -126,7 +124,7 @@ class OpenAIModel:
         extra = self._option_bytes + (len(json.dumps(schema, ensure_ascii=False).encode()) if schema else 0)
         prompt = request.n * (text + extra + MESSAGE_TOKENS * len(request.turns) + TEMPLATE_TOKENS)
         completion = request.n * request.sampling.max_tokens
-        if money and self._price is None:
+        if self.priced and self._price is None:
             raise unknown_price(self.name)
         return Cost(calls=1, prompt_tokens=prompt, completion_tokens=completion, money=self._money(prompt, completion))
 

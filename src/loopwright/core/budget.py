@@ -27,6 +27,7 @@ class Ledger:
         self.aside = FREE  # kept for work that must still be possible at the end, such as the final test
         self.exceeded = 0  # calls that cost more than their estimate
         self._held: dict[int, Cost] = {}
+        self._promised: dict[str, float] = dict.fromkeys(_RESOURCES, 0)  # sums over _held, kept as they change
         self._next = 0
         self._before = seconds
         self._clock = clock
@@ -45,8 +46,7 @@ class Ledger:
             return float("inf")
         if resource == "seconds":
             return float(cap) - self.aside.seconds - self.seconds
-        held = sum(getattr(c, resource) for c in self._held.values())
-        return float(cap) - float(getattr(self.aside, resource) + getattr(self.spent, resource) + held)
+        return float(cap) - float(getattr(self.aside, resource) + getattr(self.spent, resource) + self._promised[resource])
 
     def check(self, estimate: Cost, *, promised: bool = True) -> None:
         """Raises BudgetExhausted if the estimate does not fit. Without ``promised``, reservations are ignored."""
@@ -56,7 +56,7 @@ class Ledger:
                 continue
             used = getattr(self.spent, resource) + getattr(self.aside, resource)
             if promised:
-                used += sum(getattr(c, resource) for c in self._held.values())
+                used += self._promised[resource]
             asked = getattr(estimate, resource)
             if asked and used + asked > cap:
                 raise BudgetExhausted(resource, cap, used, asked)
@@ -68,6 +68,8 @@ class Ledger:
         self.check(estimate)
         self._next += 1
         self._held[self._next] = estimate
+        for resource in _RESOURCES:
+            self._promised[resource] += getattr(estimate, resource)
         return self._next
 
     async def reserve(self, estimate: Cost) -> int:
@@ -98,6 +100,9 @@ class Ledger:
 
     def _settle(self, number: int, actual: Cost) -> None:
         held = self._held.pop(number)
+        for resource in _RESOURCES:
+            # Sums of money are floats; with nothing held there is nothing promised, to the last bit.
+            self._promised[resource] = self._promised[resource] - getattr(held, resource) if self._held else 0
         if any(getattr(actual, r) > getattr(held, r) * (1 + 1e-9) for r in _RESOURCES):
             self.exceeded += 1
         self.spent = self.spent + actual

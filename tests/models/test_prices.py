@@ -77,10 +77,10 @@ def test_a_users_file_comes_first(tmp_path: Path) -> None:
 def test_a_wrong_file_is_named(tmp_path: Path, text: str) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(text)
-    with pytest.raises(InputError, match="mine.toml"):
+    with pytest.raises(InputError, match=r"mine\.toml"):
         Prices.load(file)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nowhere.toml"):
+    with pytest.raises(InputError, match=r"nowhere\.toml"):
         Prices.load(tmp_path / "nowhere.toml")

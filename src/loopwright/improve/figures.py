@@ -14,7 +14,7 @@ _COLOURS = {
     "#050505": "var(--bad)", "#060606": "var(--accent)", "#070707": "var(--accent2)",
 }  # fmt: skip
 _INK, _SOFT, _LINE, _GOOD, _BAD, _ACCENT, _ACCENT2 = _COLOURS
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10, "text.color": _INK, "axes.edgecolor": _LINE,
     "axes.labelcolor": _SOFT, "xtick.color": _SOFT, "ytick.color": _SOFT, "axes.spines.top": False,
     "axes.spines.right": False, "axes.grid": True, "grid.color": _LINE, "grid.linewidth": 0.6, "axes.axisbelow": True,

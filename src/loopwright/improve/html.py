@@ -228,7 +228,8 @@ def _version(v: Version) -> str:
         what.append(f"answers through {v.solver}")
     detail = f"<small>{escape('; '.join(what))}</small>" if what else ""
     note = f" <span>{escape(v.note)}</span>" if v.note else ""
-    return f'<div class="{state}"><b>{escape(v.by)}</b>{note} <code>{v.hash[:8]}</code> <span class="chip">{word}</span>{detail}</div>'
+    name = f"<b>{escape(v.by)}</b>{note} <code>{escape(v.hash[:8])}</code>"
+    return f'<div class="{state}">{name} <span class="chip">{word}</span>{detail}</div>'
 
 
 def _trainings(report: Report) -> str:
@@ -242,7 +243,8 @@ def _trainings(report: Report) -> str:
         + "</tr>"
         for t in report.trainings
     )
-    return f'<div class="wide"><table><thead><tr><th class=n>Fit</th><th>Loss</th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+    heads = f"<tr><th class=n>Fit</th><th>Loss</th>{heads}</tr>"
+    return f'<div class="wide"><table><thead>{heads}</thead><tbody>{rows}</tbody></table></div>'
 
 
 def _costs(report: Report) -> str:

@@ -1,0 +1,130 @@
+"""Commands about what the store keeps: runs, report, export."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loopwright.cli.shared import JsonOption, StoreOption, atomic_write, console, emit, existing_store, say, store_path
+from loopwright.core.errors import InputError
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Its id, the beginning of it, or 'last'.")]
+
+
+def runs(ctx: typer.Context, json: JsonOption = False, store: StoreOption = None) -> None:
+    """List the runs, the newest first."""
+    if not store_path(ctx, store).is_file():
+        if json:
+            emit([])
+        else:
+            say(f"no runs yet in {store_path(ctx, store)}; begin one with: loopwright improve TASK")
+        return
+    with existing_store(ctx, store) as opened:
+        rows = [
+            {
+                "run": r.id, "job": r.spec.get("job", ""), "task": _name(r.spec.get("task")), "model": r.spec.get("model", ""),
+                "status": r.status, "reason": r.reason, "seed": r.seed, "created": r.created, "seconds": r.seconds,
+            }
+            for r in reversed(opened.runs())
+        ]  # fmt: skip
+    if json:
+        emit(rows)
+        return
+    from datetime import datetime
+
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    from loopwright.cli.progress import duration
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("run", "began", "task", "model", "took", "status", "reason"):
+        # An id is copied from here, so it is never cut.
+        table.add_column(name, no_wrap=name in ("run", "began", "status"))
+    styles = {"done": "green", "failed": "red", "paused": "yellow"}
+    for row in rows:
+        began = datetime.fromtimestamp(row["created"]).strftime("%Y-%m-%d %H:%M")
+        table.add_row(
+            row["run"], began, Text(row["task"]), Text(str(row["model"])), duration(row["seconds"]),
+            Text(row["status"], style=styles.get(row["status"], "")), Text(row["reason"]),
+        )  # fmt: skip
+    console().print(table)
+
+
+def _name(task: object) -> str:
+    return str(task.get("name", "")) if isinstance(task, dict) else str(task or "")
+
+
+def report(
+    ctx: typer.Context,
+    run: RunArgument = "last",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="The page.", show_default="report-RUN.html")
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    json: JsonOption = False,
+    store: StoreOption = None,
+) -> None:
+    """Write a run's report, one HTML page; --json prints its data instead."""
+    from loopwright.improve.report import build_report
+
+    with existing_store(ctx, store) as opened:
+        data = build_report(opened, run)
+    if json:
+        emit(data.model_dump(mode="json"))
+        if out is None and not open_:
+            return
+    from loopwright.improve.html import render_html, verdict
+
+    path = out or Path(f"report-{data.run[:13]}.html")
+    atomic_write(path, [render_html(data)])
+    if not json:
+        console().print(verdict(data)[1], markup=False)
+        typer.echo(path)
+    if open_:
+        import webbrowser
+
+        if not webbrowser.open(path.resolve().as_uri()):
+            say(f"no browser here; open it by hand: {path.resolve()}")
+
+
+def export(
+    ctx: typer.Context,
+    run: RunArgument = "last",
+    format: Annotated[str, typer.Option("--format", "-f", help="sft, dpo, kto, reward or grpo, as TRL reads them.")] = "sft",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="A .jsonl file.", show_default="standard output")
+    ] = None,
+    split: Annotated[str, typer.Option("--split", help="train, gate or test.")] = "train",
+    threshold: Annotated[float, typer.Option("--threshold", min=0.0, max=1.0, help="Least score of a good answer.")] = 1.0,
+    json: JsonOption = False,
+    store: StoreOption = None,
+) -> None:
+    """Export a run's attempts with their feedback as training data, one JSON object a line."""
+    if json and out is None:
+        raise InputError("--json prints a summary on standard output, so the data needs a file: add --out FILE")
+    from loopwright.improve.export import Counts, export_lines
+
+    counts = Counts()
+    with existing_store(ctx, store) as opened:
+        lines = export_lines(opened, run, format, split=split, threshold=threshold, counts=counts)
+        if out is not None:
+            atomic_write(out, lines)
+        else:
+            for line in lines:
+                sys.stdout.write(line)
+    told = f"{counts.written} rows from {counts.read} attempts"
+    if counts.missing:
+        told += f"; {counts.missing} without a score were left out"
+    if split != "train":
+        say(f"these are {split} examples: a model trained on them can no longer be measured on them", style="yellow")
+    if json:
+        emit({"format": format, "split": split, "out": str(out), **counts.__dict__})
+    else:
+        say(f"{told}{f' -> {out}' if out else ''}")
+    if not counts.written:
+        say(f"nothing to export: {counts.why(format, split)}", style="yellow")

@@ -1,0 +1,118 @@
+"""The application: global options, the commands, and what the user sees when something goes wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from loopwright import __version__
+from loopwright.cli import catalogue, keeping, using, working
+from loopwright.cli.shared import State, StoreOption, emit, say
+from loopwright.core.errors import LoopwrightError
+
+app = typer.Typer(
+    name="loopwright",
+    help="Improve anything you can score, compare or criticise, and prove it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"loopwright {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    ctx: typer.Context,
+    store: StoreOption = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    ctx.obj = State(store=store)
+
+
+app.command("improve", rich_help_panel="Improve")(working.improve)
+app.command("run", rich_help_panel="Improve")(working.run)
+app.command("resume", rich_help_panel="Improve")(working.resume)
+app.command("answer", rich_help_panel="Use")(using.answer)
+app.command("compare", rich_help_panel="Use")(using.compare)
+app.command("export", rich_help_panel="Use")(keeping.export)
+app.command("runs", rich_help_panel="Look")(keeping.runs)
+app.command("report", rich_help_panel="Look")(keeping.report)
+app.command("list", rich_help_panel="Methods")(catalogue.list_recipes)
+app.command("show", rich_help_panel="Methods")(catalogue.show)
+app.command("check", rich_help_panel="Methods")(catalogue.check)
+app.command("reproduce", rich_help_panel="Methods")(catalogue.reproduce)
+app.add_typer(using.model, name="model", rich_help_panel="Use")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit with its code."""
+    sys.exit(execute(arguments))
+
+
+def execute(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code. Errors that we know are one message, others one line and a file."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    json = "--json" in words
+    try:
+        code = app(words, prog_name="loopwright", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except LoopwrightError as error:
+        return _fail(error, str(error), error.exit_code, json)
+    except BrokenPipeError:
+        # Whoever read us has gone, as in "| head"; Python would complain once more when it closes stdout.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        return _fail(KeyboardInterrupt(), "stopped", 130, json)
+    except Exception as error:
+        # Typer carries its own copy of click, so its usage errors are known by their shape.
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):
+            return _usage(error, json)
+        if type(error).__name__ == "Abort":
+            return _fail(error, "stopped", 130, json)
+        return _fail(error, f"unexpected {type(error).__name__}: {error}\nThe traceback is in {_saved(error)}", 70, json)
+
+
+def _fail(error: BaseException, message: str, code: int, json: bool) -> int:
+    if json:
+        emit({"error": {"type": type(error).__name__, "message": message}})
+    else:
+        say(f"loopwright: {message}", style="bold red", first_line_only=True)
+    return code
+
+
+def _usage(error: Exception, json: bool) -> int:
+    message = error.format_message()  # type: ignore[attr-defined]
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(message)
+        return 2
+    if context is not None and not json:
+        message += f"\nTry: {context.command_path} --help"
+    return _fail(error, message, error.exit_code, json)  # type: ignore[attr-defined]
+
+
+def _saved(error: BaseException) -> str:
+    import tempfile
+    import traceback
+
+    from loopwright.store.redaction import redact
+
+    text = redact("".join(traceback.format_exception(error)))
+    with tempfile.NamedTemporaryFile("w", prefix="loopwright-", suffix=".log", delete=False, encoding="utf-8") as file:
+        file.write(text)
+    return file.name

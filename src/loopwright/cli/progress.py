@@ -1,0 +1,132 @@
+"""What a running job shows on stderr: a bar with cost and time left in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from loopwright.cli.shared import console
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+
+def points(value: float) -> str:
+    """A difference of scores in points of a hundred."""
+    return f"{100 * value:+.1f}"
+
+
+def percent(value: float) -> str:
+    return f"{100 * value:.1f}%"
+
+
+def duration(seconds: float) -> str:
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60}:{whole % 60:02d} min" if whole < 3600 else f"{whole // 3600}:{whole // 60 % 60:02d} h"
+
+
+def spent(payload: dict[str, Any]) -> str:
+    """Calls, tokens and money, each with its cap where there is one."""
+    caps = payload.get("caps", {})
+    parts = []
+    for name, form in (("calls", "{:,.0f} calls"), ("tokens", "{:,.0f} tokens"), ("money", "${:,.4f}")):
+        value, cap = payload.get(name, 0), caps.get(name)
+        if value or cap:
+            parts.append(form.format(value) + (f" of {cap:,g}" if cap else ""))
+    return ", ".join(parts) or "nothing spent yet"
+
+
+class Watcher:
+    """Takes a job's events. ``run`` is its id once it is known."""
+
+    def __init__(self) -> None:
+        self.run = ""
+        self.out = console(stderr=True)
+        self._bar: Progress | None = None
+        self._row: TaskID | None = None
+        self._what = "loading the model"
+
+    def start(self) -> None:
+        if not self.out.is_terminal:
+            return
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
+        columns = (
+            SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(bar_width=24),
+            TextColumn("{task.fields[cost]}", style="dim", markup=False), TextColumn("{task.fields[left]}", style="cyan"),
+        )  # fmt: skip
+        self.out.soft_wrap = False
+        self._bar = Progress(*columns, console=self.out, transient=True)
+        self._row = self._bar.add_task(self._what, total=None, cost="", left="")
+        self._bar.start()
+
+    def stop(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def tell(self, type: str, payload: dict[str, Any]) -> None:
+        """One event. Unknown ones are left out: a newer recipe may tell more."""
+        handler = getattr(self, "_on_" + type.replace("-", "_"), None)
+        if handler is not None:
+            handler(payload)
+
+    def _say(self, text: str, style: str = "") -> None:
+        self.out.print(text, style=style, markup=False)
+
+    def _now(self, what: str) -> None:
+        self._what = what
+        if self._bar is not None and self._row is not None:
+            self._bar.update(self._row, description=what)
+
+    def _on_run(self, payload: dict[str, Any]) -> None:
+        self.run = str(payload.get("run") or payload.get("id") or "")
+        splits = ", ".join(f"{n} {name}" for name, n in payload.get("splits", {}).items())
+        self._say(f"{payload.get('task', '')}: model {payload.get('model', '')}, {splits} examples; run {self.run}")
+        self._now("measuring the baseline")
+
+    def _on_baseline(self, payload: dict[str, Any]) -> None:
+        self._say(f"baseline {percent(payload['score'])} ({percent(payload['low'])} to {percent(payload['high'])}, "
+                  f"{payload['n']} gate examples)")  # fmt: skip
+
+    def _on_method(self, payload: dict[str, Any]) -> None:
+        if self._bar is None:
+            self._say(f"[{payload['number']}/{payload['of']}] {payload['slug']}")
+        self._now(f"{payload['slug']} ({payload['number']} of {payload['of']})")
+
+    def _on_round(self, payload: dict[str, Any]) -> None:
+        self._say(f"  {payload.get('by', '')} round {payload['round']}: {percent(payload['score'])} on train examples", "dim")
+
+    def _on_fit(self, payload: dict[str, Any]) -> None:
+        figures = ", ".join(f"{k.replace('_', ' ')} {payload[k]:.4g}" for k in ("first_loss", "loss", "steps") if k in payload)
+        self._say(f"  trained: {figures}", "dim")
+
+    def _on_look(self, payload: dict[str, Any]) -> None:
+        word, style = ("accepted", "green") if payload["accepted"] else ("rejected", "yellow")
+        self._say(
+            f"  look {payload['look']}: {word} {payload.get('by', '')}, {percent(payload['incumbent_score'])} -> "
+            f"{percent(payload['candidate_score'])} ({points(payload['effect'])} points, {points(payload['low'])} to "
+            f"{points(payload['high'])}): {payload['reason']}",
+            style,
+        )
+
+    def _on_budget(self, payload: dict[str, Any]) -> None:
+        self._say(f"  {payload.get('slug', '')} stopped: {payload.get('reason', '')}", "yellow")
+        self._now("proving it on the test examples")
+
+    def _on_presumed_spent(self, payload: dict[str, Any]) -> None:
+        self._say(f"  made again, perhaps paid twice: {payload.get('summary', '')}", "yellow")
+
+    def _on_spent(self, payload: dict[str, Any]) -> None:
+        if self._bar is None or self._row is None:
+            return
+        caps, seconds = payload.get("caps", {}), float(payload.get("seconds", 0.0))
+        used = [float(payload.get(name, 0)) / cap for name, cap in caps.items() if cap]
+        left = f"at most {duration(caps['seconds'] - seconds)} left" if caps.get("seconds") else duration(seconds)
+        self._bar.update(
+            self._row, total=1.0 if used else None, completed=min(1.0, max(used, default=0.0)), cost=spent(payload), left=left
+        )
+
+    def _on_final(self, payload: dict[str, Any]) -> None:
+        self._now("writing the report")

@@ -1,0 +1,80 @@
+"""The last screen of a job: what was measured, what was decided, what it cost, and what to type next."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from loopwright.cli.progress import duration, percent, points
+from loopwright.cli.shared import console
+
+
+def print_summary(result: dict[str, Any]) -> None:
+    """On stdout."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    out = console()
+    scores = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("", "score", "95% interval", "test examples"):
+        scores.add_column(name, justify="left" if not name else "right")
+    for name in ("baseline", "final"):
+        i = result[name]
+        n = f"{i['n']}" + (f" ({i['missing']} not judged)" if i.get("missing") else "")
+        scores.add_row(name, percent(i["score"]), f"{percent(i['low'])} to {percent(i['high'])}", n)
+    out.print()
+    out.print(scores)
+    looks = sorted([*result["accepted"], *result["rejected"]], key=lambda k: k["look"])
+    if looks:
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, title="Looks of the gate", title_justify="left", title_style="bold")
+        for name in ("look", "candidate", "before", "after", "gain (95%)", "evidence", "decision"):
+            table.add_column(name, justify="left" if name in ("candidate", "decision") else "right")
+        for k in looks:
+            style = "green" if k["accepted"] else "yellow"
+            table.add_row(
+                str(k["look"]), Text(f"{k['by']}: {k['note']}" if k.get("note") else k["by"]), percent(k["incumbent_score"]),
+                percent(k["candidate_score"]), f"{points(k['effect'])} ({points(k['low'])} to {points(k['high'])})",
+                f"{k['e_value']:.3g} of {k['threshold']:.4g}",
+                Text(("accepted: " if k["accepted"] else "rejected: ") + k["reason"], style=style),
+            )  # fmt: skip
+        out.print(table)
+    _verdict(out, result)
+    cost = [duration(result["seconds"]), f"{result['calls']:,} calls", f"{result['tokens']:,} tokens"]
+    if result.get("money"):
+        cost.append(f"${result['money']:,.4f}")
+    out.print("cost      " + ", ".join(cost))
+    if result.get("presumed_spent"):
+        out.print(f"          of these, {result['presumed_spent']} calls may have been paid twice (a process died in them)")
+    for name in ("report", "artifact"):
+        if result.get(name):
+            out.print(f"{name:<9} {_near(result[name])}", markup=False)
+    out.print(f"run       {result['run']}", markup=False)
+    out.print("\nnext", style="bold")
+    if result.get("artifact"):
+        out.print(f'  loopwright answer --artifact {shlex.quote(_near(result["artifact"]))} "your question"', markup=False)
+    out.print(f"  loopwright report {result['run'][:13]} --open", markup=False)
+
+
+def _verdict(out: Any, result: dict[str, Any]) -> None:
+    gain = result.get("gain") or {}
+    if result["accepted"] and gain:
+        sure = gain["low"] > 0
+        out.print(
+            f"{'better by' if sure else 'accepted; on the test examples'} {points(gain['effect'])} points "
+            f"(95% interval {points(gain['low'])} to {points(gain['high'])})"
+            + ("" if sure else ", which alone do not settle it"),
+            style="bold green" if sure else "bold yellow",
+        )
+    elif not result["accepted"]:
+        out.print("LEARNED NOTHING: what you started with is what you have", style="bold yellow")
+    out.print(result.get("reason", ""), style="dim", markup=False)
+
+
+def _near(path: str) -> str:
+    """Relative to the current folder where it lies in it."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return path

@@ -1,0 +1,156 @@
+"""Commands that use what a run left: answer, compare, model."""
+
+from __future__ import annotations
+
+import json as json_module
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from loopwright.cli.shared import JsonOption, StoreOption, console, emit, existing_store, say
+from loopwright.core.errors import InputError
+
+if TYPE_CHECKING:
+    from loopwright.core.store import RunRow, Store
+
+model = typer.Typer(help="The embedded model: fetch it, list what is there, print where it is.", no_args_is_help=True)
+
+
+def answer(
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question; - reads it from standard input.")],
+    artifact: Annotated[Path, typer.Option("--artifact", "-a", metavar="DIR", help="What improve left: out/TASK/artifact.")],
+    model_: Annotated[str | None, typer.Option("--model", "-m", metavar="SPEC", help="Another model than the run's.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Answer a question as the improved version does."""
+    import asyncio
+    import sys
+
+    if question == "-":
+        question = sys.stdin.read().strip()
+    if not question.strip():
+        raise InputError("expected a question, got an empty one")
+    if not artifact.is_dir():
+        raise InputError(f"--artifact: {artifact} is not a folder; it is the folder 'artifact' in improve's --out")
+    from loopwright.improve.job import answer_with
+
+    text = asyncio.run(answer_with(artifact, question, model=model_))
+    if json:
+        emit({"question": question, "answer": text, "artifact": str(artifact)})
+    else:
+        typer.echo(text)
+
+
+def compare(
+    ctx: typer.Context,
+    first: Annotated[str, typer.Argument(metavar="A", help="A run (id, beginning of it, 'last') or an artifact's folder.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="The other; B minus A is shown.")],
+    json: JsonOption = False,
+    store: StoreOption = None,
+) -> None:
+    """Compare what two runs on one task ended with, on the test examples that both answered."""
+    from loopwright.core.gate import summarise
+    from loopwright.improve.report import compare_scores, final_scores
+
+    with existing_store(ctx, store) as opened:
+        runs = [_run_of(opened, name) for name in (first, second)]
+        tasks = [_examples(run) for run in runs]
+        if None not in tasks and tasks[0] != tasks[1]:
+            raise InputError(
+                f"{first} and {second} were not measured on the same test examples: {_task(runs[0])} and {_task(runs[1])}"
+            )
+        scores = [final_scores(opened, run.id) for run in runs]
+    for name, known in zip((first, second), scores, strict=True):
+        if not known:
+            raise InputError(f"{name} has no test scores: it did not finish; go on with 'loopwright resume {name}'")
+    difference = compare_scores(scores[0], scores[1])
+    if difference is None:
+        raise InputError(f"{first} and {second} have no scored test example in common")
+    sides = [summarise(list(known.values())) for known in scores]
+    backwards = compare_scores(scores[1], scores[0])
+    better = "B" if difference.log_e >= math.log(20) else "A" if backwards and backwards.log_e >= math.log(20) else None
+    if json:
+        emit(
+            {
+                "a": {"run": runs[0].id, **sides[0].model_dump()}, "b": {"run": runs[1].id, **sides[1].model_dump()},
+                "difference": difference.model_dump(exclude={"log_e"}), "e_value": math.exp(min(difference.log_e, 700.0)),
+                "better": better,
+            }
+        )  # fmt: skip
+        return
+    from loopwright.cli.progress import percent, points
+
+    out = console()
+    for letter, run, side in zip("AB", runs, sides, strict=True):
+        out.print(f"{letter}  {percent(side.score)} ({percent(side.low)} to {percent(side.high)})  {_task(run)}, run {run.id}",
+                  markup=False)  # fmt: skip
+    out.print(
+        f"B - A  {points(difference.effect)} points, 95% interval {points(difference.low)} to {points(difference.high)}, "
+        f"{difference.n} pairs" + (f", {difference.missing} not judged" if difference.missing else "")
+    )
+    out.print(f"{better} is better" if better else "not shown to differ", style="bold")
+
+
+def _run_of(store: Store, name: str) -> RunRow:
+    """The run itself, or the one that left an artifact."""
+    folder = Path(name)
+    for path in (folder / "artifact.json", folder / "artifact" / "artifact.json"):
+        if path.is_file():
+            return store.run(str(json_module.loads(path.read_text(encoding="utf-8")).get("run", "")))
+    if folder.is_dir():
+        raise InputError(f"{name} is a folder without artifact.json; expected a run or an artifact")
+    return store.run(name)
+
+
+def _task(run: RunRow) -> str:
+    task = run.spec.get("task")
+    return str(task.get("name", "?")) if isinstance(task, dict) else str(task or "?")
+
+
+def _examples(run: RunRow) -> Any:
+    task = run.spec.get("task")
+    parts = task.get("examples") if isinstance(task, dict) else None
+    return parts.get("test") if isinstance(parts, dict) else None
+
+
+@model.command("fetch")
+def fetch(json: JsonOption = False) -> None:
+    """Download the embedded model (93 MB) if it is not here yet."""
+    from loopwright.models import smollm2
+
+    path = smollm2.fetch(progress=say)
+    if json:
+        emit({"name": smollm2.NAME, "path": str(path)})
+    else:
+        typer.echo(path)
+
+
+@model.command("list")
+def list_models(json: JsonOption = False) -> None:
+    """List the models that can be fetched, and whether they are here."""
+    row = _embedded()
+    if json:
+        emit([row])
+    else:
+        typer.echo(f"{row['name']}  {row['path'] if row['here'] else 'not fetched; loopwright model fetch (93 MB)'}")
+
+
+@model.command("path")
+def path(json: JsonOption = False) -> None:
+    """Print where the embedded model's weights are."""
+    row = _embedded()
+    if not row["here"]:
+        raise InputError(f"{row['name']} is not here yet; get it with: loopwright model fetch")
+    if json:
+        emit({"name": row["name"], "path": row["path"]})
+    else:
+        typer.echo(row["path"])
+
+
+def _embedded() -> dict[str, Any]:
+    from loopwright.models import smollm2
+
+    place = smollm2.cache_root() / "gguf" / Path(smollm2.MEMBER).name
+    return {"name": smollm2.NAME, "here": place.is_file(), "path": str(place)}

@@ -1,0 +1,172 @@
+"""Commands that drive a run: improve, run, resume."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from loopwright.cli.shared import (
+    JsonOption,
+    StoreOption,
+    emit,
+    new_store_path,
+    parse_budget,
+    parse_settings,
+    say,
+    split_words,
+    store_path,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", "-m", metavar="SPEC", help="The model; without it the task's, else the embedded one."),
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="Seed of all random choices.")]
+BudgetOption = Annotated[
+    str | None,
+    typer.Option("--budget", "-b", metavar="CAPS", help="Caps: seconds=300,calls=1000,tokens=1e6,money=2 (US dollars)."),
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", metavar="DIR", help="Where artifact, result and report go.", show_default="out/TASK"),
+]
+CacheOption = Annotated[bool, typer.Option("--cache/--no-cache", help="Use replies of earlier runs again.")]
+
+
+def improve(
+    ctx: typer.Context,
+    task: Annotated[Path, typer.Argument(metavar="TASK", help="A task folder, with a task.toml.")],
+    change: Annotated[
+        str, typer.Option("--change", metavar="KINDS", help="What may change, of prompt, answers, weights.")
+    ] = "prompt,answers,weights",
+    model: ModelOption = None,
+    seed: SeedOption = 0,
+    budget: BudgetOption = None,
+    out: OutOption = None,
+    method: Annotated[
+        list[str] | None, typer.Option("--method", metavar="SLUG", help="Try only this recipe; may be repeated.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="SLUG.OPTION=VALUE", help="An option of a recipe; may be repeated.")
+    ] = None,
+    cache: CacheOption = True,
+    json: JsonOption = False,
+    store: StoreOption = None,
+) -> None:
+    """Improve what a task folder describes, and prove it on examples that nothing has seen."""
+    caps, options = parse_budget(budget), parse_settings(settings or ())
+    place = new_store_path(ctx, store)
+    from loopwright.improve.job import run_improve
+
+    with _Shown(json) as shown:
+        shown.finish(
+            run_improve(
+                task, change=split_words(change), model=model, seed=seed, budget=caps, out=out or _out(task),
+                store_path=place, methods=options, only=tuple(method or ()), cache=cache, progress=shown.tell,
+            )  # fmt: skip
+        )
+
+
+def run(
+    ctx: typer.Context,
+    slug: Annotated[str, typer.Argument(metavar="SLUG", help="A recipe; see 'loopwright list'.")],
+    task: Annotated[Path, typer.Option("--task", "-t", metavar="FOLDER", help="A task folder, with a task.toml.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="An option of the recipe; may be repeated.")
+    ] = None,
+    model: ModelOption = None,
+    seed: SeedOption = 0,
+    budget: BudgetOption = None,
+    out: OutOption = None,
+    cache: CacheOption = True,
+    json: JsonOption = False,
+    store: StoreOption = None,
+) -> None:
+    """Run one recipe alone on a task, with the same gate and report."""
+    caps, options = parse_budget(budget), parse_settings(settings or (), slug=slug)
+    place = new_store_path(ctx, store)
+    from loopwright.improve.job import run_recipe
+
+    with _Shown(json) as shown:
+        shown.finish(
+            run_recipe(
+                slug, task_folder=task, options=options.get(slug, {}), model=model, seed=seed, budget=caps,
+                out=out or _out(task), store_path=place, cache=cache, progress=shown.tell,
+            )  # fmt: skip
+        )
+
+
+def resume(
+    ctx: typer.Context,
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Its id, the beginning of it, or 'last'.")] = "last",
+    budget: BudgetOption = None,
+    json: JsonOption = False,
+    store: StoreOption = None,
+) -> None:
+    """Go on with a run that was stopped. Nothing that was recorded is done or paid again."""
+    caps, place = parse_budget(budget), store_path(ctx, store)
+    if not place.is_file():
+        from loopwright.core.errors import InputError
+
+        raise InputError(f"no runs here: {place} does not exist; say where they are with --store")
+    from loopwright.improve.job import resume_improve
+
+    with _Shown(json) as shown:
+        shown.finish(resume_improve(run, store_path=place, budget=caps, progress=shown.tell))
+
+
+def _out(task: Path) -> Path:
+    """``out/TASK``, or the first of ``out/TASK-2``, ... that is not there: an earlier result is never written over."""
+    folder = task if task.is_dir() else task.parent
+    first = Path("out") / (folder.resolve().name or "task")
+    number, path = 1, first
+    while path.exists():
+        number += 1
+        path = first.with_name(f"{first.name}-{number}")
+    return path
+
+
+class _Shown:
+    """One job: its progress while it runs, its result at the end, or what to type when it was stopped."""
+
+    def __init__(self, json: bool) -> None:
+        from loopwright.cli.progress import Watcher
+
+        self.json = json
+        self.watcher = Watcher()
+        self.tell = self.watcher.tell
+
+    def __enter__(self) -> _Shown:
+        self.watcher.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.watcher.stop()
+
+    def finish(self, job: Coroutine[Any, Any, dict[str, Any]]) -> None:
+        import asyncio
+
+        from loopwright.core.errors import LoopwrightError
+
+        try:
+            result = asyncio.run(job)
+        except (LoopwrightError, KeyboardInterrupt, asyncio.CancelledError) as error:
+            self.watcher.stop()
+            again = getattr(error, "exit_code", 130) != 2
+            if self.watcher.run and again:
+                say(f"resume with: loopwright resume {self.watcher.run}")
+            if isinstance(error, asyncio.CancelledError):
+                raise KeyboardInterrupt from None
+            raise
+        self.watcher.stop()
+        if self.json:
+            emit(result)
+        else:
+            from loopwright.cli.summary import print_summary
+
+            print_summary(result)

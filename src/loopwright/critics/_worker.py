@@ -1,8 +1,9 @@
-"""The other side of ``worker.py``: calls one function of a user's file, once a line. Run as a script.
+"""The other side of ``worker.py``: calls one function of a user's file, once a line.
 
 Standard library only, and to be started with ``python -P``: Python would otherwise put this script's folder first on
-the path, where the user's own belongs. Arguments: folder, file, function. Lines in: {"args": [...], "kwargs": {...}, "take": n or null}. Lines out:
-{"value": ...} or {"error": "...", "line": n}. The first line out tells whether the function could be loaded.
+the path, where the user's own belongs. Arguments: folder, file, function. Lines in: {"args": [...], "kwargs": {...},
+"take": n or null}. Lines out: {"value": ...} or {"error": "...", "line": n}. The first line out tells whether the
+function could be loaded.
 """
 
 from __future__ import annotations

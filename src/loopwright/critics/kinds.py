@@ -13,9 +13,9 @@ from pydantic import JsonValue
 from loopwright.core.errors import InputError
 from loopwright.core.types import Example
 from loopwright.core.world import Critic
-from loopwright.critics import judge, match
+from loopwright.critics import match, model_judge, programs
+from loopwright.critics.json_schema import schema, strict_json
 from loopwright.critics.python import PythonCritic
-from loopwright.critics.schema import schema, strict_json
 from loopwright.critics.section import Section, kind_of, near
 from loopwright.critics.worker import Function
 
@@ -107,7 +107,7 @@ def _schema(section: Section, folder: Path, role: str) -> Parts:
 
 
 def _judge(section: Section, folder: Path, role: str) -> Parts:
-    rubric, prompt = section.text("rubric", hint='rubric = "Is it polite?"'), section.text("prompt", judge.PROMPT)
+    rubric, prompt = section.text("rubric", hint='rubric = "Is it polite?"'), section.text("prompt", model_judge.PROMPT)
     for name in ("question", "answer"):
         if f"{{{name}}}" not in prompt:
             raise section.fail("prompt", f"the judge's prompt must hold {{{name}}}")
@@ -118,8 +118,20 @@ def _judge(section: Section, folder: Path, role: str) -> Parts:
         raise section.fail("high", f"expected low below high, got low = {low:g} and high = {high:g}")
     tokens = section.whole("max_tokens", 256, low=1)
     return Parts(
-        judge.judge(rubric, low=low, high=high, prompt=prompt, max_tokens=tokens),
+        model_judge.judge(rubric, low=low, high=high, prompt=prompt, max_tokens=tokens),
         {"rubric": rubric, "prompt": prompt, "low": low, "high": high, "max_tokens": tokens},
+    )
+
+
+def _tests(section: Section, folder: Path, role: str) -> Parts:
+    source: programs.Source = "visible" if role == "critic" else "target"
+    score = section.choice("score", ("all", "share"), "all")
+    seconds = float(section.number("seconds", 5.0, low=0.0, above=True))
+    memory = section.whole("memory_mb", 256, low=16)
+    return Parts(
+        programs.unit_tests(source=source, score=score, seconds=seconds, memory_mb=memory),
+        {"source": source, "score": score, "seconds": seconds, "memory_mb": memory},
+        problem=programs.tests_problem(source),
     )
 
 
@@ -130,5 +142,6 @@ KINDS: dict[str, Callable[[Section, Path, str], Parts]] = {
     "python": _python,
     "regex": _regex,
     "schema": _schema,
+    "tests": _tests,
 }
 TARGETLESS = ("judge", "python", "regex", "schema", "tests")

@@ -24,6 +24,8 @@ from loopwright.worlds.task import Task
 from loopwright.worlds.toml_file import TomlFile, validated
 from loopwright.worlds.tools import read_tools
 
+__all__ = ["Task", "load_task"]
+
 _TABLES = ("prompt", "answer", "examples", "split", "checker", "tools", "budget", "gate")
 _PROMPT_FIELDS = ("system", "instruction", "template")
 

@@ -20,6 +20,9 @@ a union bound over transcripts (the description-length argument of Dwork et al.,
 analysis and holdout reuse", NeurIPS 2015). So with probability 1 - a no acceptance of the whole run was of a candidate
 that is not better, however many were offered.
 
+An example that only the candidate left without a score (it gave no usable answer) is a gain nowhere: it enters as the
+loss of what the incumbent had there. Otherwise a candidate could look better by keeping silent where it is weak.
+
 A minimum effect stops gains that are real but not worth having: the measured mean difference must reach it as well.
 """
 
@@ -71,7 +74,10 @@ class Gate:
         return self.alpha / (k * (k + 1) * k * math.comb(k - 1, j))
 
     def look(self, incumbent: Sequence[float | None], candidate: Sequence[float | None]) -> Decision:
-        """Compare scores in [0, 1] of the same examples in the same order. A missing score drops its pair."""
+        """Compare scores in [0, 1] of the same examples in the same order.
+
+        A pair without the incumbent's score is dropped; one without the candidate's alone counts against it.
+        """
         if len(incumbent) != len(candidate):
             raise ValueError(f"paired scores of the same examples expected, got {len(incumbent)} and {len(candidate)}")
         pairs = [(a, b) for a, b in zip(incumbent, candidate, strict=True) if a is not None and b is not None]
@@ -82,7 +88,8 @@ class Gate:
                 accepted=False, reason="no example was scored for both", look=self.looks, effect=0.0, low=-1.0, high=1.0,
                 e_value=0.0, threshold=1 / level, n=0, incumbent_score=0.0, candidate_score=0.0,
             )  # fmt: skip
-        differences = [b - a for a, b in pairs]
+        silent = [a for a, b in zip(incumbent, candidate, strict=True) if a is not None and b is None]
+        differences = [b - a for a, b in pairs] + [-a for a in silent]
         effect = math.fsum(differences) / len(differences)
         low, high = mean_interval(differences, low=-1.0, high=1.0)
         log_e = betting_log_e(differences)

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -37,35 +38,59 @@ class Learner(NamedTuple):
 
 
 def encode_state(state: Any) -> JsonValue:
-    """State as JSON data, arrays bit for bit."""
-    if isinstance(state, np.ndarray):
-        data = base64.b64encode(np.ascontiguousarray(state).tobytes()).decode()
-        return {"array": data, "dtype": str(state.dtype), "shape": list(state.shape)}
-    if isinstance(state, tuple) and hasattr(state, "_asdict"):
-        return {"state": {k: encode_state(v) for k, v in state._asdict().items()}}
-    if isinstance(state, tuple | list):
+    """State as strict JSON data, arrays and numbers bit for bit. Raises TypeError for what it cannot hold."""
+    if isinstance(state, np.ndarray | np.generic):
+        array = np.asarray(state)
+        if array.dtype.hasobject:
+            raise TypeError("a learner's arrays hold numbers, not Python objects")
+        data = base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
+        kind = "array" if isinstance(state, np.ndarray) else "scalar"
+        return {kind: data, "dtype": array.dtype.str, "shape": list(array.shape)}
+    if isinstance(state, tuple):
+        fields = getattr(state, "_fields", None)
+        return {"tuple" if fields is None else "state": [encode_state(v) for v in state]}
+    if isinstance(state, list):
         return [encode_state(v) for v in state]
-    if isinstance(state, dict):
+    if isinstance(state, dict) and all(isinstance(k, str) for k in state):
         return {"dict": {k: encode_state(v) for k, v in state.items()}}
-    if isinstance(state, np.generic):
-        return state.item()  # type: ignore[no-any-return]
+    if isinstance(state, float) and not math.isfinite(state):
+        return {"float": repr(state)}
     if state is None or isinstance(state, bool | int | float | str):
         return state
-    raise TypeError(f"a learner's state holds numbers, strings, arrays, tuples and dicts, got {type(state).__name__}")
+    raise TypeError(
+        "a learner's state holds numbers, strings, arrays, lists, tuples and dicts with text as keys, "
+        f"got {type(state).__name__}"
+    )
 
 
 def decode_state(data: Any, like: Any) -> Any:
     """The inverse of encode_state; ``like`` is a state of the same learner (for the types of its NamedTuples)."""
-    if isinstance(data, dict) and "array" in data:
-        raw = np.frombuffer(base64.b64decode(data["array"]), dtype=data["dtype"])
-        return raw.reshape(data["shape"]).copy()
-    if isinstance(data, dict) and "state" in data:
-        return type(like)(**{k: decode_state(v, getattr(like, k)) for k, v in data["state"].items()})
-    if isinstance(data, dict) and "dict" in data:
-        return {k: decode_state(v, like.get(k) if isinstance(like, dict) else None) for k, v in data["dict"].items()}
     if isinstance(data, list):
-        return type(like)(decode_state(v, None) for v in data) if isinstance(like, tuple | list) else data
-    return data
+        return [decode_state(v, _sample(like, i)) for i, v in enumerate(data)]
+    if not isinstance(data, dict):
+        return data
+    if "array" in data or "scalar" in data:
+        raw = np.frombuffer(base64.b64decode(data.get("array") or data.get("scalar", "")), dtype=data["dtype"])
+        array = raw.reshape(data["shape"]).copy()
+        return array if "array" in data else array[()]
+    if "float" in data:
+        return float(data["float"])
+    if "dict" in data:
+        return {k: decode_state(v, like.get(k) if isinstance(like, dict) else None) for k, v in data["dict"].items()}
+    values: list[Any] = data["tuple"] if "tuple" in data else data["state"]
+    made = [decode_state(v, _sample(like, i)) for i, v in enumerate(values)]
+    if "tuple" in data:
+        return tuple(made)
+    if not hasattr(like, "_fields"):
+        raise TypeError("a NamedTuple inside a learner's state must be there from init on, so that its type is known")
+    return type(like)(*made)
+
+
+def _sample(like: Any, index: int) -> Any:
+    """What stands at this place in ``like``; in a list or tuple that has grown, what stands first."""
+    if isinstance(like, list | tuple) and like:
+        return like[index] if index < len(like) else like[0]
+    return None
 
 
 class Session:
@@ -84,7 +109,7 @@ class Session:
         self.open: dict[str, Trial] = {}
 
     def ask(self, context: Any = None) -> Trial:
-        rng = np.random.default_rng([self.seed, self.asked])
+        rng = np.random.default_rng([self.seed % 2**64, self.asked])  # numpy takes no negative seed, runs may have one
         trial = self.learner.ask(self.state, context, rng)
         plain = context.tolist() if isinstance(context, np.ndarray) else context
         trial = trial.model_copy(update={"id": digest([self.seed, self.asked])[:16], "context": plain})
@@ -118,7 +143,9 @@ class Session:
         return session
 
 
-def drive(session: Session, stream: Stream, steps: int, *, scramble: Callable[[Feedback], Feedback] | None = None) -> list[Feedback]:
+def drive(
+    session: Session, stream: Stream, steps: int, *, scramble: Callable[[Feedback], Feedback] | None = None
+) -> list[Feedback]:
     """Let a stream drive a learner for some steps; returns what it was told, in order."""
     told: list[Feedback] = []
     for _ in range(steps):

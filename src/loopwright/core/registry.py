@@ -90,7 +90,8 @@ def _decorator(shape: Shape) -> Callable[..., Any]:
         def wrap(function: Callable[..., Any]) -> Recipe:
             parts = function.__module__.split(".")
             doc = inspect.getdoc(importlib.import_module(function.__module__)) or inspect.getdoc(function) or ""
-            if shape in ("solver", "critic", "improver") and not (inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)):
+            asynchronous = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+            if shape in ("solver", "critic", "improver") and not asynchronous:
                 raise TypeError(f"{function.__name__}: a {shape} is an async function, write 'async def'")
             card = Card(
                 slug=slug or function.__name__.replace("_", "-"),
@@ -161,8 +162,9 @@ def get_recipe(slug: str) -> Recipe:
         module, _, name = slug.partition(":")
         try:
             loaded = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError) as error:
-            raise InputError(f"{slug}: {error}; expected importable.module:recipe_name") from error
+        except Exception as error:  # importing runs somebody's code, which may fail in any way
+            what = str(error) if isinstance(error, ImportError | AttributeError) else repr(error)
+            raise InputError(f"{slug}: {what}; expected importable.module:recipe_name") from error
         if not isinstance(loaded, Recipe):
             raise InputError(f"{slug} is a {type(loaded).__name__}, expected a recipe (decorate it with @solver, ...)")
         return loaded

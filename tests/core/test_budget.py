@@ -39,7 +39,10 @@ def within(ledger: Ledger, spent: Cost) -> bool:
 
 @given(
     budget=st.builds(
-        Budget, calls=st.none() | st.integers(1, 12), tokens=st.none() | st.integers(1, 300), money=st.integers(6, 600).map(lambda i: i / 64)
+        Budget,
+        calls=st.none() | st.integers(1, 12),
+        tokens=st.none() | st.integers(1, 300),
+        money=st.integers(6, 600).map(lambda i: i / 64),
     ),
     steps=st.lists(st.tuples(costs, st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.booleans()), max_size=40),
 )

@@ -33,7 +33,7 @@ bench: setup-dev ## Run every benchmark, one at a time; ARGS=--json for machines
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 docs: setup-dev docs-pages ## Build the documentation into site/, warnings being errors
-	@$(BIN)/python -m mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	@echo "docs: site/index.html"
 
 docs-pages:

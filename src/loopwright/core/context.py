@@ -293,11 +293,14 @@ class Context:
         loss: str = "sft",
         weights: Sequence[float] | None = None,
         advantages: Sequence[float] | None = None,
+        own_prompt: bool = False,
         **options: Any,
     ) -> Candidate:
         """Train an adapter on these rollouts, starting from ``base``'s. Keyword arguments are fields of FitJob.
 
         Each turn that the policy wrote is one training sequence, with the very tokens that were sampled.
+        own_prompt: train as if the answers had been given under ``base``'s own prompt, whatever helped to sample them
+        (worked examples, hints); for rollouts of one answer.
         """
         self.need("fit")
         model = self.engine.model("policy")
@@ -307,11 +310,12 @@ class Context:
             )
         samples = []
         for i, rollout in enumerate(data):
+            own = tuple(model.prompt_ids(prompt_of(base).render(rollout.example))) if own_prompt else None
             for turn in rollout.turns:
                 if turn.role == "assistant" and turn.token_ids:
                     samples.append(
                         Sample(
-                            prompt_ids=turn.prompt_ids, token_ids=turn.token_ids, logprobs=turn.logprobs,
+                            prompt_ids=turn.prompt_ids if own is None else own, token_ids=turn.token_ids, logprobs=turn.logprobs,
                             weight=weights[i] if weights is not None else 1.0,
                             advantage=advantages[i] if advantages is not None else 0.0,
                         )  # fmt: skip
@@ -394,7 +398,7 @@ async def solve(candidate: Candidate, example: Example, ctx: Context) -> Rollout
 def _row(ctx: Context, rollout: Rollout, replicate: int) -> RolloutRow:
     return RolloutRow(
         run=ctx.engine.run.id, id=rollout.id, candidate=rollout.candidate, example=rollout.example.id, split=ctx.split,
-        round=ctx.round, replicate=replicate, score=rollout.score, data=rollout.model_dump_json(exclude_defaults=True).encode(),
+        round=ctx.round, replicate=replicate, score=rollout.score, data=rollout.model_dump_json().encode(),
     )  # fmt: skip
 
 

@@ -98,10 +98,20 @@ class Session:
 
     Feedback that failed or was refused closes its trial and teaches nothing. Feedback of status ``censored`` is
     handed on: the learner knows what a bound is worth. An unknown or already answered id is an InputError.
+
+    convert: turns feedback into a kind the learner learns from. Where it raises NoConversion, the trial stays open.
     """
 
-    def __init__(self, learner: Learner, spec: Mapping[str, JsonValue], *, seed: int = 0) -> None:
+    def __init__(
+        self,
+        learner: Learner,
+        spec: Mapping[str, JsonValue],
+        *,
+        seed: int = 0,
+        convert: Callable[[Feedback], Feedback] | None = None,
+    ) -> None:
         self.learner = learner
+        self.convert = convert
         self.spec = dict(spec)
         self.seed = seed
         self.state = learner.init(self.spec)
@@ -118,9 +128,12 @@ class Session:
         return trial
 
     def tell(self, feedback: Feedback) -> None:
-        trial = self.open.pop(feedback.about, None)
+        trial = self.open.get(feedback.about)
         if trial is None:
             raise InputError(f"no open trial {feedback.about!r}: it was never asked, or feedback on it has come already")
+        if self.convert is not None and not isinstance(feedback, Missing):
+            feedback = self.convert(feedback)
+        del self.open[trial.id]
         if not isinstance(feedback, Missing):
             self.state = self.learner.tell(self.state, trial, feedback)
 
@@ -135,8 +148,14 @@ class Session:
         }
 
     @classmethod
-    def restore(cls, learner: Learner, snapshot: Mapping[str, Any]) -> Session:
-        session = cls(learner, snapshot["spec"], seed=snapshot["seed"])
+    def restore(
+        cls,
+        learner: Learner,
+        snapshot: Mapping[str, Any],
+        *,
+        convert: Callable[[Feedback], Feedback] | None = None,
+    ) -> Session:
+        session = cls(learner, snapshot["spec"], seed=snapshot["seed"], convert=convert)
         session.asked = snapshot["asked"]
         session.state = decode_state(snapshot["state"], session.state)
         session.open = {t["id"]: Trial.model_validate(t) for t in snapshot["open"]}

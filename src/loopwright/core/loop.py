@@ -88,7 +88,11 @@ async def learn(
     scramble: Callable[[Feedback], Feedback] | None = None,
 ) -> tuple[Session, list[Feedback]]:
     """Run a Learner through a stream. Every ``block`` steps its snapshot and what it was told become one effect."""
-    session = Session(recipe(**options), stream.spec, seed=ctx.engine.seed)
+
+    def convert(feedback: Feedback) -> Feedback:
+        return ctx.engine.convert(feedback, recipe.card.learns_from) if recipe.card.learns_from else feedback
+
+    session = Session(recipe(**options), stream.spec, seed=ctx.engine.seed, convert=convert)
     told: list[Feedback] = []
     while session.asked < steps:
         size = min(block, steps - session.asked)
@@ -101,7 +105,7 @@ async def learn(
 
         raw = await ctx.engine.effect(ctx.scope, "steps", [session.asked, size], perform, summary=f"steps from {session.asked}")
         data = json.loads(raw)
-        session = Session.restore(session.learner, data["snapshot"])
+        session = Session.restore(session.learner, data["snapshot"], convert=convert)
         told += [parse_feedback(f) for f in data["told"]]
     return session, told
 

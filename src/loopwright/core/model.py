@@ -127,3 +127,7 @@ class Trainable(Protocol):
     """A model whose weights can be fitted; the sampled model is the trained model."""
 
     async def fit(self, job: FitJob) -> Fitted: ...
+
+    def prompt_ids(self, turns: Sequence[Turn]) -> Sequence[int]:
+        """Token ids of what the model is given before it answers these turns."""
+        ...

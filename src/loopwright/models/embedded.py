@@ -99,6 +99,10 @@ class Embedded:
         prompt = self.load().prompt_ids(request.turns)
         return Cost(calls=1, prompt_tokens=len(prompt), completion_tokens=request.n * request.sampling.max_tokens)
 
+    def prompt_ids(self, turns: Sequence[Turn]) -> Sequence[int]:
+        """The conversation as the model's chat template renders it, the opening of the answer included."""
+        return self.load().prompt_ids(turns)
+
     async def fit(self, job: FitJob) -> Fitted:
         """Fit an adapter and keep it as a blob. Raises InputError for a job that does not fit the model, ModelError for a
         loss that is not a number."""

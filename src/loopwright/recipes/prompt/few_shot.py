@@ -9,6 +9,7 @@ for better or worse, instead of one mixed winner.
 
 from collections.abc import AsyncGenerator, Sequence
 
+from loopwright.blocks.shots import from_rollouts, from_targets
 from loopwright.core.context import Context
 from loopwright.core.policy import Prompt, Shot, prompt_of
 from loopwright.core.registry import improver
@@ -36,9 +37,8 @@ async def few_shot(
     prompt = prompt_of(base)
 
     async def offer(prompts: Sequence[Prompt], note: str) -> Candidate:
-        versions = [
-            base.child(by="few-shot", note=note, prompt=p.model_dump(mode="json", exclude_defaults=True)) for p in prompts
-        ]
+        plain = [p.model_dump(mode="json", exclude_defaults=True) for p in prompts]
+        versions = [base.child(by="few-shot", note=note, prompt=p) for p in plain]
         scores = [await mean_score(version) for version in versions]
         return versions[max(range(len(versions)), key=scores.__getitem__)]
 
@@ -61,7 +61,4 @@ async def few_shot(
 
 async def worked(ctx: Context, base: Candidate, pool: Sequence[Example]) -> list[Shot]:
     """Targets where there are any, else accepted answers of the model."""
-    if any(isinstance(e.target, str) for e in pool):
-        return [Shot(input=e.question, output=e.target, example=e.id) for e in pool if isinstance(e.target, str)]
-    rollouts = await ctx.rollout(base, pool)
-    return [Shot(input=r.example.question, output=r.output, example=r.example.id) for r in rollouts if r.score == 1.0]
+    return from_targets(pool) or from_rollouts(await ctx.rollout(base, pool))

@@ -3,8 +3,8 @@
 Gou et al., arXiv:2305.11738. What corrects the model is the outside evidence (an interpreter's result, a passage found,
 a classifier's mark), not its own opinion of itself; the authors' code runs up to four rounds, greedily.
 
-How this differs: a tool that returns nothing has no objection, and when none objects the loop ends (the authors' programs
-always run to the last round or to an answer that stays the same). The written critique between evidence and revision is
+How this differs: a tool that returns nothing has no objection, and when none objects the loop ends (the authors' code
+always runs to the last round). The written critique between evidence and revision is
 an option: give ``critique`` a prompt where the model is able to write one.
 """
 

@@ -1,4 +1,4 @@
-"""Iterative agent decoding: show the model its best and its worst attempt with the verifier's marks, and ask for better.
+"""Iterative agent decoding: show the model its best and worst attempts with the verifier's marks, ask for better.
 
 Chakraborty et al., "Review, Refine, Repeat", arXiv:2504.01931. Every new attempt is made knowing the best and the worst
 so far; the verifier's best attempt is returned. At ``calls`` model calls it is compared with best-of-n at n = calls.

@@ -3,6 +3,9 @@
 Singh et al., "Beyond Human Data", arXiv:2312.06585, Algorithm 1: the E-step samples from the current policy, the
 M-step fine-tunes the *base* model on the samples that pass, with a cap on solutions per problem.
 
+``shots`` gives the first E-step a few-shot prompt: a model that hardly ever passes has little to learn from. The
+answers are then trained on without it.
+
 How this differs: adapters (LoRA) instead of full weights; answers to one example that are the same text count once;
 the last round's policy is offered to the gate rather than the one with the best validation score (``every`` offers each
 round's: the report shows more, and every look makes the next acceptance harder).
@@ -11,7 +14,9 @@ round's: the report shows more, and every look makes the next acceptance harder)
 from collections.abc import AsyncGenerator
 
 from loopwright.blocks.select import top_per_example
+from loopwright.blocks.shots import from_targets
 from loopwright.core.context import Context
+from loopwright.core.policy import prompt_of
 from loopwright.core.registry import improver
 from loopwright.core.types import Candidate
 
@@ -33,25 +38,36 @@ async def rest_em(
     learning_rate: float = 5e-4,
     batch: int = 16,
     rank: int = 16,
+    shots: int = 0,
     from_base: bool = True,
     every: bool = False,
 ) -> AsyncGenerator[Candidate, bool]:
-    policy = base
+    policy, sampler = base, base
+    shown: set[str] = set()
+    if shots:
+        worked = from_targets(ctx.world.examples("train"))
+        drawn = ctx.rng.sample(worked, min(shots, len(worked)))
+        shown = {s.example for s in drawn}
+        prompt = prompt_of(base).model_copy(update={"shots": tuple(drawn)})
+        sampler = base.child(prompt=prompt.model_dump(mode="json"))
     async for examples in ctx.batches(prompts, rounds=rounds):
-        rollouts = await ctx.rollout(policy, examples, n=samples, temperature=temperature)
-        kept = top_per_example([r for r in rollouts if r.score is not None and r.score >= threshold], keep)
+        rollouts = await ctx.rollout(sampler, examples, n=samples, temperature=temperature)
+        passed = [r for r in rollouts if r.score is not None and r.score >= threshold and r.example.id not in shown]
+        kept = top_per_example(passed, keep)
         if not kept:
             continue
         policy = await ctx.fit(
             base if from_base else policy,
             kept,
             loss="sft",
+            own_prompt=bool(shown),
             epochs=epochs,
             learning_rate=learning_rate,
             batch=batch,
             rank=rank,
             alpha=2.0 * rank,
         )
+        sampler, shown = policy, set()
         if every:
             yield policy
     if policy is not base and not every:

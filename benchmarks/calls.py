@@ -266,6 +266,7 @@ def main() -> None:
     if options.serve:
         serve()
         return
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or litellm and dspy fetch a file from the network
     server = subprocess.Popen(
         [sys.executable, __file__, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

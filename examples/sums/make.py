@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-WORDING = "State the final answer to the following arithmetic problem: "
-
-
 def generate(count: int, seed: int) -> Iterator[dict[str, Any]]:
     """Up to 200 distinct questions, in an order drawn with ``seed``. Raises ImportError without reasoning-gym."""
     try:
@@ -21,7 +18,7 @@ def generate(count: int, seed: int) -> Iterator[dict[str, Any]]:
         "chain_sum", min_terms=2, max_terms=2, min_digits=1, max_digits=1, size=20_000, seed=seed
     )
     for item in drawn:
-        question = item["question"].removeprefix(WORDING)
+        question = item["question"]
         if question not in seen:
             seen.add(question)
             yield {"input": question, "target": item["answer"], "meta": {"expression": item["metadata"]["expression"]}}

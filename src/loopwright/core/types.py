@@ -114,7 +114,7 @@ class Candidate(Frozen):
 
     def child(self, *, by: str = "", note: str = "", **parts: JsonValue) -> Candidate:
         """A version with these parts replaced; a part set to None is removed."""
-        merged = {k: v for k, v in {**self.parts, **parts}.items() if v is not None}
+        merged: dict[str, JsonValue] = {k: v for k, v in {**self.parts, **parts}.items() if v is not None}
         return Candidate(parts=merged, parents=(self.hash,), by=by, note=note)
 
 

@@ -28,13 +28,21 @@ class World(Protocol):
     tools: what a Solver may call by name; each takes and returns text.
     """
 
-    name: str
-    fingerprint: str
-    prompt: Prompt
-    sampling: Sampling
-    checker: Critic
-    critics: Sequence[Critic]
-    tools: Mapping[str, Tool]
+    # Read-only, so that frozen worlds fit.
+    @property
+    def name(self) -> str: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def prompt(self) -> Prompt: ...
+    @property
+    def sampling(self) -> Sampling: ...
+    @property
+    def checker(self) -> Critic: ...
+    @property
+    def critics(self) -> Sequence[Critic]: ...
+    @property
+    def tools(self) -> Mapping[str, Tool]: ...
 
     def examples(self, split: Split) -> Sequence[Example]: ...
 
@@ -46,8 +54,10 @@ class Stream(Protocol):
     ``spec`` tells a Learner what it must know at the start, such as the number of arms.
     """
 
-    name: str
-    spec: Mapping[str, JsonValue]
+    @property
+    def name(self) -> str: ...
+    @property
+    def spec(self) -> Mapping[str, JsonValue]: ...
 
     def context(self, seed: int, t: int) -> Any: ...
 

@@ -113,8 +113,7 @@ def unit_tests(
         lines += [m if t in m else f"{t}: {m}" for t, m in report["failures"]]
         message = "\n".join(lines)[:_MESSAGE_CHARS]
         if score == "share":
-            # The failures ride along in the aspect: a second piece of feedback would be a second score to average.
-            return Score(value=passed / total, aspect=message if passed < total else "tests", by=by)
+            return Score(value=passed / total, aspect="tests", message=message if passed < total else "", by=by)
         return Verdict(passed=passed == total, message=message, by=by)
 
     return judge

@@ -50,7 +50,7 @@ def _score(value: Any, message: str, by: Rater) -> Score:
         raise ValueError(f"returned {value}; {_EXPECTED}")
     if not 0 <= value <= 1:
         raise ValueError(f"returned {value:g}, out of range; {_EXPECTED}")
-    return Score(value=float(value), aspect=message, by=by)
+    return Score(value=float(value), message=message, by=by)
 
 
 class PythonCritic:

@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import JsonValue
+
 from loopwright.core.errors import InputError, UnknownName
 from loopwright.core.registry import Recipe, get_recipe
 from loopwright.core.types import Candidate
@@ -78,5 +80,5 @@ def _kind(recipe: Recipe) -> str:
 
 async def wrap_solver(base: Candidate, method: Method) -> AsyncGenerator[Candidate, bool]:
     """A Solver as an Improver with one offer: the incumbent, used this way."""
-    solver = {"recipe": method.slug, "options": method.options}
+    solver: JsonValue = {"recipe": method.slug, "options": method.options}
     yield base.child(by=method.slug, note="another way to answer", solver=solver)

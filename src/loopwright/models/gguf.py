@@ -42,10 +42,10 @@ def to_folder(path: Path, folder: Path) -> None:
         if shown:
             quiet.enable_progress_bar()
     # The weights are plain now, but the model still says it is quantised, which trainers and save_pretrained refuse.
-    model.hf_quantizer = None
-    model.is_quantized = False
+    for mark, plain in (("hf_quantizer", None), ("is_quantized", False)):
+        setattr(model, mark, plain)
     for holder, mark in ((model, "quantization_method"), (model.config, "quantization_config")):
         if hasattr(holder, mark):
             delattr(holder, mark)
-    model.to(torch.bfloat16).save_pretrained(folder)
+    model.to(dtype=torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -60,7 +60,8 @@ class Cache:
 
 def common_start(sequences: Sequence[Sequence[int]]) -> int:
     """How many tokens all sequences start with."""
-    first, last = min(sequences), max(sequences)  # in order, so what these two share all do
+    ordered = sorted(tuple(s) for s in sequences)
+    first, last = ordered[0], ordered[-1]  # in order, so what these two share all do
     return next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
 
 
@@ -331,7 +332,7 @@ def rope(config: Any, size: int, device: torch.device) -> tuple[Tensor, float]:
     options = dict(getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {})
     kind = options.get("rope_type", "default")
     if kind == "default":
-        theta = options.get("rope_theta") or getattr(config, "rope_theta", 10000.0)
+        theta = float(options.get("rope_theta") or getattr(config, "rope_theta", 10000.0))
         return theta ** -(torch.arange(0, size, 2, device=device).float() / size), 1.0
     if kind in ("linear", "llama3", "yarn"):
         from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from loopwright.core.errors import ModelError
 
@@ -35,7 +36,7 @@ def to_folder(path: Path, folder: Path) -> None:
     try:
         names = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
         tokenizer = transformers.AutoTokenizer.from_pretrained(**names)
-        model = transformers.AutoModelForCausalLM.from_pretrained(**names, dtype=torch.float32)
+        model: Any = transformers.AutoModelForCausalLM.from_pretrained(**names, dtype=torch.float32)
     except (OSError, ValueError, KeyError, NotImplementedError) as error:
         raise ModelError(f"transformers cannot convert {path}: {error}") from error
     finally:
@@ -47,5 +48,5 @@ def to_folder(path: Path, folder: Path) -> None:
     for holder, mark in ((model, "quantization_method"), (model.config, "quantization_config")):
         if hasattr(holder, mark):
             delattr(holder, mark)
-    model.to(dtype=torch.bfloat16).save_pretrained(folder)
+    model.to(torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)

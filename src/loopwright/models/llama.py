@@ -332,7 +332,7 @@ def rope(config: Any, size: int, device: torch.device) -> tuple[Tensor, float]:
     options = dict(getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {})
     kind = options.get("rope_type", "default")
     if kind == "default":
-        theta = float(options.get("rope_theta") or getattr(config, "rope_theta", 10000.0))
+        theta: float = options.get("rope_theta") or getattr(config, "rope_theta", None) or 10000.0
         return theta ** -(torch.arange(0, size, 2, device=device).float() / size), 1.0
     if kind in ("linear", "llama3", "yarn"):
         from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS

@@ -128,5 +128,5 @@ fi
 # ---- the embedded model -----------------------------------------------------------------------------------------------
 
 if [ -z "${LOOPWRIGHT_SKIP_MODEL:-}" ]; then
-  .venv/bin/loopwright model fetch >&2
+  .venv/bin/loopwright model fetch >/dev/null
 fi

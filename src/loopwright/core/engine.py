@@ -15,6 +15,7 @@ import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -39,6 +40,9 @@ from loopwright.core.types import digest
 
 # Event-loop turns without a new effect after which every coroutine is taken to wait. Gathers and tasks add a few turns each.
 _QUIET_TURNS = 24
+# Paid calls begun at once. What is begun when the process dies is presumed spent, so it must not be a whole split's worth;
+# twice the 64 connections of a backend, so that these never wait for the store.
+_LANES = 128
 # Failures that belong to the question rather than to the moment; asking again would pay again for the same.
 _LASTING = ("BadOutput", "CheckerError", "BudgetExhausted")
 
@@ -111,6 +115,7 @@ class Engine:
         self._longest_round = 0.0
         self._scopes: dict[str, _Scope] = defaultdict(_Scope)
         self._records: dict[str, EffectRow] = {}
+        self._lanes = asyncio.Semaphore(_LANES)
         self._asks = 0
         self._busy = 0
         self._idle = asyncio.Event()
@@ -291,11 +296,13 @@ class Engine:
             number = await self._reserve(asked, estimate)
             cost = FREE
             try:
-                if paid:
-                    await self.store.write([self._row(asked, "open", cost=estimate), *self._presumed_spent(asked)])
-                self._alive()
-                started = time.monotonic()
-                result, cost = await perform()
+                async with self._lanes if paid else nullcontext():
+                    self._alive()
+                    if paid:
+                        await self.store.write([self._row(asked, "open", cost=estimate), *self._presumed_spent(asked)])
+                        self._alive()
+                    started = time.monotonic()
+                    result, cost = await perform()
                 cost = cost.model_copy(update={"seconds": time.monotonic() - started})
                 rows: list[Row] = [self._row(asked, "done", result=result, cost=cost)]
                 if cache_key:

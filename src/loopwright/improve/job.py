@@ -17,12 +17,12 @@ from loopwright.core.errors import BudgetExhausted, Diverged, InputError
 from loopwright.core.feedback import FREE, Cost
 from loopwright.core.gate import Gate, Interval, summarise
 from loopwright.core.loop import Incumbent
-from loopwright.core.model import Model, Request
+from loopwright.core.model import Model, Request, Trainable
 from loopwright.core.policy import prompt_of
 from loopwright.core.registry import get_recipe
 from loopwright.core.statistics import mean_interval
 from loopwright.core.store import RunRow, Store
-from loopwright.core.types import Budget, Candidate, digest
+from loopwright.core.types import Budget, Candidate, Example, digest
 from loopwright.improve.artifact import read_artifact, write_artifact
 from loopwright.improve.portfolio import Method, changes, choose, wrap_solver
 from loopwright.improve.session import Progress, driving, money, quiet, tell_spent
@@ -86,6 +86,8 @@ async def resume_improve(
     store = open_store(_folder(store_path))
     try:
         row = store.run(run)
+        if row.spec.get("job") != "improve":
+            raise InputError(f"run {row.id} was made by {row.spec.get('job')!r}, not by 'improve'; there is nothing to go on with")
         task = load_task(row.spec["folder"])
         if digest(task.spec()) != digest(row.spec["task"]):
             raise Diverged(
@@ -187,7 +189,7 @@ class _Job:
         self.stopped = "every method has run"
 
     async def run(self) -> dict[str, Any]:
-        methods = _methods(self.task, self.spec)
+        methods = self._trainable(_methods(self.task, self.spec))
         await self.engine.event(
             "run", "start", run=self.engine.run.id, task=self.task.name, change=self.spec["change"], model=self.spec["model"],
             methods=[m.slug for m in methods], budget=self.engine.ledger.budget.model_dump(exclude_none=True),
@@ -197,7 +199,7 @@ class _Job:
         self._afford()
         began = time.monotonic()
         baseline = summarise(await self.incumbent.scores(self.base))
-        self._set_aside(time.monotonic() - began)
+        self._set_aside(await self._measured(time.monotonic() - began))
         await self.engine.event("baseline", "gate", split="gate", **baseline.model_dump())
         silent = []
         for number, method in enumerate(methods, 1):
@@ -212,6 +214,25 @@ class _Job:
             if changed and not await self._method(number, len(methods) + len(silent), method):
                 break
         return await self._prove()
+
+    def _trainable(self, methods: list[Method]) -> list[Method]:
+        """Without those that change weights, where the model's cannot be changed; asked for by name, that is an error."""
+        if isinstance(self.model, Trainable):
+            return methods
+        for slug in self.spec["only"]:
+            if "fit" in get_recipe(slug).card.needs:
+                raise InputError(
+                    f"{slug} changes weights, and those of {self.model.name} cannot be changed from here; use --model embedded"
+                )
+        return [method for method in methods if "fit" not in method.recipe.card.needs]
+
+    async def _measured(self, seconds: float) -> float:
+        """The same number after a resume, when the baseline comes from the record in no time."""
+
+        async def now() -> bytes:
+            return json.dumps(seconds).encode()
+
+        return float(json.loads(await self.ctx.external("measured", "gate", now)))
 
     async def _method(self, number: int, of: int, method: Method) -> bool:
         """Run one method; False when the budget allows no further one."""
@@ -270,10 +291,14 @@ class _Job:
         winner = self.incumbent.candidate
         examples = self.task.examples("test")
         scores: dict[str, list[float | None]] = {}
+        cut = 0
         for candidate in (self.base, winner):
             if candidate.hash not in scores:
-                branch = self.ctx.at(f"test.{candidate.hash[:16]}", split="test")
-                scores[candidate.hash] = [r.score for r in await branch.evaluate(candidate, examples)]
+                known, beyond = await self._test(candidate, examples)
+                scores[candidate.hash] = known
+                cut += beyond
+        if cut:
+            self.stopped += f"; the budget ended before {cut} of the final test's answers were made, which count as missing"
         before, after = scores[self.base.hash], scores[winner.hash]
         baseline, final = summarise(before), summarise(after)
         gain = [b - a for a, b in zip(before, after, strict=True) if a is not None and b is not None]
@@ -291,6 +316,22 @@ class _Job:
         tell_spent(self.engine, self.progress)
         self.progress("end", {"status": "done", "reason": result["reason"], "run": self.engine.run.id})
         return result
+
+    async def _test(self, candidate: Candidate, examples: Sequence[Example]) -> tuple[list[float | None], int]:
+        """Scores, and how many examples the budget had no room for: what was set aside is an estimate."""
+        beyond = 0
+
+        async def one(example: Example, ctx: Context) -> float | None:
+            nonlocal beyond
+            try:
+                (rollout,) = await ctx.evaluate(candidate, [example])
+            except BudgetExhausted:
+                beyond += 1
+                return None
+            return rollout.score
+
+        branch = self.ctx.at(f"test.{candidate.hash[:16]}", split="test")
+        return await branch.map(one, examples), beyond
 
     async def _result(self, baseline: Interval, final: Interval, gain: list[float], artifact: Path) -> dict[str, Any]:
         looks = [

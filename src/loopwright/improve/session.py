@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -42,6 +43,7 @@ async def driving(
     ends at once; the store holds all that was acknowledged.
     """
     lease = store.acquire(run.id)
+    run = store.run(run.id)  # only now is it certain that no other process adds to it
     sandbox = None
     ticker: asyncio.Task[None] | None = None
     engine: Engine | None = None
@@ -56,11 +58,20 @@ async def driving(
         ticker = asyncio.create_task(_tick(engine, progress))
         with _interruptible(engine):
             yield engine
-    except (Paused, QuotaExhausted, StoreFull, asyncio.CancelledError) as error:
-        _end(store, engine, run, "paused", str(error) or "cancelled", progress)
+        if store.run(run.id).status == "running":
+            store.set_run(run.id, status="done", seconds=ledger.seconds)
+    except (Paused, QuotaExhausted, StoreFull) as error:
+        _end(store, engine, run, "paused", str(error), progress)
         raise
-    except LoopwrightError as error:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            full = StoreFull(f"no space left to write {error.filename or 'the result'}; free some and resume the run")
+            _end(store, engine, run, "paused", str(full), progress)
+            raise full from error
         _end(store, engine, run, "failed", f"{type(error).__name__}: {error}", progress)
+        raise
+    except BaseException as error:  # cancelled, or the host program is on its way out
+        _end(store, engine, run, "paused", str(error) or type(error).__name__, progress)
         raise
     finally:
         if ticker is not None:

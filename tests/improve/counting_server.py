@@ -70,8 +70,7 @@ async def main(port: int) -> None:
     site = web.TCPSite(runner, "127.0.0.1", port, reuse_address=True)
     await site.start()
     print(runner.addresses[0][1], flush=True)
-    while True:
-        await asyncio.sleep(3600)
+    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":

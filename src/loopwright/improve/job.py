@@ -87,7 +87,7 @@ async def resume_improve(
     try:
         row = store.run(run)
         if row.spec.get("job") != "improve":
-            raise InputError(f"run {row.id} was made by {row.spec.get('job')!r}, not by 'improve'; there is nothing to go on with")
+            raise InputError(f"run {row.id} comes from {row.spec.get('job')!r}, not from 'improve'; it cannot be gone on with")
         task = load_task(row.spec["folder"])
         if digest(task.spec()) != digest(row.spec["task"]):
             raise Diverged(

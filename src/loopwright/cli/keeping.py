@@ -43,13 +43,13 @@ def runs(ctx: typer.Context, json: JsonOption = False, store: StoreOption = None
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("run", "began", "task", "model", "took", "status", "reason"):
-        # An id is copied from here, so it is never cut.
+        # An id is copied from here: its beginning, which is its time, is enough and is never cut.
         table.add_column(name, no_wrap=name in ("run", "began", "status"))
     styles = {"done": "green", "failed": "red", "paused": "yellow"}
     for row in rows:
         began = datetime.fromtimestamp(row["created"]).strftime("%Y-%m-%d %H:%M")
         table.add_row(
-            row["run"], began, Text(row["task"]), Text(str(row["model"])), duration(row["seconds"]),
+            row["run"][:13], began, Text(row["task"]), Text(str(row["model"])), duration(row["seconds"]),
             Text(row["status"], style=styles.get(row["status"], "")), Text(row["reason"]),
         )  # fmt: skip
     console().print(table)

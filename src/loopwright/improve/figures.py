@@ -101,7 +101,7 @@ def costs_figure(report: Report) -> str:
     parts = report.spending
     if not parts:
         return ""
-    shown = [("seconds", "seconds"), ("tokens", "tokens")] + ([("money", "US dollars")] if report.spent.money else [])
+    shown = [("seconds", "seconds of work"), ("tokens", "tokens")] + ([("money", "US dollars")] if report.spent.money else [])
 
     def draw(figure: Any) -> None:
         panels = figure.subplots(1, len(shown), sharey=True)
@@ -150,4 +150,6 @@ def _short(value: float) -> str:
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if value >= size:
             return f"{value / (1e3 if letter == 'k' else size):.3g}{letter}"
-    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
+    if value >= 100 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if value >= 0.1 else f"{value:.1g}"

@@ -148,7 +148,7 @@ def _changes(report: Report) -> str:
         parts.append(_change(f"Instruction, by {best.instruction_from}", base.instruction, best.instruction))
     if best.shots and best.shots != base.shots:
         items = "".join(
-            f"<li><pre>{escape(s.input)}</pre><pre>{escape(s.output)}</pre>"
+            f'<li><div class="pair"><pre>{escape(s.input)}</pre><pre>{escape(s.output)}</pre></div>'
             f"<small>{'from train example ' + escape(s.example) if s.example else 'source not recorded'}</small></li>"
             for s in best.shots
         )
@@ -182,10 +182,12 @@ def _answers(report: Report) -> str:
 def _answer(a: Answers) -> str:
     before, after = a.before_score or 0.0, a.after_score or 0.0
     kind, word = ("yes", "better") if after > before else ("no", "worse") if after < before else ("same", "unchanged")
+    # A short question stands in the summary already.
+    whole = "" if _line(a.question) == a.question else f"<pre>{escape(a.question)}</pre>"
     target = f"<p class=target>expected <code>{escape(a.target)}</code></p>" if a.target else ""
     return (
         f'<details class="answer {kind}"{" open" if kind != "same" else ""}><summary><span class="chip">{word}</span> '
-        f"{escape(_line(a.question))}</summary><pre>{escape(a.question)}</pre>{target}"
+        f"{escape(_line(a.question))}</summary>{whole}{target}"
         f'<div class="pair"><div><h4>before &middot; {_percent(before)}</h4><pre>{escape(a.before)}</pre></div>'
         f"<div><h4>after &middot; {_percent(after)}</h4><pre>{escape(a.after)}</pre></div></div></details>"
     )
@@ -217,7 +219,7 @@ def _version(v: Version) -> str:
     else:
         state, word = ("yes", f"accepted at look {v.look}") if v.accepted else ("no", f"rejected at look {v.look}")
     what = []
-    if "prompt" in v.changed and v.instruction:
+    if v.look is not None and v.instruction_new:
         what.append(f"instruction of {v.instruction_from}: \u201c{_line(v.instruction)}\u201d")
     new = [s for s in v.shots if s.new]
     if new:

@@ -39,7 +39,7 @@ code{padding:.1rem .3rem}pre{margin:.2rem 0 .6rem;padding:.6rem .8rem;white-spac
 max-height:22rem;overflow-y:auto}
 .pair{display:grid;grid-template-columns:1fr 1fr;gap:.9rem}.pair>div{min-width:0}
 @media (max-width:40rem){.pair{grid-template-columns:1fr}section{padding:1.1rem}}
-.answer{border-top:1px solid var(--line);padding:.55rem 0}summary{cursor:pointer}.answer>pre{margin-top:.6rem}
+.answer{border-top:1px solid var(--line);padding:.55rem 0}summary{cursor:pointer}.answer>:nth-child(2){margin-top:.6rem}
 .target{margin:.1rem 0 .6rem;font-size:.9rem}
 .shots{list-style:none;padding:0;display:grid;gap:.8rem}.shots pre{margin:.15rem 0}
 .tree ul{list-style:none;margin:0;padding-left:1.4rem;border-left:2px solid var(--line)}

@@ -202,7 +202,8 @@ def _version(
         hash=hash, parents=parents, by=by, note=str(row.get("note") or ""),
         look=look.look if look else None, accepted=look.accepted if look else None, reason=look.reason if look else "",
         changed=tuple(k for k in sorted({*parts, *parent}) if parts.get(k) != parent.get(k)) if parents else (),
-        system=prompt.system, instruction=prompt.instruction, instruction_from=writers[hash] if prompt.instruction else "",
+        system=prompt.system, instruction=prompt.instruction, instruction_new=prompt.instruction != before.instruction,
+        instruction_from=writers[hash] if prompt.instruction else "",
         shots=tuple(
             ShotLineage(example=s.example, input=s.input, output=s.output, new=(s.input, s.output) not in old_shots)
             for s in prompt.shots

@@ -101,6 +101,7 @@ class Version(Frozen):
     changed: tuple[str, ...] = ()
     system: str = ""
     instruction: str = ""
+    instruction_new: bool = False
     instruction_from: str = ""  # who wrote the instruction that this version has
     shots: tuple[ShotLineage, ...] = ()
     solver: str = ""

@@ -42,9 +42,9 @@ def runs(ctx: typer.Context, json: JsonOption = False, store: StoreOption = None
     from loopwright.cli.progress import duration
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("run", "began", "task", "model", "took", "status", "reason"):
-        # An id is copied from here: its beginning, which is its time, is enough and is never cut.
-        table.add_column(name, no_wrap=name in ("run", "began", "status"))
+    # A run is named by the beginning of its id, which is its time; what is copied from here is never cut.
+    for name, width in (("run", 13), ("began", 16), ("task", 4), ("model", 8), ("took", 5), ("status", 7), ("reason", 8)):
+        table.add_column(name, no_wrap=True, min_width=width)
     styles = {"done": "green", "failed": "red", "paused": "yellow"}
     for row in rows:
         began = datetime.fromtimestamp(row["created"]).strftime("%Y-%m-%d %H:%M")

@@ -32,7 +32,7 @@ class Ledger:
         self._before = seconds
         self._clock = clock
         self._start = clock()
-        self._settled = asyncio.Condition()
+        self._waiters: list[asyncio.Future[None]] = []
 
     @property
     def seconds(self) -> float:
@@ -74,15 +74,17 @@ class Ledger:
 
     async def reserve(self, estimate: Cost) -> int:
         """Reserve, waiting for calls in flight to settle while only their promises stand in the way."""
-        async with self._settled:
-            while True:
-                try:
-                    return self.hold(estimate)
-                except BudgetExhausted:
-                    self.check(estimate, promised=False)
-                    if not self._held:
-                        raise
-                await self._settled.wait()
+        while True:
+            try:
+                return self.hold(estimate)
+            except BudgetExhausted:
+                self.check(estimate, promised=False)
+                if not self._held:
+                    raise
+            # No await stands between the check and this wait, so no settling can slip through in between.
+            settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append(settled)
+            await settled
 
     def fits_alone(self, estimate: Cost) -> bool:
         """Whether the estimate would fit if nothing were reserved."""
@@ -94,11 +96,6 @@ class Ledger:
 
     async def settle(self, number: int, actual: Cost) -> None:
         """Replace a reservation by what it took."""
-        self._settle(number, actual)  # before anything is awaited: a cancelled call must not leave its reservation
-        async with self._settled:
-            self._settled.notify_all()
-
-    def _settle(self, number: int, actual: Cost) -> None:
         held = self._held.pop(number)
         for resource in _RESOURCES:
             # Sums of money are floats; with nothing held there is nothing promised, to the last bit.
@@ -106,6 +103,10 @@ class Ledger:
         if any(getattr(actual, r) > getattr(held, r) * (1 + 1e-9) for r in _RESOURCES):
             self.exceeded += 1
         self.spent = self.spent + actual
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def spend(self, cost: Cost) -> None:
         """Account for something already paid."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from loopwright.core.engine import Engine
 from loopwright.core.errors import BadOutput, BudgetExhausted, InputError, LoopwrightError, Paused, UnknownName
@@ -45,6 +45,27 @@ class Judgement(Frozen):
         return sum(values) / len(values) if values else None
 
 
+class Visible:
+    """A world as a recipe may see it: train examples alone, without targets for a Solver, and never the checker."""
+
+    _OPEN = ("name", "fingerprint", "prompt", "sampling", "critics", "tools")
+
+    def __init__(self, world: World, recipe: Recipe) -> None:
+        self._world = world
+        self._recipe = recipe
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._OPEN:
+            return getattr(self._world, name)
+        raise LoopwrightError(f"{self._recipe.slug} used ctx.world.{name}, which no recipe is shown; ask ctx.rollout or ctx.judge")
+
+    def examples(self, split: Split) -> Sequence[Example]:
+        if split != "train":
+            raise LoopwrightError(f"{self._recipe.slug} asked for the {split} examples, which no recipe is shown")
+        shown = self._world.examples(split)
+        return [e.hidden() for e in shown] if self._recipe.card.shape == "solver" else shown
+
+
 class Context:
     """What a recipe is given as ``ctx``.
 
@@ -67,7 +88,7 @@ class Context:
     ) -> None:
         self.engine = engine
         self.scope = scope
-        self.world = world
+        self._world = world
         self.policy = policy
         self.recipe = recipe
         self.split = split
@@ -78,12 +99,19 @@ class Context:
         self._branches = 0
         self.rng = random.Random(digest([engine.seed, scope, "rng"]))
 
+    @property
+    def world(self) -> World:
+        """The task; to a recipe, only what it may see of it."""
+        if self.recipe is None:
+            return self._world
+        return cast(World, Visible(self._world, self.recipe))
+
     # ---- scopes ---------------------------------------------------------------------------------------------------
 
     def at(self, name: str, **changes: Any) -> Context:
         """The same context in a scope below this one; concurrent branches each need their own."""
         fields: dict[str, Any] = {
-            "world": self.world, "policy": self.policy, "recipe": self.recipe, "split": self.split,
+            "world": self._world, "policy": self.policy, "recipe": self.recipe, "split": self.split,
             "critics": self._critics, "sampling": self.sampling, "scramble": self._scramble,
         }  # fmt: skip
         child = Context(self.engine, f"{self.scope}/{name}", **(fields | changes))
@@ -178,10 +206,11 @@ class Context:
         self.need("critic")
         if not self._critics:
             raise InputError(
-                f"{self.recipe.slug if self.recipe else 'this recipe'} needs feedback when it answers, and {self.world.name} "
+                f"{self.recipe.slug if self.recipe else 'this recipe'} needs feedback when it answers, and {self._world.name} "
                 "has no critic; add [[critics]] to task.toml or leave the recipe out"
             )
-        return await self._judged(rollout, self._critics)
+        hidden = rollout.model_copy(update={"example": rollout.example.hidden()})
+        return await self._judged(hidden, self._critics)
 
     async def _judged(self, rollout: Rollout, critics: Sequence[Critic]) -> Judgement:
         said: list[Feedback] = []
@@ -197,6 +226,10 @@ class Context:
             said = [f if isinstance(f, Missing) else self.engine.convert(f, kinds) for f in said]
         judgement = Judgement(feedback=tuple(f.model_copy(update={"about": rollout.id}) for f in said))
         return self._scramble(rollout.id, judgement) if self._scramble is not None else judgement
+
+    @property
+    def _solving(self) -> bool:
+        return self.recipe is not None and self.recipe.card.shape == "solver"
 
     async def compare(self, first: Rollout, second: Rollout) -> Preference | Missing:
         """Which of two rollouts the critics score higher; a tie where they do not tell them apart."""
@@ -216,7 +249,9 @@ class Context:
             made = await ctx.samples(example, n, **sampling)
             return [await ctx._finish(r, example, i) for i, r in enumerate(made)]
 
-        branch = self.at(f"rollout{self._next()}", policy=policy, critics=(self.world.checker,))
+        # To a Solver the objective is what it is measured by, not what it may ask.
+        critics = self._critics if self._solving else (self._world.checker,)
+        branch = self.at(f"rollout{self._next()}", policy=policy, critics=critics)
         groups = await branch.map(attempt, examples)
         rollouts = [r for group in groups for r in group]
         await self.engine.record(*(_row(self, r, i % n) for i, r in enumerate(rollouts)))
@@ -238,12 +273,14 @@ class Context:
         self, candidate: Candidate, examples: Sequence[Example] | None = None, *, n: int = 1
     ) -> list[Rollout]:
         """The candidate used as it would be, its Solver included, on train examples unless told otherwise; judged."""
+        if self._solving:
+            raise LoopwrightError("a Solver answers and cannot be told scores: ctx.evaluate is for Improvers")
         chosen = self.world.examples(self.split) if examples is None else examples
-        objective = self.world.checker
+        objective = self._world.checker
 
         async def attempt(item: tuple[Example, int], ctx: Context) -> Rollout:
             example, replicate = item
-            ctx = ctx.at("solve", critics=self.world.critics, recipe=None, sampling=self.world.sampling)
+            ctx = ctx.at("solve", critics=self._world.critics, recipe=None, sampling=self._world.sampling)
             rollout = await solve(candidate, example, ctx)
             judge = ctx.at("check", critics=(objective,), scramble=self._scramble)
             return await judge._finish(rollout, example, replicate)
@@ -347,9 +384,9 @@ class Context:
     async def tool(self, name: str, text: str) -> str:
         """Call one of the world's tools."""
         self.need("tools")
-        if name not in self.world.tools:
-            raise UnknownName(f"tool of {self.world.name}", name, self.world.tools)
-        return await self.world.tools[name](text, self.at(f"tool.{name}{self._next()}", recipe=None))
+        if name not in self._world.tools:
+            raise UnknownName(f"tool of {self._world.name}", name, self._world.tools)
+        return await self._world.tools[name](text, self.at(f"tool.{name}{self._next()}", recipe=None))
 
     async def verify(self, rollout: Rollout, tools: Sequence[str] = ()) -> Judgement:
         """What the world's tools find wrong with an answer: a Critique each, empty where a tool has no objection.
@@ -357,9 +394,9 @@ class Context:
         tools: by name; all of them when empty.
         """
         self.need("tools")
-        names = list(tools) or list(self.world.tools)
+        names = list(tools) or list(self._world.tools)
         if not names:
-            raise InputError(f"{self.world.name} has no tools; add [tools] to task.toml or leave the recipe out")
+            raise InputError(f"{self._world.name} has no tools; add [tools] to task.toml or leave the recipe out")
         said = [
             Critique(comment=await self.tool(name, rollout.output), by=Rater(kind="code", name=name), about=rollout.id)
             for name in names

@@ -385,7 +385,7 @@ class Engine:
     async def generate(self, scope: str, role: str, request: Request, *, summary: str) -> Reply:
         """One model call. The seed is made here, from the run's seed, the scope and the request."""
         model = self.model(role)
-        content = json.loads(request.model_dump_json(exclude_defaults=True, exclude={"seed"}))
+        content = request.model_dump_json(exclude_defaults=True, exclude={"seed"})
         asked = self.ask(scope, "generate", [role, content], summary)
         seed = 0
         if request.sampling.temperature > 0:
@@ -396,14 +396,16 @@ class Engine:
                 await self._not_diverged(asked)
             return await self._wave(role, asked, request)
 
+        fresh: list[Reply] = []
+
         async def perform() -> tuple[bytes, Cost]:
-            (reply,) = await model.generate([request])
-            return reply.model_dump_json(exclude_defaults=True).encode(), reply.cost
+            fresh.extend(await model.generate([request]))
+            return fresh[0].model_dump_json(exclude_defaults=True).encode(), fresh[0].cost
 
         raw = await self._perform(
             asked, perform, estimate=model.estimate(request), paid=True, cache_key=self._cache_key(model, request, asked)
         )
-        return Reply.model_validate_json(raw)
+        return fresh[0] if fresh else Reply.model_validate_json(raw)
 
     @staticmethod
     def _cache_key(model: Model, request: Request, asked: Asked) -> str:

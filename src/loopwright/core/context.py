@@ -57,7 +57,7 @@ class Visible:
     def __getattr__(self, name: str) -> Any:
         if name in self._OPEN:
             return getattr(self._world, name)
-        raise LoopwrightError(f"{self._recipe.slug} used ctx.world.{name}, which no recipe is shown; ask ctx.rollout or ctx.judge")
+        raise LoopwrightError(f"{self._recipe.slug} used ctx.world.{name}, which no recipe may; use ctx.rollout or ctx.judge")
 
     def examples(self, split: Split) -> Sequence[Example]:
         if split != "train":

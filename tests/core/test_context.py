@@ -1,0 +1,310 @@
+"""What a recipe may touch, see and be told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from core_kit import BASE, Counting, ToyWorld, context, engine_for, exact, new_run
+
+from loopwright.core.context import Context, solve
+from loopwright.core.errors import BadOutput, BudgetExhausted, InputError, LoopwrightError, ModelUnavailable, Paused
+from loopwright.core.feedback import Critique, Feedback, Missing, Score, Verdict
+from loopwright.core.registry import Recipe, improver, solver
+from loopwright.core.types import Candidate, Example, Rollout
+from loopwright.store import MemoryStore
+
+ANSWERS = Counting(say=lambda request, i: request.turns[-1].text.split("\n")[0] * 2)
+
+
+def run(job: Any) -> Any:
+    return asyncio.run(asyncio.wait_for(job, 20))
+
+
+def part(recipe: Recipe) -> Candidate:
+    return BASE.child(solver={"recipe": f"{__name__}:{recipe.function.__name__}", "options": {}})
+
+
+# ---- work in parallel -------------------------------------------------------------------------------------------------
+
+
+def test_map_keeps_the_order_and_gives_each_item_a_scope() -> None:
+    ctx = context()
+
+    async def work(item: int, branch: Context) -> tuple[int, str, float]:
+        await asyncio.sleep(0.001 * (3 - item))
+        return item, branch.scope, branch.rng.random()
+
+    first = run(ctx.map(work, [0, 1, 2]))
+    assert [item for item, _, _ in first] == [0, 1, 2]
+    assert len({scope for _, scope, _ in first}) == len({draw for _, _, draw in first}) == 3
+    assert run(context().map(work, [0, 1, 2])) == first
+
+
+@pytest.mark.parametrize(
+    ("errors", "told"),
+    [
+        ([None, Paused("stopping"), ModelUnavailable("down")], ModelUnavailable),
+        ([BudgetExhausted("calls", 1, 1, 1), None, BadOutput("x", kind="y")], BadOutput),
+        ([Paused("stopping"), BudgetExhausted("calls", 1, 1, 1)], Paused),
+    ],
+)
+def test_map_lets_all_finish_and_tells_the_reason_rather_than_its_consequences(
+    errors: list[Exception | None], told: type[Exception]
+) -> None:
+    finished = []
+
+    async def work(error: Exception | None, branch: Context) -> None:
+        if error is not None:
+            raise error
+        await asyncio.sleep(0.005)
+        finished.append(branch.scope)
+
+    with pytest.raises(told):
+        run(context().map(work, errors))
+    assert len(finished) == errors.count(None)
+
+
+def test_batches_are_rounds_with_scopes_of_their_own() -> None:
+    async def job(ctx: Context) -> list[Any]:
+        seen = []
+        async for examples in ctx.batches(3, rounds=4):
+            seen.append((ctx.scope, ctx.round, [e.id for e in examples]))
+        return [seen, ctx.scope]
+
+    seen, after = run(job(context(scope="top")))
+    assert [(scope, number) for scope, number, _ in seen] == [(f"top/round{i}", i) for i in (1, 2, 3, 4)]
+    assert all(len(set(ids)) == 3 and all(i.startswith("train") for i in ids) for _, _, ids in seen)
+    assert after == "top"
+    assert run(job(context(scope="top")))[0] == seen
+
+
+# ---- what may be touched ----------------------------------------------------------------------------------------------
+
+
+@solver()
+async def undeclared(example: Example, ctx: Context, *, use: str = "model") -> Rollout:
+    """Uses what its card does not name."""
+    if use == "critic":
+        await ctx.judge(Rollout(id="r", example=example, turns=()))
+    if use == "tools":
+        await ctx.tool("t", "x")
+    if use == "sandbox":
+        await ctx.run("print(1)")
+    if use == "fit":
+        await ctx.fit(BASE, [])
+    return await ctx.answer(example)
+
+
+@pytest.mark.parametrize("use", ["model", "critic", "tools", "sandbox", "fit"])
+def test_a_capability_that_the_card_does_not_declare_is_refused(use: str) -> None:
+    ctx = context(recipe=undeclared)
+    with pytest.raises(LoopwrightError, match=f"undeclared used the capability '{use}'"):
+        run(undeclared(Example(id="e", input="q"), ctx, use=use))
+    assert ctx.engine.executed == 0
+
+
+def test_judge_without_critics_is_refused_with_what_to_do() -> None:
+    rollout = Rollout(id="r", example=Example(id="e", input="q", target="t"), turns=())
+    with pytest.raises(InputError, match=r"toy has no critic; add \[\[critics\]\]"):
+        run(context().judge(rollout))
+
+
+def test_an_unknown_tool_is_named_with_the_near_one() -> None:
+    async def lookup(text: str, ctx: Context) -> str:
+        return text
+
+    with pytest.raises(InputError, match="Did you mean lookup"):
+        run(context(world=ToyWorld(tools={"lookup": lookup})).tool("lokup", "x"))
+
+
+def test_going_on_from_a_rollout_needs_something_to_say() -> None:
+    ctx = context()
+    first = run(ctx.answer(Example(id="e", input="q")))
+    with pytest.raises(InputError, match="needs a message"):
+        run(ctx.answer(first.example, after=first))
+    second = run(ctx.answer(first.example, "really?", after=first))
+    assert [t.role for t in second.turns] == ["user", "assistant", "user", "assistant"]
+
+
+# ---- no Solver sees a target ------------------------------------------------------------------------------------------
+
+SEEN: list[Any] = []
+
+
+async def watching(rollout: Rollout, ctx: Context) -> Feedback:
+    SEEN.append(rollout.example.target)
+    return Verdict(passed=False, message="try again")
+
+
+@solver(needs=("model", "critic"))
+async def curious(example: Example, ctx: Context) -> Rollout:
+    """Looks for the target wherever a Solver may look."""
+    rollout = await ctx.answer(example)
+    judged = await ctx.judge(rollout)
+    more = await ctx.rollout(ctx.policy, [example], n=2)
+    SEEN.extend([example.target, rollout.example.target, *(r.example.target for r in more)])
+    SEEN.extend(e.target for e in ctx.world.examples("train"))
+    assert "doubled" not in judged.text
+    assert all("doubled" not in f.text for r in more for f in r.feedback)
+    for forbidden in (
+        lambda: ctx.world.examples("gate"),
+        lambda: ctx.world.examples("test"),
+        lambda: ctx.world.checker,
+        lambda: ctx.at("below").world.examples("test"),
+    ):
+        with pytest.raises(LoopwrightError, match="no recipe"):
+            forbidden()
+    with pytest.raises(LoopwrightError, match="cannot be told scores"):
+        await ctx.evaluate(ctx.policy, [example])
+    return rollout
+
+
+async def telling(rollout: Rollout, ctx: Context) -> Feedback:
+    return Verdict(passed=rollout.output == rollout.example.target, message="the question doubled")
+
+
+def test_a_solver_never_sees_the_target_not_even_through_rollouts_and_critics() -> None:
+    SEEN.clear()
+    world = ToyWorld(critics=(watching,), checker=telling)
+    ctx = context(world=world, model=ANSWERS, split="gate")
+    rollouts = run(ctx.evaluate(part(curious), world.examples("gate")))
+    assert len(SEEN) == 6 * (1 + 2 + 4 + 8)
+    assert set(SEEN) == {None}
+    assert [r.score for r in rollouts] == [1.0] * 6, "the objective itself does see it"
+    assert [r.example.target for r in rollouts] == [e.target for e in world.examples("gate")]
+
+
+@improver(needs=("model",), improves="prompt")
+async def peeking(base: Candidate, ctx: Context, *, split: str = "test") -> AsyncIterator[Candidate]:
+    """Measures itself on what it must not see."""
+    await ctx.at("aside", split=split).evaluate(base)
+    yield base
+
+
+@pytest.mark.parametrize("split", ["gate", "test"])
+def test_an_improver_is_shown_the_train_split_alone(split: Any) -> None:
+    ctx = context(recipe=peeking)
+    assert ctx.world.examples("train")[0].target is not None
+    with pytest.raises(LoopwrightError, match=f"asked for the {split} examples"):
+        run(anext(peeking(BASE, ctx, split=split)))
+    assert ctx.engine.executed == 0
+
+
+def test_critics_at_answer_time_do_not_see_the_targets_that_an_improver_has() -> None:
+    SEEN.clear()
+    ctx = context(world=ToyWorld(critics=(watching,)))
+    (rollout,) = run(ctx.rollout(BASE, ctx.world.examples("train")[:1]))
+    assert rollout.example.target is not None
+    run(ctx.judge(rollout))
+    assert SEEN == [None]
+
+
+# ---- evaluating -------------------------------------------------------------------------------------------------------
+
+
+@solver(needs=("model",))
+async def twice(example: Example, ctx: Context, *, times: int = 2) -> Rollout:
+    """Asks again and keeps the last."""
+    for _ in range(times):
+        rollout = await ctx.answer(example)
+    return rollout
+
+
+def test_a_candidate_is_evaluated_as_it_would_be_used_its_solver_included() -> None:
+    model = Counting(say=ANSWERS.say)
+    ctx = context(model=model)
+    plain = run(ctx.evaluate(BASE))
+    assert (len(plain), len(model.asked)) == (8, 8)
+    with_solver = run(ctx.evaluate(part(twice)))
+    assert len(model.asked) == 8 + 16
+    assert [r.score for r in with_solver] == [1.0] * 8
+    assert {r.split for r in ctx.engine.store.rollouts(ctx.engine.run.id)} == {"train"}
+
+
+def test_solver_options_that_are_no_table_are_refused() -> None:
+    bad = BASE.child(solver={"recipe": f"{__name__}:twice", "options": [1]})
+    with pytest.raises(InputError, match="solver options must be a table"):
+        run(solve(bad, Example(id="e", input="q"), context()))
+
+
+def test_failed_outputs_never_score_zero() -> None:
+    def act(requests: Any) -> None:
+        if "train 3" in requests[0].turns[-1].text:
+            raise BadOutput("empty", kind="empty")
+
+    async def raising(rollout: Rollout, ctx: Context) -> Feedback:
+        if rollout.example.id == "train5":
+            return Missing(expected="score", message="the judge was away")
+        return await exact(rollout, ctx)
+
+    ctx = context(model=Counting(say=ANSWERS.say, act=act), world=ToyWorld(checker=raising))
+    for rollouts in (run(ctx.evaluate(BASE)), run(ctx.rollout(BASE, ctx.world.examples("train")))):
+        assert [r.score for r in rollouts] == [1.0, 1.0, 1.0, None, 1.0, None, 1.0, 1.0]
+        assert rollouts[3].status == "failed"
+        assert [type(f) for f in rollouts[3].feedback] == [Missing]
+    stored = {(r.example, r.score) for r in ctx.engine.store.rollouts(ctx.engine.run.id)}
+    assert ("train3", None) in stored
+
+
+def test_rollouts_are_the_same_again_from_the_record() -> None:
+    store = MemoryStore()
+    row = new_run(store)
+
+    def whole(model: Counting) -> str:
+        ctx = context(engine_for(store, row, model))
+        rollouts = run(ctx.rollout(BASE, ctx.world.examples("train"), n=3))
+        ctx.engine.finish()
+        return json.dumps([r.model_dump(mode="json") for r in rollouts])
+
+    first, again = Counting(), Counting()
+    assert whole(first) == whole(again)
+    assert (len(first.asked), again.asked) == (8, [])
+
+
+# ---- being told -------------------------------------------------------------------------------------------------------
+
+
+@improver(needs=("model", "critic"), learns_from=("score",))
+async def scores_only(base: Candidate, ctx: Context) -> AsyncIterator[Candidate]:
+    """Learns from scores."""
+    yield base
+
+
+def test_feedback_comes_in_the_kinds_that_the_recipe_learns_from() -> None:
+    asked = []
+
+    def convert(feedback: Feedback, kinds: Any) -> Feedback:
+        asked.append((feedback.kind, kinds))
+        return Score(value=0.25)
+
+    async def words(rollout: Rollout, ctx: Context) -> tuple[Feedback, ...]:
+        return Critique(comment="short"), Missing(expected="score", message="gone")
+
+    store = MemoryStore()
+    engine = engine_for(store, new_run(store), Counting(), convert=convert)
+    ctx = context(engine, recipe=scores_only, world=ToyWorld(critics=(words,)))
+    rollout = run(ctx.answer(Example(id="e", input="q")))
+    judged = run(ctx.judge(rollout))
+    assert asked == [("critique", ("score",))]
+    assert [f.kind for f in judged.feedback] == ["score", "missing"]
+    assert {f.about for f in judged.feedback} == {rollout.id}
+    assert judged.score is None, "with one judgement missing there is no mean"
+    assert not judged.satisfied
+
+
+def test_compare_says_tie_or_missing_rather_than_guess() -> None:
+    async def length(rollout: Rollout, ctx: Context) -> Feedback:
+        return Score(value=len(rollout.output) / 100) if rollout.output != "?" else Missing(expected="score", message="no")
+
+    ctx = context(world=ToyWorld(critics=(length,)))
+    texts = iter(["aa", "b", "c", "?"])
+    ctx.engine.models["policy"] = Counting(say=lambda request, i: next(texts))
+    a, b, c, d = (run(ctx.answer(Example(id=str(i), input=str(i)))) for i in range(4))
+    better = run(ctx.compare(b, a))
+    assert (better.chosen, better.rejected, better.tie) == (a.id, b.id, False)
+    assert run(ctx.compare(b, c)).tie
+    assert run(ctx.compare(a, d)).kind == "missing"

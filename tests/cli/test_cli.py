@@ -180,3 +180,10 @@ def test_closed_pipe_is_quiet(database: Path) -> None:
     command = f'"{sys.executable}" -c "{program}" report last --json --store "{database}" | head -c 1'
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert "BrokenPipe" not in done.stderr and "Traceback" not in done.stderr
+
+
+def test_runs_shows_every_column_in_a_narrow_terminal(cli: Cli, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    run = said(cli, "runs", "--store", database)[0]["run"]
+    _, out, _ = cli("runs", "--store", database)
+    assert run[:13] in out and " done " in out and " 12 s " in out and " sums " in out and max(map(len, out.splitlines())) <= 80

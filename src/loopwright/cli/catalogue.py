@@ -54,7 +54,7 @@ def list_recipes(
     for row in rows:
         claim = row["claim"] if row["claim"] != "not yet" else "[dim]not yet[/]"
         table.add_row(row["slug"], row["family"], row["shape"], row["paper"], words[row["conforms"]], claim)
-    console().print(table)
+    console(wraps=True).print(table)
     noun = "recipe" if len(rows) == 1 else "recipes"
     console().print(f"{len(rows)} {noun}. One of them in full: loopwright show SLUG", markup=False)
 
@@ -106,7 +106,7 @@ def show(
         for option in options:
             default = json_module.dumps(option["default"], ensure_ascii=False)
             table.add_row(option["name"], Text(option["type"]), Text(default if len(default) <= 200 else default[:197] + "..."))
-        out.print(table)
+        console(wraps=True).print(table)
     if card.shape in ("solver", "improver"):
         out.print(f"\ntry it: loopwright run {card.slug} --task FOLDER", markup=False)
 

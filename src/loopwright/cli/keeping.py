@@ -43,16 +43,21 @@ def runs(ctx: typer.Context, json: JsonOption = False, store: StoreOption = None
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     # A run is named by the beginning of its id, which is its time; what is copied from here is never cut.
-    for name, width in (("run", 13), ("began", 16), ("task", 4), ("model", 8), ("took", 5), ("status", 7), ("reason", 8)):
-        table.add_column(name, no_wrap=True, min_width=width)
+    for name in ("run", "began", "task", "model", "took", "status", "reason"):
+        table.add_column(name, no_wrap=name not in ("task", "model", "reason"), overflow="fold")
     styles = {"done": "green", "failed": "red", "paused": "yellow"}
     for row in rows:
         began = datetime.fromtimestamp(row["created"]).strftime("%Y-%m-%d %H:%M")
         table.add_row(
             row["run"][:13], began, Text(row["task"]), Text(str(row["model"])), duration(row["seconds"]),
-            Text(row["status"], style=styles.get(row["status"], "")), Text(row["reason"]),
+            Text(row["status"], style=styles.get(row["status"], "")), Text(_cut(row["reason"])),
         )  # fmt: skip
-    console().print(table)
+    console(wraps=True).print(table)
+
+
+def _cut(reason: str) -> str:
+    first = reason.partition("\n")[0]
+    return first if len(first) <= 60 else first[:57] + "..."
 
 
 def _name(task: object) -> str:

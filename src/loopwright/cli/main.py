@@ -68,6 +68,8 @@ def execute(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(words, prog_name="loopwright", standalone_mode=False)
         sys.stdout.flush()
+        if code == 130:  # typer turns Ctrl-C into this
+            return _fail(KeyboardInterrupt(), "stopped", 130, json)
         return code if isinstance(code, int) else 0
     except LoopwrightError as error:
         return _fail(error, str(error), error.exit_code, json)
@@ -76,8 +78,6 @@ def execute(arguments: Sequence[str] | None = None) -> int:
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except KeyboardInterrupt:
-        return _fail(KeyboardInterrupt(), "stopped", 130, json)
     except Exception as error:
         # Typer carries its own copy of click, so its usage errors are known by their shape.
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):

@@ -88,10 +88,11 @@ def emit(document: Any) -> None:
     sys.stdout.flush()
 
 
-def console(*, stderr: bool = False) -> Console:
+def console(*, stderr: bool = False, wraps: bool = False) -> Console:
+    """Lines are left for the terminal to break, so that a copied path is whole; ``wraps`` is for tables."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+    return Console(stderr=stderr, highlight=False, soft_wrap=not wraps)
 
 
 def say(message: str, *, style: str = "", first_line_only: bool = False) -> None:

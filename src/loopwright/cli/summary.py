@@ -25,7 +25,7 @@ def print_summary(result: dict[str, Any]) -> None:
         n = f"{i['n']}" + (f" ({i['missing']} not judged)" if i.get("missing") else "")
         scores.add_row(name, percent(i["score"]), f"{percent(i['low'])} to {percent(i['high'])}", n)
     out.print()
-    out.print(scores)
+    console(wraps=True).print(scores)
     looks = sorted([*result["accepted"], *result["rejected"]], key=lambda k: k["look"])
     if looks:
         table = Table(box=SIMPLE_HEAD, pad_edge=False, title="Looks of the gate", title_justify="left", title_style="bold")
@@ -39,7 +39,7 @@ def print_summary(result: dict[str, Any]) -> None:
                 f"{k['e_value']:.3g} of {k['threshold']:.4g}",
                 Text(("accepted: " if k["accepted"] else "rejected: ") + k["reason"], style=style),
             )  # fmt: skip
-        out.print(table)
+        console(wraps=True).print(table)
     _verdict(out, result)
     cost = [duration(result["seconds"]), f"{result['calls']:,} calls", f"{result['tokens']:,} tokens"]
     if result.get("money"):

@@ -151,7 +151,7 @@ class _Shown:
     def finish(self, job: Coroutine[Any, Any, dict[str, Any]]) -> None:
         import asyncio
 
-        from loopwright.core.errors import LoopwrightError
+        from loopwright.core.errors import LoopwrightError, Paused
 
         try:
             result = asyncio.run(job)
@@ -160,8 +160,8 @@ class _Shown:
             again = getattr(error, "exit_code", 130) != 2
             if self.watcher.run and again:
                 say(f"resume with: loopwright resume {self.watcher.run}")
-            if isinstance(error, asyncio.CancelledError):
-                raise KeyboardInterrupt from None
+            if not isinstance(error, LoopwrightError):
+                raise Paused("interrupted") from None
             raise
         self.watcher.stop()
         if self.json:

@@ -11,6 +11,7 @@ sorted by scope, so that the same sequences share a batch whatever the timing, a
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import time
 from collections import Counter, defaultdict
@@ -166,7 +167,7 @@ class Engine:
         hashed = digest(content)
         occurrence = state.occurrences[(kind, hashed)]
         state.occurrences[(kind, hashed)] += 1
-        key = digest([scope, kind, hashed, occurrence])
+        key = _hash(scope, kind, hashed, occurrence)
         record = self._records.get(key)
         state.unclaimed.pop(key, None)
         asked = Asked(scope, kind, hashed, key, state.asked, occurrence, summary, record)
@@ -389,7 +390,7 @@ class Engine:
         asked = self.ask(scope, "generate", [role, content], summary)
         seed = 0
         if request.sampling.temperature > 0:
-            seed = int(digest([self.seed, scope, asked.content, asked.occurrence])[:13], 16)
+            seed = int(_hash(self.seed, scope, asked.content, asked.occurrence)[:13], 16)
         request = request.model_copy(update={"seed": seed})
         if model.batch_rows:
             if asked.record is None and self._scopes[scope].unclaimed:
@@ -409,7 +410,7 @@ class Engine:
 
     @staticmethod
     def _cache_key(model: Model, request: Request, asked: Asked) -> str:
-        return digest([model.fingerprint, asked.content, request.seed])
+        return _hash(model.fingerprint, asked.content, request.seed)
 
     async def _wave(self, role: str, asked: Asked, request: Request) -> Reply:
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
@@ -535,6 +536,11 @@ def _refuse(waiting: Sequence[_Waiting], error: BaseException) -> None:
     for one in waiting:
         if not one.future.done():
             one.future.set_exception(error)
+
+
+def _hash(*parts: str | int) -> str:
+    """SHA-256 of a tuple; its repr is unambiguous and takes a third of the time of canonical JSON."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def _chunks(wave: list[_Waiting], rows: int) -> list[list[_Waiting]]:

@@ -1,0 +1,233 @@
+"""One run of a recipe on the toy, whatever its shape: what the checks are made of."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from loopwright.blocks.convert import convert
+from loopwright.checks.toy import ToyModel, ToySandbox, ToyWorld, is_right, share
+from loopwright.core import loop
+from loopwright.core.budget import Ledger
+from loopwright.core.context import Context, Judgement
+from loopwright.core.engine import Engine
+from loopwright.core.errors import BudgetExhausted, InputError
+from loopwright.core.feedback import Feedback, Gradient, Score
+from loopwright.core.learner import encode_state
+from loopwright.core.policy import prompt_of
+from loopwright.core.registry import Recipe
+from loopwright.core.store import EffectRow, Row, RunRow
+from loopwright.core.types import Budget, Candidate, digest
+from loopwright.store.memory import MemoryStore
+from loopwright.worlds.bandit import LinearBandit
+
+EXAMPLES = 6  # that a Solver answers where only its behaviour matters
+STEPS = 240  # of a Learner
+MAX_WRITES = 20_000  # a recipe that goes on for ever after an error is stopped here
+
+# Streams for Learners by what they improve; a Learner of another kind needs a row here.
+STREAMS: dict[str, Callable[[], LinearBandit]] = {"choice": lambda: LinearBandit(arms=4, dimensions=4, noise=0.1)}
+
+
+class Killed(BaseException):
+    """The process died here. Not an Exception, as a recipe that catches everything cannot catch a kill either."""
+
+
+class KillableStore(MemoryStore):
+    """A store whose process is killed at its ``at``-th write, before or after it; nothing is written from then on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at = 0
+        self.after = False
+        self.writes = 0
+
+    async def write(self, rows: Sequence[Row]) -> None:
+        self.writes += 1
+        if self.writes > MAX_WRITES:
+            raise Killed(f"more than {MAX_WRITES} writes: the recipe does not end")
+        if self.at and self.writes == self.at and self.after:
+            await super().write(rows)
+        if self.at and self.writes >= self.at:
+            raise Killed(f"killed at write {self.at}")
+        await super().write(rows)
+
+    def in_flight(self, run: str) -> int:
+        """Paid calls that were begun and have no answer recorded."""
+        return sum(1 for row in self.effects(run) if isinstance(row, EffectRow) and row.status == "open")
+
+
+@dataclass
+class Run:
+    """What came of one run. ``result`` is plain data that a repeated run must give again, to the last bit."""
+
+    result: Any = None
+    gain: float = 0.0  # true gain over doing without the recipe, in units of the score
+    calls: int = 0  # of the model, through the engine or around it
+    stopped: str = ""  # why the budget ended it
+    heard: list[Any] = field(default_factory=list)  # what was said, in order
+    used: set[str] = field(default_factory=set)  # capabilities that the recipe touched
+
+
+@dataclass
+class Bench:
+    """Everything one run needs; ``run`` may be called again on the same bench, which resumes."""
+
+    recipe: Recipe
+    seed: int = 0
+    budget: Budget = field(default_factory=Budget)
+    scramble: Callable[[str, Any], Any] | None = None  # (id of what was judged, what was said) -> what is heard
+    judgements: str = "true"
+    batch_rows: int = 0
+    silent: bool = False
+    examples: int = EXAMPLES
+    store: KillableStore = field(default_factory=KillableStore)
+    row: RunRow | None = None
+    calls: int = 0  # of the model in the latest run, however it ended
+
+    def run(self) -> Run:
+        """To the end. Raises what the recipe raises, except that an exhausted budget is an end like another."""
+        if self.row is None:
+            spec = {"recipe": self.recipe.slug}
+            self.row = self.store.create_run(spec, seed=self.seed, budget={}, code_version="check")
+        return asyncio.run(self._run(self.row))
+
+    async def _run(self, row: RunRow) -> Run:
+        run = Run()
+        model = ToyModel(self.seed, self.store.blobs, batch_rows=self.batch_rows, silent=self.silent)
+        engine = Engine(
+            store=self.store, run=row, ledger=Ledger(self.budget), models={"policy": model}, sandbox=ToySandbox(),
+            convert=convert, cache=False,
+        )  # fmt: skip
+        try:
+            await self._shape(run, engine, model)
+            engine.finish()
+        except BudgetExhausted as error:
+            run.stopped = str(error)
+        finally:
+            run.calls = self.calls = model.calls
+        run.used |= _capabilities(self.store.effects(row.id))
+        return run
+
+    async def _shape(self, run: Run, engine: Engine, model: ToyModel) -> None:
+        shape = self.recipe.card.shape
+        if shape == "learner":
+            await self._learner(run, engine)
+        elif shape == "solver":
+            await self._solver(run, self._context(run, engine), model)
+        elif shape == "improver":
+            await self._improver(run, self._context(run, engine), model)
+        else:
+            raise InputError(f"there is no bench for a {shape} yet")
+
+    def _context(self, run: Run, engine: Engine) -> Context:
+        def listen(id: str, judgement: Judgement) -> Judgement:
+            run.heard.append(judgement)
+            return judgement if self.scramble is None else self.scramble(id, judgement)
+
+        world = ToyWorld(judgements=self.judgements, watching=run.used.add)
+        policy = Candidate(parts={"prompt": world.prompt.model_dump(mode="json", exclude_defaults=True)})
+        return Context(engine, "check", world=world, policy=policy, recipe=self.recipe, scramble=listen)
+
+    async def _solver(self, run: Run, ctx: Context, model: ToyModel) -> None:
+        examples = ctx.at("bench", recipe=None).world.examples("test")[: self.examples]
+
+        async def answer(example: Any, ctx: Context) -> Any:
+            return await self.recipe(example.hidden(), ctx)
+
+        rollouts = await ctx.map(answer, examples)
+        run.result = [r.model_dump(mode="json") for r in rollouts]
+        base = [model.chance(prompt_of(ctx.policy).render(e)) for e in examples]
+        run.gain = float(np.mean([is_right(r.output) for r in rollouts]) - np.mean(base))
+
+    async def _improver(self, run: Run, ctx: Context, model: ToyModel) -> None:
+        base = ctx.policy
+        offered: list[Candidate] = []
+        best, best_score = base, await self._gate(run, ctx, base)
+
+        async def offer(candidate: Candidate) -> bool:
+            nonlocal best, best_score
+            offered.append(candidate)
+            score = await self._gate(run, ctx, candidate)
+            accepted = score > best_score
+            if accepted:
+                best, best_score = candidate, score
+            return accepted
+
+        await loop.improve(self.recipe, base, ctx.at("recipe"), offer, {})
+        run.result = {"offered": [c.model_dump(mode="json") for c in offered], "best": best.hash}
+        examples = ctx.at("bench", recipe=None).world.examples("test")
+
+        def true_score(candidate: Candidate) -> float:
+            adapter = candidate.parts.get("adapter")
+            turns = [prompt_of(candidate).render(e) for e in examples]
+            return float(np.mean([model.chance(t, str(adapter) if adapter else None) for t in turns]))
+
+        run.gain = true_score(best) - true_score(base)
+
+    async def _gate(self, run: Run, ctx: Context, candidate: Candidate) -> float:
+        """Mean score on the gate split, as it is heard; what it uses is not the recipe's doing."""
+        before = set(run.used)
+        branch = ctx.at(f"gate.{candidate.hash[:12]}", recipe=None, split="gate")
+        scores = [r.score for r in await branch.evaluate(candidate, branch.world.examples("gate"))]
+        run.used.intersection_update(before)
+        known = [s for s in scores if s is not None]
+        return float(np.mean(known)) if known else 0.0
+
+    async def _learner(self, run: Run, engine: Engine) -> None:
+        stream = stream_for(self.recipe)
+
+        def listen(feedback: Feedback) -> Feedback:
+            run.heard.append(feedback)
+            if self.judgements == "gradient":
+                return Gradient(vector=(1.0,), about=feedback.about)
+            if self.scramble is None:
+                return feedback
+            heard: Feedback = self.scramble(feedback.about, feedback)
+            return heard
+
+        world = ToyWorld()
+        ctx = Context(engine, "check", world=world, policy=Candidate(), recipe=self.recipe)
+        session, told = await loop.learn(
+            self.recipe, stream, ctx, steps=STEPS, options={}, block=60, scramble=listen
+        )
+        run.result = {"told": [f.model_dump(mode="json") for f in told], "state": encode_state(session.state)}
+        late = range(STEPS // 2, STEPS)
+        chosen = [f.value for f in told[STEPS // 2 :] if isinstance(f, Score)]
+        blind = [float(np.mean(stream.means(session.seed, t))) for t in late]
+        run.gain = float(np.mean(chosen) - np.mean(blind))
+
+
+def stream_for(recipe: Recipe) -> LinearBandit:
+    """The stream that a Learner is checked on. Raises InputError where there is none for what it improves."""
+    improves = recipe.card.improves
+    if improves not in STREAMS:
+        raise InputError(f"no stream to check a learner of {improves!r} on; there are {', '.join(sorted(STREAMS))}")
+    return STREAMS[improves]()
+
+
+def mixed_up(pool: Sequence[Any], seed: int) -> Callable[[str, Any], Any]:
+    """A scramble: everything hears what was said of something else, drawn from ``pool``; its shares stay as they were."""
+
+    def scramble(id: str, said: Any) -> Any:
+        other = pool[int(share("scramble", seed, id) * len(pool))]
+        if isinstance(other, Judgement):
+            return Judgement(feedback=tuple(f.model_copy(update={"about": id}) for f in other.feedback))
+        return other.model_copy(update={"about": id})
+
+    return scramble
+
+
+def _capabilities(effects: Iterable[EffectRow]) -> set[str]:
+    """What the record of the recipe's own scopes shows; the gate's are not the recipe's."""
+    kinds = {row.kind for row in effects if "/gate." not in row.scope}
+    return {word for kind, word in (("generate", "model"), ("fit", "fit"), ("run", "sandbox")) if kind in kinds}
+
+
+def fingerprint(run: Run) -> str:
+    """Digest of a result."""
+    return digest(run.result)

@@ -1,0 +1,111 @@
+"""Checks of what a Learner does with its state and with feedback as a service gets it."""
+
+from __future__ import annotations
+
+import copy
+import json
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from loopwright.blocks.convert import convert
+from loopwright.checks.bench import stream_for
+from loopwright.checks.suite import Failed, check
+from loopwright.core.errors import InputError
+from loopwright.core.feedback import Feedback, Missing
+from loopwright.core.learner import Learner, Session, encode_state
+from loopwright.core.registry import Recipe
+
+STEPS = 60
+
+
+def _session(recipe: Recipe, seed: int) -> Session:
+    def lawful(feedback: Feedback) -> Feedback:
+        return convert(feedback, recipe.card.learns_from)
+
+    return Session(recipe(), stream_for(recipe).spec, seed=seed, convert=lawful)
+
+
+@check("learner")
+def tell_changes_no_argument(recipe: Recipe) -> None:
+    """ask and tell leave the state they are given as it was, and tell's new state depends on its arguments alone."""
+    stream = stream_for(recipe)
+    learner: Learner = recipe()
+    state = learner.init(stream.spec)
+    for t in range(STEPS):
+        rng = np.random.default_rng([11, t])
+        before = json.dumps(encode_state(state))
+        trial = learner.ask(state, stream.context(11, t), rng)
+        if json.dumps(encode_state(state)) != before:
+            raise Failed(f"ask changed the state at step {t}; a question must not be an answer")
+        trial = trial.model_copy(update={"id": str(t), "context": stream.context(11, t).tolist()})
+        feedback = convert(stream.respond(11, t, trial), recipe.card.learns_from)
+        twin = copy.deepcopy(state)
+        new = learner.tell(state, trial, feedback)
+        if json.dumps(encode_state(state)) != before:
+            raise Failed(f"tell changed the state it was given at step {t}; copy arrays before you write to them")
+        if _text(learner.tell(twin, trial, feedback)) != _text(new):
+            raise Failed(f"tell gave two answers to the same question at step {t}; it keeps something outside the state")
+        state = new
+
+
+@check("learner")
+def feedback_in_any_order(recipe: Recipe) -> None:
+    """Late, partial, failed, censored and repeated feedback is survived, also across a restart in mid-stream."""
+    stream = stream_for(recipe)
+    session = _session(recipe, 12)
+    rng = np.random.default_rng(12)
+    late: list[Feedback] = []
+    for t in range(STEPS):
+        trial = session.ask(stream.context(12, t))
+        answer = stream.respond(12, t, trial).model_copy(update={"about": trial.id})
+        fate = ("now", "late", "never", "failed", "censored")[int(rng.integers(5))]
+        if fate == "now":
+            session.tell(answer)
+            _refused(session, answer)
+        elif fate == "late":
+            late.insert(int(rng.integers(len(late) + 1)), answer)
+        elif fate == "failed":
+            before = _text(session.state)
+            session.tell(Missing(expected=answer.kind, message="timeout", about=trial.id))
+            if _text(session.state) != before:
+                raise Failed("a judgement that failed changed the state; it must teach nothing")
+        elif fate == "censored":
+            session.tell(answer.model_copy(update={"status": "censored"}))
+        if len(late) > 5:
+            session.tell(late.pop())
+        if t == STEPS // 2:
+            session = _restarted(session, recipe)
+    for answer in late:
+        session.tell(answer)
+    _finite(session.state)
+    session.ask(stream.context(12, STEPS))
+
+
+def _refused(session: Session, answer: Feedback) -> None:
+    before = _text(session.state)
+    with suppress(InputError):
+        session.tell(answer)
+    if _text(session.state) != before:
+        raise Failed("the same feedback, told twice, counted twice")
+
+
+def _restarted(session: Session, recipe: Recipe) -> Session:
+    """As another process would have it; both must go on alike."""
+    snapshot: dict[str, Any] = json.loads(json.dumps(session.snapshot(), allow_nan=False))
+    twin = Session.restore(recipe(), snapshot, convert=session.convert)
+    if _text(twin.state) != _text(session.state) or twin.snapshot() != session.snapshot():
+        raise Failed("the state does not survive a snapshot; keep it to numbers, text, arrays, tuples and dicts")
+    return twin
+
+
+def _finite(state: Any) -> None:
+    values = state if isinstance(state, tuple | list) else [state]
+    for value in values:
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f" and not np.isfinite(value).all():
+            raise Failed("the state holds numbers that are not finite")
+
+
+def _text(state: Any) -> str:
+    return json.dumps(encode_state(state))

@@ -1,0 +1,242 @@
+"""The toy that recipes are checked on: sums, and a scripted model whose skill answers to what recipes can change.
+
+The model is right with a probability that is known exactly and moves with
+
+* the wording of its instructions, by an amount that differs from seed to seed and is zero on average over seeds,
+* worked examples: right ones raise it, wrong ones lower it,
+* the adapter: training on right answers raises it, on wrong ones lowers it, on its own unsorted answers does neither,
+* evidence about the very sum it is asked for, in any message after the question.
+
+So a gain comes through the feedback or not at all, and feedback that was mixed up gives none on average.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from loopwright.core.context import Context
+from loopwright.core.feedback import FREE, Cost, Feedback, Gradient, Missing, Verdict
+from loopwright.core.model import Blobs, FitJob, Fitted, Reply, Request, Sampling
+from loopwright.core.policy import Prompt
+from loopwright.core.types import Example, Rollout, Turn, digest
+from loopwright.core.world import Critic, Split, Tool
+
+BASE = 0.4  # chance of a right answer before anything is improved
+WORDING = 0.3  # a wording is this much better or worse
+SHOT = 0.05  # for each worked example
+EVIDENCE = 0.45
+TRAINING = 0.5  # when all that was trained on is right
+_ODDS = BASE / (1 - BASE)  # wrong answers weigh this much, so that unsorted ones cancel out
+
+_SUM = re.compile(r"What is (\d+) \+ (\d+)\?")
+_EQUATION = re.compile(r"(\d+) \+ (\d+) = (\d+)")
+_EVIDENCE = re.compile(r"(\d+) \+ (\d+) is ")
+INSTRUCTION = "Write the whole equation."
+
+
+def share(*parts: Any) -> float:
+    """A number in [0, 1) that only depends on the parts."""
+    return int(digest(list(parts))[:13], 16) / 16**13
+
+
+def is_right(text: str) -> bool:
+    """Whether the last equation in the text is true."""
+    found = _EQUATION.findall(text)
+    return bool(found) and int(found[-1][0]) + int(found[-1][1]) == int(found[-1][2])
+
+
+def objection(text: str) -> str:
+    """What a calculator says of the last equation in the text; nothing where it is true."""
+    found = _EQUATION.findall(text)
+    if not found:
+        return "There is no equation."
+    a, b, c = map(int, found[-1])
+    return "" if a + b == c else f"{a} + {b} is {'more' if a + b > c else 'less'} than {c}."
+
+
+# ---- the model --------------------------------------------------------------------------------------------------------
+
+
+class ToyModel:
+    """Implements core.model.Model and Trainable. ``calls`` and ``sequences`` count what this object was asked for."""
+
+    def __init__(self, seed: int, blobs: Blobs, *, batch_rows: int = 0, silent: bool = False) -> None:
+        self.name = "toy"
+        self.seed = seed
+        self.fingerprint = digest(["toy", seed, silent])
+        self.batch_rows = batch_rows
+        self.silent = silent  # every fifth answer comes cut to nothing
+        self.blobs = blobs
+        self.calls = 0
+        self.sequences = 0
+        self.fits = 0
+
+    def chance(self, turns: Sequence[Turn], adapter: str | None = None) -> float:
+        """That the answer to this conversation is right."""
+        asked = [i for i, t in enumerate(turns) if t.role == "user" and _SUM.search(t.text)]
+        if not asked:
+            return 0.0
+        last = asked[-1]
+        a, b = _SUM.search(turns[last].text).groups()  # type: ignore[union-attr]
+        system = " ".join(t.text for t in turns if t.role == "system")
+        wording = f"{system}|{_SUM.sub('', turns[last].text).strip()}"
+        p = BASE
+        if wording != f"|{INSTRUCTION}":
+            p += WORDING if share("wording", self.seed, wording) < 0.5 else -WORDING
+        for turn in turns[:last]:
+            if turn.role == "assistant":
+                p += SHOT if is_right(turn.text) else -SHOT * _ODDS
+        later = " ".join(t.text for t in turns[last + 1 :] if t.role != "assistant")
+        if (a, b) in _EVIDENCE.findall(later):
+            p += EVIDENCE
+        if adapter is not None:
+            p += float(json.loads(self.blobs.get(adapter))["skill"])
+        return min(max(p, 0.02), 0.98)
+
+    async def generate(self, requests: Sequence[Request]) -> Sequence[Reply]:
+        self.calls += len(requests)
+        self.sequences += sum(request.n for request in requests)
+        return [self._reply(request) for request in requests]
+
+    def _reply(self, request: Request) -> Reply:
+        p = self.chance(request.turns, request.adapter)
+        said = [[t.role, t.text] for t in request.turns]
+        prompt = self.prompt_ids(request.turns)
+        same = request.sampling.temperature == 0
+        choices = tuple(self._turn(request, said, prompt, p, 0 if same else i) for i in range(request.n))
+        written = sum(len(c.token_ids) for c in choices)
+        return Reply(choices=choices, cost=Cost(calls=1, prompt_tokens=len(prompt), completion_tokens=written))
+
+    def _turn(self, request: Request, said: Any, prompt: tuple[int, ...], p: float, i: int) -> Turn:
+        luck = share("luck", self.seed, said, request.adapter, request.seed, i)
+        asked = [_SUM.search(t.text) for t in request.turns if t.role == "user" and _SUM.search(t.text)]
+        if not asked or asked[-1] is None:
+            text, p = f"Be careful, variant {int(luck * 1e6)}.", 0.5
+        else:
+            a, b = map(int, asked[-1].groups())
+            off = 0 if luck < p else (-3, -2, -1, 1, 2, 3)[int(share("off", luck) * 6)]
+            text = f"{a} + {b} = {max(a + b + off, 0)}"
+            p = p if off == 0 else (1 - p) / 6
+        if self.silent and share("silent", luck) < 0.2:
+            text = "?"
+        ids = _tokens(text)
+        return Turn(
+            role="assistant", text=text, prompt_ids=prompt, token_ids=ids, finish="stop",
+            logprobs=(math.log(p) / len(ids),) * len(ids),
+        )  # fmt: skip
+
+    def estimate(self, request: Request) -> Cost:
+        prompt = sum(len(t.text) + 1 for t in request.turns)
+        return Cost(calls=1, prompt_tokens=prompt, completion_tokens=request.n * request.sampling.max_tokens)
+
+    def prompt_ids(self, turns: Sequence[Turn]) -> tuple[int, ...]:
+        return _tokens("\n".join(t.text for t in turns))
+
+    async def fit(self, job: FitJob) -> Fitted:
+        """The adapter's skill goes up with the share of right answers, each weighted as the job says."""
+        self.fits += 1
+        graded = any(sample.advantage for sample in job.data)
+        total = 0.0
+        for sample in job.data:
+            worth = sample.weight * (sample.advantage if graded else 1.0)
+            total += worth * (1.0 if is_right("".join(map(chr, sample.token_ids))) else -_ODDS)
+        before = float(json.loads(self.blobs.get(job.adapter))["skill"]) if job.adapter else 0.0
+        skill = min(max(before + TRAINING * total / len(job.data), -BASE), 1 - BASE)
+        # The seed is in the blob as the weights of a real adapter would differ with it.
+        blob = json.dumps({"skill": skill, "seed": job.seed, "loss": job.loss})
+        return Fitted(adapter=self.blobs.put(blob.encode()), stats={"skill": skill}, cost=FREE)
+
+    async def close(self) -> None:
+        return None
+
+
+def _tokens(text: str) -> tuple[int, ...]:
+    return tuple(map(ord, text))
+
+
+@dataclass(frozen=True)
+class ToyOutcome:
+    """What the toy sandbox returns: nothing is executed."""
+
+    status: str = "ok"
+    exit_code: int | None = 0
+    stdout: str = ""
+    stderr: str = ""
+    seconds: float = 0.0
+    truncated: bool = False
+
+
+class ToySandbox:
+    """Stands in for running a program by looking for an equation in it; a false one is an error with the calculator's words."""
+
+    async def run(self, code: str, **options: Any) -> ToyOutcome:
+        wrong = objection(code)
+        return ToyOutcome(status="error", exit_code=1, stderr=wrong) if wrong else ToyOutcome(stdout="ok")
+
+
+# ---- the world --------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class ToyWorld:
+    """Implements core.world.World. ``watching`` is called with the capability whenever a critic or tool is used.
+
+    judgements: ``true`` as they are; ``missing``: every third fails; ``gradient``: a kind that becomes no other.
+    """
+
+    judgements: str = "true"
+    watching: Callable[[str], None] = lambda capability: None
+    name: str = "toy"
+    prompt: Prompt = Prompt(instruction=INSTRUCTION)
+    sampling: Sampling = Sampling(max_tokens=32)
+    checker: Critic = field(init=False)
+    critics: Sequence[Critic] = field(init=False)
+    tools: Mapping[str, Tool] = field(init=False)
+    fingerprint: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.checker = self._check
+        self.critics = (self.checker,)
+        self.tools = {"calculator": self._calculator, "search": self._search}
+        self.fingerprint = digest(["toy", self.judgements])
+        self._examples = {s: _split(s, n) for s, n in (("train", 24), ("gate", 24), ("test", 40))}
+
+    def examples(self, split: Split) -> Sequence[Example]:
+        return self._examples[split]
+
+    async def _check(self, rollout: Rollout, ctx: Context) -> Feedback:
+        """The objective; the sum can be read off the question, so it is also the critic."""
+        self.watching("critic")
+        if self.judgements == "gradient":
+            return Gradient(vector=(1.0,))
+        if self.judgements == "missing" and share("missing", rollout.id) < 1 / 3:
+            return Missing(expected="verdict", message="the checker was not there")
+        asked = _SUM.search(rollout.example.question)
+        answered = _EQUATION.findall(rollout.output)
+        if asked is None or not answered or answered[-1][:2] != asked.groups():
+            return Verdict(passed=False, message="That is not an equation of this sum.")
+        wrong = objection(rollout.output)
+        return Verdict(passed=not wrong, message=wrong)
+
+    async def _calculator(self, text: str, ctx: Context) -> str:
+        self.watching("tools")
+        return objection(text)
+
+    async def _search(self, text: str, ctx: Context) -> str:
+        self.watching("tools")
+        found = re.findall(r"(\d+) \+ (\d+)", text)
+        return " ".join(f"{a} + {b} is {int(a) + int(b)}." for a, b in found) or "Nothing was found."
+
+
+def _split(split: str, n: int) -> tuple[Example, ...]:
+    shift = {"train": 11, "gate": 41, "test": 71}[split]
+    return tuple(
+        # The target is a number, so that recipes that show targets as worked examples have to earn theirs.
+        Example(id=f"{split}-{i}", input=f"What is {shift + i} + {2 * i + 5}?", target=shift + 3 * i + 5)
+        for i in range(n)
+    )

@@ -38,5 +38,9 @@ def test_options_are_checked_before_anything_runs() -> None:
         changes(["prompts"])
     with pytest.raises(InputError, match="nothing may change"):
         changes([])
+    with pytest.raises(InputError, match=r"best-of-n needs \[\[critics\]\]"):
+        choose(["answers"], {}, only=["best-of-n"], has_critics=False, has_tools=True)
+    with pytest.raises(InputError, match=r"critic-tools needs \[tools\]"):
+        choose(["answers"], {}, only=["critic-tools"], has_critics=True, has_tools=False)
     with pytest.raises(InputError, match="lin-ucb is a learner"):
         choose(["answers"], {}, only=["lin-ucb"], has_critics=False, has_tools=False)

@@ -43,7 +43,8 @@ def mean_interval(
     if n == 0:
         return low, high
     width = high - low
-    unit = [(v - low) / width for v in values]
+    # Rounded, or an end of the range that lost its last bit would not count as the end it is.
+    unit = [round((v - low) / width, 12) for v in values]
     if all(u in (0.0, 1.0) for u in unit):
         a, b = wilson(int(sum(unit)), n, level=level)
         return low + a * width, low + b * width

@@ -312,7 +312,13 @@ class _Job:
         self.engine.store.set_run(
             self.engine.run.id, status="done", reason=result["reason"], seconds=self.engine.ledger.seconds
         )
-        self._report()
+        try:
+            self._report()
+        except Exception as error:  # the result stands without its picture: say so, and how to draw it again
+            self.progress(
+                "warning",
+                {"message": f"the report could not be drawn ({error!r}); try: loopwright report {self.engine.run.id}"},
+            )
         tell_spent(self.engine, self.progress)
         self.progress("end", {"status": "done", "reason": result["reason"], "run": self.engine.run.id})
         return result

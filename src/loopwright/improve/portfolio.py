@@ -66,12 +66,22 @@ def choose(
         recipe = get_recipe(slug)
         if recipe.card.shape not in ("solver", "improver"):
             raise InputError(f"{slug} is a {recipe.card.shape}; a job runs Solvers and Improvers")
-        if recipe.card.shape == "solver" and not only:
-            lacking = ("critic" in recipe.card.needs and not has_critics) or ("tools" in recipe.card.needs and not has_tools)
-            if lacking:
-                continue
+        lacks = _lacks(recipe, has_critics=has_critics, has_tools=has_tools)
+        if lacks and only:
+            raise InputError(f"{slug} needs {lacks} when it answers, and this task has none: add {lacks} to task.toml")
+        if lacks:
+            continue
         methods.append(Method(recipe, recipe.check(settings)))
     return methods
+
+
+def _lacks(recipe: Recipe, *, has_critics: bool, has_tools: bool) -> str:
+    """The table of task.toml that a Solver cannot do without and this task has not; "" for none."""
+    if recipe.card.shape != "solver":
+        return ""
+    if "critic" in recipe.card.needs and not has_critics:
+        return "[[critics]]"
+    return "[tools]" if "tools" in recipe.card.needs and not has_tools else ""
 
 
 def _kind(recipe: Recipe) -> str:

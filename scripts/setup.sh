@@ -33,7 +33,8 @@ apt_install() {
     ${as_root[@]+"${as_root[@]}"} apt-get update -qq >&2 || true
     apt_updated=yes
   fi
-  ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2 </dev/null
+  ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null 2>&1 \
+    | { grep -E '^(E|W):' >&2 || true; }
 }
 
 recent_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
@@ -80,7 +81,18 @@ stamp_of() {
 pip_install() {
   local quiet=(--quiet)
   [ -t 2 ] && quiet=()
-  "$python" -m pip install --disable-pip-version-check ${quiet[@]+"${quiet[@]}"} "$@" >&2
+  "$python" -m pip install --disable-pip-version-check --use-pep517 ${quiet[@]+"${quiet[@]}"} "$@" >&2
+}
+
+# Reasoning Gym, which the examples draw their questions from, needs one package that comes as C source only.
+ensure_compiler() {
+  local minor header
+  minor="$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
+  header="$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h"
+  "$python" -c 'import pycosat' 2>/dev/null && return
+  if command -v cc >/dev/null && [ -f "$header" ]; then return; fi
+  apt_install gcc libc6-dev "python$minor-dev" \
+    || die "a C compiler is needed. Type:  sudo apt-get install gcc libc6-dev python$minor-dev"
 }
 
 install_torch() {
@@ -110,6 +122,7 @@ want="$(stamp_of "$extras")"
 if [ "$(cat "$stamp" 2>/dev/null)" != "$want" ]; then
   # torch first and alone: the others then find it in place.
   install_torch
+  ensure_compiler
   say "installing loopwright and what it needs ($extras)"
   pip_install -c constraints.txt -e ".[$extras]"
   printf '%s\n' "$want" >"$stamp"

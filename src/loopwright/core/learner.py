@@ -13,15 +13,20 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 from pydantic import JsonValue
 
 from loopwright.core.errors import InputError
 from loopwright.core.feedback import Feedback, Missing
+from loopwright.core.lazy import lazy
 from loopwright.core.types import Trial, digest
 from loopwright.core.world import Stream
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = lazy("numpy")
 
 
 class Learner(NamedTuple):

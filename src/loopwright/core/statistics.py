@@ -69,3 +69,35 @@ def mean_interval(
         return inside
 
     return low + edge(mean, 0.0, 1) * width, low + edge(mean, 1.0, -1) * width
+
+
+def t_interval(differences: Sequence[float], *, level: float = 0.95) -> tuple[float, float]:
+    """Student's interval for the mean of a few paired differences, one a seed; without bounds where there is only one.
+
+    For values without a range, or too few for ``mean_interval`` to say anything. It takes them to be about normal,
+    which means over many examples or steps are.
+    """
+    n = len(differences)
+    if n < 2:
+        return -math.inf, math.inf
+    mean = math.fsum(differences) / n
+    spread = math.sqrt(math.fsum((d - mean) ** 2 for d in differences) / (n - 1) / n)
+    half = _t_quantile(0.5 + level / 2, n - 1) * spread
+    return mean - half, mean + half
+
+
+def _t_quantile(p: float, freedom: int) -> float:
+    """Where Student's distribution function reaches p > 1/2. Substituting t = sqrt(freedom) tan(u), it is a power of cosine."""
+    scale = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) / math.sqrt(math.pi)
+
+    def above_half(u: float, steps: int = 200) -> float:
+        # Simpson's rule; the integrand is smooth on [0, pi/2].
+        h = u / steps
+        values = [math.cos(i * h) ** (freedom - 1) for i in range(steps + 1)]
+        return scale * h / 3 * (values[0] + values[-1] + 4 * math.fsum(values[1:-1:2]) + 2 * math.fsum(values[2:-1:2]))
+
+    low, high = 0.0, math.pi / 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if above_half(middle) < p - 0.5 else (low, middle)
+    return math.sqrt(freedom) * math.tan((low + high) / 2)

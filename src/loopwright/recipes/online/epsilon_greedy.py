@@ -8,45 +8,43 @@ How this differs: epsilon stays the same for good, and the explored rounds also 
 the true probability of the arm, so the log can be used for off-policy estimates.
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 from pydantic import JsonValue
 
+from loopwright.blocks import ridge as regression
+from loopwright.blocks.ridge import Ridge
 from loopwright.core.feedback import Feedback, Score
+from loopwright.core.lazy import lazy
 from loopwright.core.learner import Learner
 from loopwright.core.registry import learner
 from loopwright.core.types import Trial
 
-
-class EpsilonGreedyState(NamedTuple):
-    gram_inverse: np.ndarray  # [arms, d, d]
-    response: np.ndarray  # [arms, d]
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = lazy("numpy")
 
 
 @learner(improves="choice", learns_from=("score",), baseline=True)
 def epsilon_greedy(*, epsilon: float = 0.1, ridge: float = 1.0) -> Learner:
-    def init(spec: Mapping[str, JsonValue]) -> EpsilonGreedyState:
-        arms, d = int(spec["arms"]), int(spec["dimensions"])  # type: ignore[arg-type]
-        return EpsilonGreedyState(np.tile(np.eye(d) / ridge, (arms, 1, 1)), np.zeros((arms, d)))
+    def init(spec: Mapping[str, JsonValue]) -> Ridge:
+        return regression.fresh(int(spec["arms"]), int(spec["dimensions"]), ridge)  # type: ignore[arg-type]
 
-    def ask(state: EpsilonGreedyState, context: Any, rng: np.random.Generator) -> Trial:
-        x = np.asarray(context, dtype=float)
-        predicted = np.einsum("kij,kj->ki", state.gram_inverse, state.response) @ x
+    def ask(state: Ridge, context: Any, rng: np.random.Generator) -> Trial:
+        predicted = regression.predict(state, np.asarray(context, dtype=float))
         best = predicted == predicted.max()
         probability = epsilon / len(best) + (1.0 - epsilon) * best / best.sum()
         arm = int(rng.choice(len(best), p=probability))
         return Trial(id="", proposal=arm, propensity=min(float(probability[arm]), 1.0))
 
-    def tell(state: EpsilonGreedyState, trial: Trial, feedback: Feedback) -> EpsilonGreedyState:
+    def tell(state: Ridge, trial: Trial, feedback: Feedback) -> Ridge:
         if not isinstance(feedback, Score):
             return state
-        arm, x = int(trial.proposal), np.asarray(trial.context, dtype=float)  # type: ignore[arg-type]
-        gram_inverse, response = state.gram_inverse.copy(), state.response.copy()
-        half = gram_inverse[arm] @ x
-        gram_inverse[arm] -= np.outer(half, half) / (1.0 + x @ half)
-        response[arm] += feedback.value * x
-        return EpsilonGreedyState(gram_inverse, response)
+        x = np.asarray(trial.context, dtype=float)
+        return regression.update(state, int(trial.proposal), x, feedback.value)  # type: ignore[arg-type]
 
     return Learner(init, ask, tell)

@@ -7,45 +7,42 @@ How this differs: the inverse Gram matrix is updated by Sherman-Morrison instead
 The choice is deterministic, so its propensity is 1 (ties: 1 / number of tied arms).
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 from pydantic import JsonValue
 
+from loopwright.blocks import ridge as regression
+from loopwright.blocks.ridge import Ridge
 from loopwright.core.feedback import Feedback, Score
+from loopwright.core.lazy import lazy
 from loopwright.core.learner import Learner
 from loopwright.core.registry import learner
 from loopwright.core.types import Trial
 
-
-class LinUCBState(NamedTuple):
-    gram_inverse: np.ndarray  # [arms, d, d]
-    response: np.ndarray  # [arms, d]
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = lazy("numpy")
 
 
 @learner(paper="arXiv:1003.0146", improves="choice", learns_from=("score",), baseline=True)
 def lin_ucb(*, alpha: float = 1.0, ridge: float = 1.0) -> Learner:
-    def init(spec: Mapping[str, JsonValue]) -> LinUCBState:
-        arms, d = int(spec["arms"]), int(spec["dimensions"])  # type: ignore[arg-type]
-        return LinUCBState(np.tile(np.eye(d) / ridge, (arms, 1, 1)), np.zeros((arms, d)))
+    def init(spec: Mapping[str, JsonValue]) -> Ridge:
+        return regression.fresh(int(spec["arms"]), int(spec["dimensions"]), ridge)  # type: ignore[arg-type]
 
-    def ask(state: LinUCBState, context: Any, rng: np.random.Generator) -> Trial:
+    def ask(state: Ridge, context: Any, rng: np.random.Generator) -> Trial:
         x = np.asarray(context, dtype=float)
-        theta = np.einsum("kij,kj->ki", state.gram_inverse, state.response)
-        width = np.sqrt(np.einsum("i,kij,j->k", x, state.gram_inverse, x))
-        bound = theta @ x + alpha * width
+        bound = regression.predict(state, x) + alpha * regression.width(state, x)
         best = np.flatnonzero(bound == bound.max())
         return Trial(id="", proposal=int(rng.choice(best)), propensity=1.0 / len(best))
 
-    def tell(state: LinUCBState, trial: Trial, feedback: Feedback) -> LinUCBState:
+    def tell(state: Ridge, trial: Trial, feedback: Feedback) -> Ridge:
         if not isinstance(feedback, Score):
             return state
-        arm, x = int(trial.proposal), np.asarray(trial.context, dtype=float)  # type: ignore[arg-type]
-        gram_inverse, response = state.gram_inverse.copy(), state.response.copy()
-        half = gram_inverse[arm] @ x
-        gram_inverse[arm] -= np.outer(half, half) / (1.0 + x @ half)
-        response[arm] += feedback.value * x
-        return LinUCBState(gram_inverse, response)
+        x = np.asarray(trial.context, dtype=float)
+        return regression.update(state, int(trial.proposal), x, feedback.value)  # type: ignore[arg-type]
 
     return Learner(init, ask, tell)

@@ -1,0 +1,25 @@
+"""Modules that load on first use: listing three hundred recipes must not load what each of them needs to run."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from types import ModuleType
+
+from loopwright.core.errors import InputError
+
+
+def lazy(name: str, *, extra: str = "") -> ModuleType:
+    """The module, loaded when its first attribute is asked for. ``extra`` is what to install where it is missing."""
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.loader is None:
+        hint = f"; type: pip install 'loopwright[{extra}]'" if extra else ""
+        raise InputError(f"the package {name} is not installed{hint}")
+    loader = importlib.util.LazyLoader(spec.loader)
+    spec.loader = loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    loader.exec_module(module)
+    return module

@@ -1,1 +1,31 @@
+"""Claims: what the paper of a recipe promises, in which direction, and whether it is so here.
 
+A claim is a row of data in ``claims/<family>.py``; nothing else needs to be written. To add one, append to ``CLAIMS``:
+
+    Claim(
+        recipe="best-of-n",              # the recipe, by slug
+        baseline="answer",               # another recipe's slug, or "answer": the model's own answer, or the start of an Improver
+        world="words",                   # a name of worlds.registry, which also says which model answers
+        metric="score",                  # Solvers and Improvers: score on the test split; Learners: regret or reward
+        direction="higher",              # what is better
+        margin=0.0,                      # the interval must lie beyond this
+        seeds=5,
+        options={"n": 8},                # of the recipe; baseline_options are the baseline's
+        budget={"sequences": 800},       # cap on what one run of either may sample, held by the ledger
+        setting={"examples": 50},        # see below
+        minutes=3,
+        source="Section 4, Table 2",
+    )
+
+A family without a file gets one: ``CLAIMS = (Claim(...),)``. ``setting`` may hold ``examples`` (how many of the test split),
+``steps`` (of a Learner), ``model`` (instead of the world's), and anything the world's factory takes under ``world``. Then
+
+    loopwright reproduce best-of-n
+
+runs recipe and baseline on the same seeds and examples, and writes ``docs/results/best-of-n.json`` as it came out.
+"""
+
+from loopwright.claims.reproduce import Result, reproduce
+from loopwright.claims.table import Claim, all_claims, claim_of
+
+__all__ = ["Claim", "Result", "all_claims", "claim_of", "reproduce"]

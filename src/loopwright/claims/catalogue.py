@@ -1,0 +1,154 @@
+"""The catalogue's pages, made from cards and results: ``python -m loopwright.claims.catalogue docs/catalogue``.
+
+One page for each recipe and an index by family. Nothing in them is written by hand, so they cannot say more than was run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+from loopwright.claims.reproduce import Result, read_result
+from loopwright.claims.table import Claim, claim_of
+from loopwright.core.errors import UnknownName
+from loopwright.core.registry import Recipe, all_recipes
+
+RESULTS = "docs/results"
+
+
+def write_catalogue(folder: Path | str, results: Path | str = RESULTS) -> list[Path]:
+    """Write every page and return their paths; pages of recipes that are gone are removed."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    recipes = list(all_recipes().values())
+    found = {r.slug: _result(results, r.slug) for r in recipes}
+    pages = {f"{r.slug}.md": page(r, found[r.slug]) for r in recipes} | {"index.md": index(recipes, found)}
+    for old in folder.glob("*.md"):
+        if old.name not in pages:
+            old.unlink()
+    for name, text in pages.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in pages]
+
+
+def _result(folder: Path | str, slug: str) -> Result | None:
+    try:
+        return read_result(folder, slug)
+    except UnknownName:
+        return None
+
+
+def page(recipe: Recipe, result: Result | None) -> str:
+    """The page of one recipe."""
+    card = recipe.card
+    facts = [
+        ("Family", card.family),
+        ("Shape", card.shape),
+        ("Paper", _paper(card.paper) or "a reference method"),
+        ("Improves", card.improves),
+        ("Needs", ", ".join(card.needs)),
+        ("Learns from", ", ".join(card.learns_from)),
+        ("Imports torch", "yes" if card.torch else "no"),
+        ("Conforms", _conforms(result)),
+        ("Claim", result.claim if result else "not yet"),
+    ]
+    blocks = [f"# {card.slug}", _documentation(recipe), _table(("", ""), [(name, value) for name, value in facts if value])]
+    rows = [(f"`{o.name}`", f"`{_type(o.type)}`", f"`{_short(repr(o.default))}`") for o in recipe.options.values()]
+    blocks += ["## Options", _table(("option", "type", "default"), rows) if rows else "None."]
+    blocks += ["## Claim", *_claim(claim_of(card.slug), result)]
+    if result and result.failed_checks:
+        blocks += ["## Checks that fail", _table(("check", "why"), list(result.failed_checks.items()))]
+    return "\n\n".join(blocks) + "\n"
+
+
+def index(recipes: Sequence[Recipe], results: dict[str, Result | None]) -> str:
+    """All recipes by family."""
+    blocks = ["# Catalogue", "Made from the recipes' own cards and from the results that were run; see each page."]
+    families = groupby(sorted(recipes, key=lambda r: (r.card.family, r.slug)), key=lambda r: r.card.family)
+    for family, members in families:
+        rows = []
+        for recipe in members:
+            result = results.get(recipe.slug)
+            link = f"[{recipe.slug}]({recipe.slug}.md)"
+            rows.append((link, recipe.card.summary, recipe.card.shape, _conforms(result), result.claim if result else "not yet"))
+        blocks += [f"## {family}", _table(("recipe", "idea", "shape", "conforms", "claim"), rows)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _claim(claim: Claim | None, result: Result | None) -> list[str]:
+    if claim is None:
+        return ["No claim has been written for this recipe yet."]
+    sign = f" by more than {claim.margin:g}" if claim.margin else ""
+    blocks = [
+        f"{claim.direction.capitalize()} {claim.metric} than `{claim.baseline}` on `{claim.world}`{sign}. {claim.source}".strip(),
+        f"Reproduce it: `loopwright reproduce {claim.recipe}` (about {claim.minutes:g} min).",
+    ]
+    if result is None or result.row is None or result.difference is None:
+        return [*blocks, "It has not been run yet."]
+    if result.row != claim.model_dump(mode="json"):
+        blocks.append("**The claim was changed since it was run; the numbers below are of the earlier row.**")
+    blocks.append(
+        f"**{result.claim.capitalize()}**: better by {result.difference:.4g}, 95% interval "
+        f"{_bound(result.low)} to {_bound(result.high)}, over {len(result.values)} seeds (version {result.version})."
+    )
+    blocks += [f"Note: {note}." for note in result.notes]
+    blocks.append(_table(("seed", claim.recipe, claim.baseline), [
+        (str(v["seed"]), _bound(v["recipe"]), _bound(v["baseline"])) for v in result.values
+    ]))  # fmt: skip
+    names = sorted({name for cost in result.cost.values() for name, value in cost.items() if value})
+    cost = [(name, *(f"{result.cost[arm].get(name, 0):g}" for arm in ("recipe", "baseline"))) for name in names]
+    return [*blocks, "Cost of one run, mean over seeds:", _table(("", claim.recipe, claim.baseline), cost)]
+
+
+def _documentation(recipe: Recipe) -> str:
+    return inspect.getdoc(importlib.import_module(recipe.module)) or recipe.card.summary
+
+
+def _conforms(result: Result | None) -> str:
+    if result is None or result.conforms is None:
+        return "not yet checked"
+    return "yes" if result.conforms else "no"
+
+
+def _paper(paper: str) -> str:
+    if paper.startswith("arXiv:"):
+        return f"[{paper}](https://arxiv.org/abs/{paper.removeprefix('arXiv:')})"
+    if paper.startswith("doi:"):
+        return f"[{paper}](https://doi.org/{paper.removeprefix('doi:')})"
+    return paper
+
+
+def _type(annotation: object) -> str:
+    return annotation.__name__ if isinstance(annotation, type) and annotation.__module__ == "builtins" else str(annotation)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def _bound(value: float | None) -> str:
+    return "unbounded" if value is None else f"{value:.4g}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(c.replace("|", "\\|").replace("\n", " ") for c in cells) + " |"
+
+    return "\n".join([line(head), line(["---"] * len(head)), *(line(row) for row in rows)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Write the catalogue's pages.")
+    parser.add_argument("folder", help="where the pages go")
+    parser.add_argument("--results", default=RESULTS, help="where the results of reproduce lie")
+    given = parser.parse_args()
+    pages = write_catalogue(given.folder, given.results)
+    print(f"{len(pages)} pages in {given.folder}")
+
+
+if __name__ == "__main__":
+    main()

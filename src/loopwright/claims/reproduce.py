@@ -1,0 +1,140 @@
+"""Running a claim: recipe against baseline on the same seeds at the same budget, told as it came out."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+from loopwright import __version__
+from loopwright.checks.suite import check_recipe
+from loopwright.claims.runners import Arm, Runner
+from loopwright.claims.table import Claim, claim_of
+from loopwright.core.errors import BudgetExhausted, UnknownName
+from loopwright.core.feedback import Frozen
+from loopwright.core.registry import get_recipe
+from loopwright.core.statistics import t_interval
+
+Verdict = Literal["holds", "does not hold", "not yet"]
+Progress = Callable[[str, dict[str, Any]], None]
+
+
+class Result(Frozen):
+    """What was found. ``claim`` is the verdict, ``row`` the claim itself; ``values`` has one entry a seed.
+
+    difference: mean over seeds of what the recipe is better by, in units of the metric, with its 95% interval.
+    conforms: whether every check passes; None where they were not run.
+    """
+
+    slug: str
+    claim: Verdict
+    conforms: bool | None = None
+    row: dict[str, Any] | None = None
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    values: tuple[dict[str, Any], ...] = ()
+    cost: dict[str, dict[str, float]] = {}
+    failed_checks: dict[str, str] = {}
+    seconds: float = 0.0
+    version: str = __version__
+    notes: tuple[str, ...] = ()
+
+
+def reproduce(
+    slug: str,
+    *,
+    seeds: int | None = None,
+    out: Path | str | None = "docs/results",
+    on_progress: Progress | None = None,
+    conformance: bool = True,
+    claim: Claim | None = None,
+) -> Result:
+    """Run the recipe's claim and write ``<out>/<slug>.json``; a recipe without a claim is only checked.
+
+    seeds: fewer than the claim's give a first look, whose verdict is "not yet". out: None writes nothing. claim: a row of
+    your own instead of the one in the table. Raises UnknownName for a recipe that does not exist.
+    """
+    recipe = get_recipe(slug)
+    row = claim or claim_of(slug)
+    tell = on_progress or (lambda what, data: None)
+    started = time.monotonic()
+    found: dict[str, Any] = {"claim": "not yet", "notes": ("no claim has been written for this recipe",)}
+    if row is not None:
+        found = _compare(row, row.seeds if seeds is None else seeds, tell)
+    if conformance:
+        results = check_recipe(recipe, on_result=lambda r: tell("check", asdict(r)))
+        found["conforms"] = all(r.passed for r in results)
+        found["failed_checks"] = {r.check: r.message for r in results if not r.passed}
+    result = Result(slug=recipe.slug, seconds=round(time.monotonic() - started, 1), **found)
+    if out is not None and (row is not None or conformance):
+        path = Path(out) / f"{recipe.slug}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(result.model_dump(mode="json"), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return result
+
+
+def _compare(claim: Claim, seeds: int, tell: Progress) -> dict[str, Any]:
+    """Both arms on every seed. A budget that does not hold makes the comparison unequal, so there is no verdict."""
+    values: list[dict[str, Any]] = []
+    arms: dict[str, list[Arm]] = {"recipe": [], "baseline": []}
+    notes: list[str] = []
+    runner = Runner(claim)
+    try:
+        for seed in range(seeds):
+            pair = {
+                "recipe": runner.run(claim.recipe, claim.options, seed),
+                "baseline": runner.run(claim.baseline, claim.baseline_options, seed),
+            }
+            for name, arm in pair.items():
+                arms[name].append(arm)
+            values.append({"seed": seed, **{name: _rounded(arm.value) for name, arm in pair.items()}})
+            tell("seed", values[-1])
+    except BudgetExhausted as error:
+        notes.append(f"stopped at seed {len(values)}, the options ask for more than the budget of the claim: {error}")
+    finally:
+        runner.close()
+    sign = 1.0 if claim.direction == "higher" else -1.0
+    paired = zip(arms["recipe"], arms["baseline"], strict=True)
+    differences = [sign * (mine.value - theirs.value) for mine, theirs in paired]
+    low, high = t_interval(differences)
+    verdict = _verdict(claim, low, len(differences))
+    if verdict == "not yet":
+        notes.append(f"{len(differences)} of {claim.seeds} seeds were run")
+    elif verdict == "does not hold" and high > claim.margin:
+        notes.append("the interval reaches beyond the margin on both sides: neither shown nor refuted")
+    return {
+        "claim": verdict, "row": claim.model_dump(mode="json"), "values": tuple(values), "notes": tuple(notes),
+        "difference": _rounded(sum(differences) / len(differences)) if differences else None,
+        "low": _rounded(low), "high": _rounded(high),
+        "cost": {name: _cost(list_) for name, list_ in arms.items()},
+    }  # fmt: skip
+
+
+def _verdict(claim: Claim, low: float, seeds: int) -> Verdict:
+    if seeds < claim.seeds:
+        return "not yet"
+    return "holds" if low > claim.margin else "does not hold"
+
+
+def _rounded(value: float) -> float | None:
+    return round(value, 6) if math.isfinite(value) else None
+
+
+def _cost(arms: list[Arm]) -> dict[str, float]:
+    """Mean over seeds of what one run took."""
+    fields = ("sequences", "tokens", "trained", "steps", "seconds")
+    return {name: round(sum(getattr(a, name) for a in arms) / max(len(arms), 1), 2) for name in fields}
+
+
+def read_result(folder: Path | str, slug: str) -> Result:
+    """What an earlier run wrote. Raises UnknownName where there is nothing."""
+    path = Path(folder) / f"{slug}.json"
+    if not path.is_file():
+        raise UnknownName("result", slug, (p.stem for p in Path(folder).glob("*.json")))
+    data: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return Result.model_validate(data)

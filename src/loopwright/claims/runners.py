@@ -1,0 +1,196 @@
+"""One run of a recipe or its baseline on a claim's world, by shape; all of them return a number and what it took."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from loopwright import __version__
+from loopwright.blocks.convert import convert
+from loopwright.claims.table import Claim
+from loopwright.core import loop
+from loopwright.core.budget import Ledger
+from loopwright.core.context import Context
+from loopwright.core.engine import Engine
+from loopwright.core.errors import InputError
+from loopwright.core.feedback import Cost, Feedback, Score
+from loopwright.core.learner import Session
+from loopwright.core.model import FitJob, Fitted, Model, Reply, Request, Trainable
+from loopwright.core.registry import get_recipe
+from loopwright.core.types import Budget, Candidate, Turn
+from loopwright.models import load as load_model
+from loopwright.store.memory import MemoryStore
+from loopwright.worlds.registry import known_world
+
+ANSWER = "answer"  # the baseline that is no recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One run. ``sequences`` were sampled, ``trained`` were fitted on; ``steps`` are a Learner's."""
+
+    value: float
+    sequences: int = 0
+    tokens: int = 0
+    trained: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+
+
+class PerSequence:
+    """A model that counts every sampled sequence as one call, so that a cap on calls is a cap on sequences.
+
+    Eight answers from one request would otherwise cost an eighth of eight requests.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.name = model.name
+        self.fingerprint = model.fingerprint
+        self.batch_rows = model.batch_rows
+
+    async def generate(self, requests: Sequence[Request]) -> Sequence[Reply]:
+        replies = await self.model.generate(requests)
+        return [
+            reply.model_copy(update={"cost": reply.cost.model_copy(update={"calls": request.n})})
+            for request, reply in zip(requests, replies, strict=True)
+        ]
+
+    def estimate(self, request: Request) -> Cost:
+        return self.model.estimate(request).model_copy(update={"calls": request.n})
+
+    async def close(self) -> None:
+        await self.model.close()
+
+
+class PerSequenceTrainable(PerSequence):
+    """The same for a model whose weights can be fitted; ``trained`` counts the sequences fitted on."""
+
+    trained = 0
+
+    async def fit(self, job: FitJob) -> Fitted:
+        assert isinstance(self.model, Trainable)
+        self.trained += len(job.data) * job.epochs
+        return await self.model.fit(job)
+
+    def prompt_ids(self, turns: Sequence[Turn]) -> Sequence[int]:
+        assert isinstance(self.model, Trainable)
+        return self.model.prompt_ids(turns)
+
+
+class Runner:
+    """Runs both arms of one claim, seed by seed, with one model."""
+
+    def __init__(self, claim: Claim) -> None:
+        self.claim = claim
+        known = known_world(claim.world)
+        options = claim.setting.get("world", {})
+        self.world: Any = known.make(**options) if isinstance(options, Mapping) else known.make()
+        self.store = MemoryStore()
+        model: Any = claim.setting.get("model") or known.model
+        self.model: Model | None = None
+        if model:
+            self.model = model(self.store.blobs) if callable(model) else load_model(model, blobs=self.store.blobs)
+
+    def run(self, slug: str, options: Mapping[str, Any], seed: int) -> Arm:
+        """Raises BudgetExhausted where the options ask for more than the claim's budget."""
+        return asyncio.run(self._run(slug, options, seed))
+
+    async def _run(self, slug: str, options: Mapping[str, Any], seed: int) -> Arm:
+        started = time.monotonic()
+        shape = get_recipe(self.claim.recipe).card.shape
+        if slug != ANSWER and get_recipe(slug).card.shape != shape:
+            raise InputError(f"{slug} is no {shape}, so it cannot be the baseline of {self.claim.recipe}")
+        if shape == "learner":
+            arm = self._learner(slug, options, seed)
+            return Arm(**{**_plain(arm), "seconds": time.monotonic() - started})
+        if shape not in ("solver", "improver"):
+            raise InputError(f"claims are run for solvers, improvers and learners; {self.claim.recipe} is a {shape}")
+        if self.model is None:
+            raise InputError(f"nothing answers in {self.claim.world}; give the claim a model in its setting")
+        model = (PerSequenceTrainable if isinstance(self.model, Trainable) else PerSequence)(self.model)
+        row = self.store.create_run({"claim": slug}, seed=seed, budget={}, code_version=__version__)
+        caps = self.claim.budget
+        ledger = Ledger(Budget(calls=caps.get("sequences"), tokens=caps.get("tokens")))
+        engine = Engine(
+            store=self.store, run=row, ledger=ledger, models={"policy": model}, convert=convert, cache=False,
+            sandbox=_sandbox(slug),
+        )  # fmt: skip
+        prompt = self.world.prompt.model_dump(mode="json", exclude_defaults=True)
+        ctx = Context(engine, "claim", world=self.world, policy=Candidate(parts={"prompt": prompt}))
+        if shape == "solver":
+            final = ctx.policy
+            if slug != ANSWER:
+                final = final.child(solver={"recipe": slug, "options": dict(options)})
+            value = await self._score(ctx, final)
+            spent = ledger.spent
+        else:
+            final = await self._improved(ctx, slug, options)
+            spent = ledger.spent  # the test below is the harness's, the same for both arms
+            ledger.budget = Budget()
+            value = await self._score(ctx, final)
+        trained = getattr(model, "trained", 0)
+        return Arm(value, spent.calls, spent.tokens, trained, seconds=time.monotonic() - started)
+
+    async def _improved(self, ctx: Context, slug: str, options: Mapping[str, Any]) -> Candidate:
+        """The last candidate that the Improver offers; where it offers none, the start."""
+        last = ctx.policy
+        if slug == ANSWER:
+            return last
+
+        async def offer(candidate: Candidate) -> bool:
+            nonlocal last
+            last = candidate
+            return True
+
+        recipe = get_recipe(slug)
+        await loop.improve(recipe, ctx.policy, ctx.at("improve", recipe=recipe), offer, options)
+        return last
+
+    async def _score(self, ctx: Context, candidate: Candidate) -> float:
+        """Mean score on the test split; an example without a score is worth nothing, and that is the candidate's doing."""
+        size = self.claim.setting.get("examples")
+        examples = list(ctx.world.examples("test"))[: int(size) if isinstance(size, int) else None]
+        branch = ctx.at("test", split="test")
+        scores = [r.score for r in await branch.evaluate(candidate, examples)]
+        return sum(s or 0.0 for s in scores) / len(scores)
+
+    def _learner(self, slug: str, options: Mapping[str, Any], seed: int) -> Arm:
+        recipe = get_recipe(slug)
+        steps = self.claim.setting.get("steps", 1000)
+        assert isinstance(steps, int)
+
+        def lawful(feedback: Feedback) -> Feedback:
+            return convert(feedback, recipe.card.learns_from)
+
+        session = Session(recipe(**options), self.world.spec, seed=seed, convert=lawful)
+        total = 0.0
+        for t in range(steps):
+            trial = session.ask(self.world.context(seed, t))
+            feedback = self.world.respond(seed, t, trial).model_copy(update={"about": trial.id})
+            if self.claim.metric == "regret":
+                total += self.world.regret(seed, t, trial)
+            elif isinstance(feedback, Score):
+                total += feedback.value
+            session.tell(feedback)
+        return Arm(total, steps=steps)
+
+    def close(self) -> None:
+        if self.model is not None:
+            asyncio.run(self.model.close())
+
+
+def _plain(arm: Arm) -> dict[str, Any]:
+    return {name: getattr(arm, name) for name in Arm.__slots__}
+
+
+def _sandbox(slug: str) -> Any:
+    """Only where the recipe runs code."""
+    if slug == ANSWER or "sandbox" not in get_recipe(slug).card.needs:
+        return None
+    from loopwright.sandbox import Sandbox
+
+    return Sandbox()

@@ -1,0 +1,36 @@
+"""Worlds by name, with the model they are meant for: what a claim or a trial can be run on by one word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from loopwright.core.errors import UnknownName
+from loopwright.core.world import Stream, World
+from loopwright.worlds.bandit import LinearBandit
+from loopwright.worlds.small import SMALL
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """``make(**options)`` gives the World or the Stream.
+
+    model: a word for ``loopwright.models.load``, or a function of the blobs; "" where none answers.
+    """
+
+    make: Callable[..., World | Stream]
+    model: Any = ""
+
+
+WORLDS: dict[str, Known] = {
+    "bandit": Known(LinearBandit),
+    **{name: Known(make, "embedded") for name, make in SMALL.items()},
+}
+
+
+def known_world(name: str) -> Known:
+    """By name. Raises UnknownName with the near ones."""
+    if name not in WORLDS:
+        raise UnknownName("world", name, WORLDS)
+    return WORLDS[name]

@@ -1,0 +1,129 @@
+"""Claims on toys: what is measured, at which budget, what is called a result, and the pages made of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from loopwright.checks.toy import ToyModel, ToyWorld
+from loopwright.claims import Claim, all_claims, claim_of, reproduce
+from loopwright.claims.catalogue import write_catalogue
+from loopwright.claims.reproduce import read_result
+from loopwright.core.errors import InputError, UnknownName
+from loopwright.core.registry import all_recipes, get_recipe
+from loopwright.core.statistics import t_interval
+from loopwright.worlds import registry
+from loopwright.worlds.registry import Known
+
+
+@pytest.fixture(autouse=True)
+def _toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry.WORLDS, "toy", Known(ToyWorld, lambda blobs: ToyModel(1, blobs)))
+
+
+def toy(recipe: str, **more: object) -> Claim:
+    given = {"baseline": "answer", "world": "toy", "metric": "score", "direction": "higher", "seeds": 3, **more}
+    return Claim.model_validate({"recipe": recipe, **given})
+
+
+def run(claim: Claim, **more: object):
+    return reproduce(claim.recipe, claim=claim, out=None, conformance=False, **more)
+
+
+def test_a_solver_is_compared_with_the_answer_it_would_improve() -> None:
+    result = run(toy("best-of-n", options={"n": 8}))
+    assert result.claim == "holds" and result.low > 0.2
+    assert result.cost["recipe"]["sequences"] == 40 * 8 and result.cost["baseline"]["sequences"] == 40
+
+
+def test_a_claim_that_is_not_so_does_not_hold() -> None:
+    result = run(toy("self-consistency", baseline="best-of-n"))
+    assert result.claim == "does not hold" and result.difference < 0
+    assert run(toy("best-of-n", margin=0.9)).claim == "does not hold"
+
+
+def test_an_improver_is_scored_by_its_last_offer() -> None:
+    result = run(toy("rest-em", options={"rounds": 1, "samples": 4, "epochs": 2}, seeds=2))
+    assert result.difference > 0.2
+    assert result.cost["recipe"]["sequences"] == 24 * 4 and result.cost["baseline"]["sequences"] == 0
+    assert result.cost["recipe"]["trained"] > 0
+
+
+def test_more_than_the_budget_is_no_comparison() -> None:
+    result = run(toy("best-of-n", options={"n": 8}, budget={"sequences": 100}))
+    assert result.claim == "not yet" and "capped at 100" in result.notes[0] and result.values == ()
+    assert run(toy("best-of-n", options={"n": 2}, budget={"sequences": 80})).claim != "not yet"
+
+
+def test_fewer_seeds_are_a_first_look() -> None:
+    result = run(toy("best-of-n"), seeds=2)
+    assert result.claim == "not yet" and len(result.values) == 2 and "2 of 3 seeds" in result.notes[0]
+
+
+def test_both_arms_have_one_shape_and_someone_answers() -> None:
+    with pytest.raises(InputError, match="baseline"):
+        run(toy("best-of-n", baseline="rest-em"))
+    with pytest.raises(InputError, match="nothing answers"):
+        run(toy("best-of-n", world="bandit"))
+    with pytest.raises(UnknownName, match="toy"):
+        run(toy("best-of-n", world="toi"))
+
+
+def test_learners_meet_the_same_luck_and_the_result_is_written(tmp_path: Path) -> None:
+    claim = Claim(
+        recipe="lin-ucb", baseline="epsilon-greedy", world="bandit", metric="regret", direction="lower", seeds=6,
+        setting={"steps": 600, "world": {"arms": 3}},
+    )  # fmt: skip
+    told: list[str] = []
+    result = reproduce(
+        "lin-ucb", claim=claim, out=tmp_path, conformance=False, on_progress=lambda what, data: told.append(what)
+    )
+    assert result.claim == "holds" and result.cost["recipe"]["steps"] == 600 and told == ["seed"] * 6
+    again = reproduce("lin-ucb", claim=claim, out=None, conformance=False)
+    assert again.values == result.values
+    assert read_result(tmp_path, "lin-ucb") == result
+    data = json.loads((tmp_path / "lin-ucb.json").read_text())
+    assert list(data) == sorted(data) and data["row"]["baseline"] == "epsilon-greedy"
+    with pytest.raises(UnknownName, match="lin-ucb"):
+        read_result(tmp_path, "lin-ucp")
+
+
+def test_the_same_recipe_against_itself_is_no_better() -> None:
+    result = run(toy("best-of-n", baseline="best-of-n"))
+    assert (result.claim, result.difference, result.low, result.high) == ("does not hold", 0.0, 0.0, 0.0)
+
+
+def test_rows_are_whole_and_name_what_exists() -> None:
+    assert claim_of("no-such-recipe") is None
+    for slug, claim in all_claims().items():
+        recipe = get_recipe(slug)
+        recipe.check(claim.options)
+        registry.known_world(claim.world)
+        if claim.baseline != "answer":
+            get_recipe(claim.baseline).check(claim.baseline_options)
+    with pytest.raises(ValidationError):
+        toy("best-of-n", seeds=1)
+
+
+def test_the_interval_of_a_few_differences_is_students() -> None:
+    low, high = t_interval([1.0, 2.0, 3.0])
+    assert (low, high) == pytest.approx((2 - 2.48414, 2 + 2.48414), abs=1e-4)
+    assert t_interval([1.0]) == (-float("inf"), float("inf"))
+
+
+def test_pages_say_what_was_run_and_no_more(tmp_path: Path) -> None:
+    pages, results = tmp_path / "pages", tmp_path / "results"
+    pages.mkdir()
+    (pages / "gone.md").write_text("an old page")
+    reproduce("lin-ucb", seeds=2, out=results, conformance=False)
+    written = write_catalogue(pages, results)
+    assert {p.stem for p in written} == {"index", *all_recipes()} == {p.stem for p in pages.glob("*")}
+    ucb = (pages / "lin-ucb.md").read_text()
+    assert "https://arxiv.org/abs/1003.0146" in ucb and "`alpha`" in ucb and "2 of 20 seeds were run" in ucb
+    assert "not yet checked" in ucb
+    assert "No claim has been written" in (pages / "best-of-n.md").read_text() or claim_of("best-of-n")
+    index = (pages / "index.md").read_text()
+    assert "## online" in index and "[lin-ucb](lin-ucb.md)" in index

@@ -33,7 +33,7 @@ class LinearBandit:
         self._parameters = lru_cache(maxsize=8)(self._draw_parameters)
 
     def _draw_parameters(self, seed: int) -> np.ndarray:
-        return _on_sphere(np.random.default_rng([seed, _PARAMETERS]), (self.arms, self.dimensions))
+        return _on_sphere(_rng(seed, _PARAMETERS), (self.arms, self.dimensions))
 
     def theta(self, seed: int) -> np.ndarray:
         """[arms, dimensions] the true parameters."""
@@ -41,7 +41,7 @@ class LinearBandit:
 
     def context(self, seed: int, t: int) -> np.ndarray:
         """[dimensions] what is known of step t."""
-        return _on_sphere(np.random.default_rng([seed, _CONTEXT, t]), (self.dimensions,))
+        return _on_sphere(_rng(seed, _CONTEXT, t), (self.dimensions,))
 
     def means(self, seed: int, t: int) -> np.ndarray:
         """[arms] expected reward of each arm at step t."""
@@ -51,7 +51,7 @@ class LinearBandit:
     def respond(self, seed: int, t: int, trial: Trial) -> Feedback:
         """The reward of the chosen arm, as a Score without a known top: its range is ten deviations wide of the means."""
         arm = int(trial.proposal)  # type: ignore[arg-type]
-        luck = np.random.default_rng([seed, _NOISE, t]).standard_normal(self.arms)
+        luck = _rng(seed, _NOISE, t).standard_normal(self.arms)
         edge = 1.0 + 10.0 * self.noise
         value = float(np.clip(self.means(seed, t)[arm] + self.noise * luck[arm], -edge, edge))
         return Score(value=value, low=-edge, high=edge)
@@ -60,6 +60,10 @@ class LinearBandit:
         """Expected reward of the best arm less that of the chosen one, at least 0."""
         means = self.means(seed, t)
         return float(means.max() - means[int(trial.proposal)])  # type: ignore[arg-type]
+
+
+def _rng(seed: int, *purpose: int) -> np.random.Generator:
+    return np.random.default_rng([seed % 2**64, *purpose])  # numpy takes no negative seed, runs may have one
 
 
 def _on_sphere(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:

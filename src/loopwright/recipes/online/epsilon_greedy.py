@@ -1,8 +1,8 @@
 """Epsilon-greedy: the arm a ridge regression on the context predicts best, and any arm with probability epsilon.
 
 The reference that contextual bandits are measured against (as in Langford & Zhang, "The epoch-greedy algorithm for
-multi-armed bandits with side information", NeurIPS 2007, and in Li et al., arXiv:1003.0146, section 5.3). With
-probability ``epsilon`` the arm is drawn uniformly, else it is the one with the highest predicted reward.
+multi-armed bandits with side information", NeurIPS 2007, and in Li et al., arXiv:1003.0146). With probability
+``epsilon`` the arm is drawn uniformly, else it is the one with the highest predicted reward.
 
 How this differs: epsilon stays the same for good, and the explored rounds also teach the regression. The propensity is
 the true probability of the arm, so the log can be used for off-policy estimates.

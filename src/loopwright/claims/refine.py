@@ -1,0 +1,19 @@
+"""Claims of methods that improve one answer."""
+
+from loopwright.claims.table import Claim
+
+CLAIMS = (
+    Claim(
+        recipe="critic-tools",
+        baseline="self-consistency",
+        world="equations",
+        metric="score",
+        direction="higher",
+        seeds=4,
+        setting={"examples": 48},
+        options={"rounds": 2, "temperature": 0.5},
+        baseline_options={"n": 3, "temperature": 0.5, "extract": r"\d+ \* \d+ = \d+"},
+        budget={"sequences": 144},
+        source="Gou et al., table 2: evidence from tools corrects answers that sampling more does not",
+    ),
+)

@@ -1,0 +1,44 @@
+"""Claims of methods that try several answers."""
+
+from loopwright.claims.table import Claim
+
+LAST_NUMBER = r"(-?\d+)\D*$"
+
+CLAIMS = (
+    Claim(
+        recipe="best-of-n",
+        baseline="self-consistency",
+        world="words",
+        metric="score",
+        direction="higher",
+        seeds=4,
+        setting={"examples": 32},
+        options={"n": 8},
+        baseline_options={"n": 8, "temperature": 1.0},
+        source="with a verifier to choose by, the best of n beats the most frequent of the same n",
+    ),
+    Claim(
+        recipe="self-consistency",
+        baseline="answer",
+        world="additions",
+        metric="score",
+        direction="higher",
+        seeds=4,
+        setting={"examples": 48},
+        options={"n": 8, "temperature": 0.5, "extract": LAST_NUMBER},
+        source="Wang et al., table 2: a majority over samples beats one greedy answer",
+    ),
+    Claim(
+        recipe="iad",
+        baseline="best-of-n",
+        world="words",
+        metric="score",
+        direction="higher",
+        seeds=4,
+        setting={"examples": 32},
+        options={"calls": 8},
+        baseline_options={"n": 8},
+        budget={"sequences": 256},
+        source="Chakraborty et al., section 5: above best-of-n at equal calls",
+    ),
+)

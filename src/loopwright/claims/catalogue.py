@@ -95,7 +95,7 @@ def _claim(claim: Claim | None, result: Result | None) -> list[str]:
         f"**{result.claim.capitalize()}**: better by {result.difference:.4g}, 95% interval "
         f"{_bound(result.low)} to {_bound(result.high)}, over {len(result.values)} seeds (version {result.version})."
     )
-    blocks += [f"Note: {note}." for note in result.notes]
+    blocks += [f"Note: {note}." for note in result.notes] + [f"Tried: {what}." for what in claim.tried]
     blocks.append(_table(("seed", claim.recipe, claim.baseline), [
         (str(v["seed"]), _bound(v["recipe"]), _bound(v["baseline"])) for v in result.values
     ]))  # fmt: skip

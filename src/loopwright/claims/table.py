@@ -31,6 +31,7 @@ class Claim(Frozen):
     budget: dict[Literal["sequences", "tokens"], int] = Field(default_factory=dict)
     minutes: float = Field(default=4.0, gt=0)
     source: str = ""
+    tried: tuple[str, ...] = ()  # other settings that were run before or after, with what came out
 
 
 @cache

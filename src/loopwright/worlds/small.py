@@ -67,6 +67,12 @@ def sums() -> Small:
     return Small("sums", _examples(pairs), exact(), prompt, Sampling(temperature=0.0, max_tokens=8))
 
 
+def additions() -> Small:
+    """Two terms below twenty; the last number of the answer counts, so the form is free and only the sum is judged."""
+    pairs = {f"What is {a} + {b}?": str(a + b) for a in range(2, 20) for b in range(2, 20)}
+    return Small("additions", _examples(pairs), number(), sampling=Sampling(temperature=0.0, max_tokens=16))
+
+
 def products() -> Small:
     """A two-digit number times a one-digit number; the last number of the answer counts."""
     pairs = {f"What is {a} * {b}?": str(a * b) for a in range(11, 60) for b in range(3, 10) if a % 10}
@@ -130,7 +136,7 @@ def capitals() -> Small:
     return Small("capitals", _examples(pairs), exact())
 
 
-SMALL: dict[str, Callable[[], Small]] = {f.__name__: f for f in (sums, products, equations, words, capitals)}
+SMALL: dict[str, Callable[[], Small]] = {f.__name__: f for f in (sums, additions, products, equations, words, capitals)}
 
 
 def small(name: str) -> Small:

@@ -108,12 +108,6 @@ except PackageNotFoundError:
 PY
   then return; fi
   say "installing $pin"
-  # Without an NVIDIA GPU on Linux the CPU build does the same and is some gigabytes smaller.
-  if [ "$(uname -sm)" = "Linux x86_64" ] && ! command -v nvidia-smi >/dev/null; then
-    pip_install "$pin+cpu" 2>/dev/null && return
-    pip_install "$pin+cpu" --retries 1 --index-url https://download.pytorch.org/whl/cpu && return
-    say "the CPU build could not be had; taking the default one, which is larger"
-  fi
   pip_install "$pin"
 }
 

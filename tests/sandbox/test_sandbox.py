@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -105,6 +106,8 @@ def test_a_dead_warm_sandbox_is_replaced() -> None:
         async with Sandbox(pool=1) as box:
             for cell in box._pools[os.getpid()]._idle:
                 cell.kill()
+                await asyncio.to_thread(cell._process.wait)
+                select.select([cell._init_fd], [], [])
             assert (await box.run("print(1)")).stdout == "1\n"
 
     asyncio.run(main())
@@ -247,6 +250,22 @@ def test_closing_ends_what_runs() -> None:
             await box.run("1")
 
     asyncio.run(main())
+
+
+def test_nothing_is_left_by_a_process_that_ends_in_the_middle() -> None:
+    marker = f"unclosed-{os.getpid()}"
+    code = (
+        "import asyncio\nfrom loopwright.sandbox import Sandbox\n"
+        "asyncio.run(Sandbox(pool=3, readable=[FOLDER]).run('1'))"  # and is refilling its pool
+    )
+    folder = tempfile.mkdtemp(prefix=marker)
+    os.chmod(folder, 0o755)
+    code = code.replace("FOLDER", repr(folder))
+    for _ in range(5):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+    asyncio.run(until(lambda: not running(marker)))
+    os.rmdir(folder)
 
 
 def test_a_forked_process_uses_its_own(box: Sandbox) -> None:

@@ -33,6 +33,7 @@ def _become_the_job():
 
     os.write(fd, b"R")
     job = marshal.loads(take(int.from_bytes(take(8), "big")))
+    os.write(fd, b"G")
     os.close(fd)
 
     for name, data in job["files"].items():

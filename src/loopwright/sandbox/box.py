@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import os
 import warnings
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import PurePosixPath
 from types import TracebackType
 from typing import Self
 
 from loopwright.core.errors import InputError, SandboxError
 from loopwright.sandbox import host, layout
-from loopwright.sandbox.cell import Cell, Job
+from loopwright.sandbox.cell import Cell, Job, NeverStarted
 from loopwright.sandbox.types import Limits, Outcome
 
 _AT_ONCE = 64  # sandboxes at work in one process; more callers wait
@@ -32,13 +33,23 @@ class _Pool:
         self._working = asyncio.Semaphore(_AT_ONCE)
         self._refilling: asyncio.Task[None] | None = None
         self._runs: set[asyncio.Task[object]] = set()
+        self._starts: set[asyncio.Task[None]] = set()
+        self.pid = os.getpid()
         self._closed = False
 
     async def _fresh(self, file_mb: int) -> Cell:
         async with self._starting:
             cell = Cell(self._bwrap, file_mb, self._readable)
+            start = asyncio.get_running_loop().create_task(cell.start())
+            self._starts.add(start)
+            start.add_done_callback(self._starts.discard)
             try:
-                await cell.start()
+                # A start is never cut short: bwrap killed before it has tied its child to itself leaves that child
+                # waiting for ever.
+                await asyncio.shield(start)
+            except asyncio.CancelledError:
+                start.add_done_callback(lambda done: _discard(done, cell))
+                raise
             except BaseException:
                 cell.close()
                 raise
@@ -65,35 +76,55 @@ class _Pool:
         self._runs.add(task)
         try:
             async with self._working:
-                cell = None
-                while cell is None and self._idle and job.limits.file_mb == self._file_mb:
-                    cell = self._idle.pop(0)
-                    if not cell.alive:
-                        cell.close()
-                        cell = None
-                cell = cell or await self._fresh(job.limits.file_mb)
-                try:
-                    return await cell.run(job)
-                finally:
-                    cell.close()
-                    self.refill()
+                while self._idle and job.limits.file_mb == self._file_mb:
+                    with contextlib.suppress(NeverStarted):
+                        return await self._use(self._idle.pop(0), job)
+                return await self._use(await self._fresh(job.limits.file_mb), job)
         finally:
             self._runs.discard(task)
 
+    async def _use(self, cell: Cell, job: Job) -> Outcome:
+        try:
+            return await cell.run(job)
+        finally:
+            cell.close()
+            self.refill()
+
     async def close(self) -> None:
         self._closed = True
-        for task in [*self._runs, *([self._refilling] if self._refilling else [])]:
+        ending = [*self._runs, *([self._refilling] if self._refilling else [])]
+        for task in ending:
             task.cancel()
-        # A start that was cancelled closes its own cell; one that had just ended is in the list after this turn.
-        await asyncio.sleep(0)
+        await asyncio.gather(*ending, *self._starts, return_exceptions=True)
         for cell in self._idle:
             cell.close()
         self._idle.clear()
 
 
-def _drop(pool: _Pool, pid: int) -> None:
-    if os.getpid() == pid:
+def _discard(start: asyncio.Task[None], cell: Cell) -> None:
+    if not start.cancelled():
+        start.exception()  # else asyncio reports it as one that nobody looked at
+    cell.close()
+
+
+_pools: weakref.WeakSet[_Pool] = weakref.WeakSet()
+
+
+def _drop(pool: _Pool) -> None:
+    if os.getpid() == pool.pid:
         asyncio.run_coroutine_threadsafe(pool.close(), host.loop())
+
+
+@atexit.register
+def _drop_all() -> None:
+    closing = [pool.close() for pool in _pools if pool.pid == os.getpid()]
+    if closing:
+        with contextlib.suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(_all(closing), host.loop()).result(timeout=10)
+
+
+async def _all(closing: list[Coroutine[None, None, None]]) -> None:
+    await asyncio.gather(*closing)
 
 
 class Sandbox:
@@ -158,7 +189,8 @@ class Sandbox:
         pid = os.getpid()  # a forked child must not use its parent's cells
         if pid not in self._pools:
             pool = self._pools[pid] = _Pool(self._bwrap, self.limits.file_mb, self._size, self._readable)
-            weakref.finalize(self, _drop, pool, pid)
+            weakref.finalize(self, _drop, pool).atexit = False
+            _pools.add(pool)
         return self._pools[pid]
 
     def close(self) -> None:

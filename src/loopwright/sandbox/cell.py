@@ -28,6 +28,10 @@ _WATCH_SECONDS = 0.1
 _NO_MORE_PROCESSES = ("BlockingIOError: [Errno 11]", "can't start new thread")
 
 
+class NeverStarted(SandboxError):
+    """A sandbox that died while it waited, of memory pressure for one; its job was not begun."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     code: str | None
@@ -47,6 +51,13 @@ def _rlimits(limits: Limits, *, count_processes: bool) -> list[tuple[str, int, i
     return found
 
 
+def _filled_pipe(data: bytes) -> int:
+    reader, writer = os.pipe()
+    with open(writer, "wb") as file:
+        file.write(data)
+    return reader
+
+
 class Cell:
     """``file_mb`` is fixed at the start (the size of a mount); every other limit comes with the job."""
 
@@ -57,6 +68,7 @@ class Cell:
         self._process: subprocess.Popen[bytes] | None = None
         self._init: int | None = None  # pid 1 of the sandbox, as numbered outside
         self._init_fd: int | None = None
+        self._exit_fd: int | None = None
         self._control: socket.socket | None = None
         self._verdict: Status | None = None
         self._output: dict[int, bytearray] = {}
@@ -67,66 +79,73 @@ class Cell:
     async def start(self) -> None:
         """Returns when the interpreter inside waits for its job. Raises SandboxMissing or SandboxError."""
         self._control, theirs = socket.socketpair()
-        info, info_theirs = os.pipe()
-        handed = [theirs.fileno(), info_theirs]
-        uid = None
-        try:
+        with contextlib.ExitStack() as opened:
+            opened.callback(theirs.close)
+            handed, info, uid = [theirs.fileno()], -1, None
+
+            def hand(fd: int) -> int:
+                opened.callback(os.close, fd)
+                handed.append(fd)
+                return fd
+
             if self._bwrap is None:
                 line = layout.python(theirs.fileno(), inside=False)
                 environment = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
             else:
-                uid, environment = layout.spare_uid(), {}
-                refusals = seccomp.program()
-                if refusals is not None:
-                    reader, writer = os.pipe()
-                    os.write(writer, refusals)
-                    os.close(writer)
-                    handed.append(reader)
+                uid, environment, refusals = layout.spare_uid(), {}, seccomp.program()
+                # Not a pipe: bwrap dies of one that nobody reads, should this process end now, and before it has tied
+                # its child to itself; that child then waits for ever.
+                info = hand(os.memfd_create("bwrap-info"))
                 line = layout.command(
-                    self._bwrap, file_mb=self.file_mb, info_fd=info_theirs, readable=self._readable,
-                    seccomp_fd=None if refusals is None else reader,
-                )  # fmt: skip
+                    self._bwrap,
+                    file_mb=self.file_mb,
+                    info_fd=info,
+                    seccomp_fd=None if refusals is None else hand(_filled_pipe(refusals)),
+                    readable=self._readable,
+                )
                 line += ["--", *layout.python(theirs.fileno(), inside=True)]
             pipe = subprocess.PIPE
-            self._process = subprocess.Popen(  # noqa: ASYNC220 - asyncio would start it from a thread of its own
-                line, stdin=pipe, stdout=pipe, stderr=pipe, pass_fds=handed, cwd=self._folder or "/",
-                env=environment, start_new_session=True, user=uid, group=uid, extra_groups=None if uid is None else [],
-            )  # fmt: skip
-        except OSError as error:
-            raise SandboxError(f"the sandbox could not be started: {error}") from error
-        finally:
-            theirs.close()
-            for fd in handed[1:]:
-                os.close(fd)
-            if self._process is None:
-                os.close(info)
-        try:
-            self._control.setblocking(False)
             try:
-                ready = await asyncio.wait_for(self._loop.sock_recv(self._control, 1), _START_SECONDS)
-            except TimeoutError:
-                raise SandboxError(f"the sandbox was not ready after {_START_SECONDS:g} s") from None
-            except ConnectionError:
-                ready = b""
-            if not ready:
-                assert self._process.stderr is not None
-                self._process.kill()
-                reason = self._process.stderr.read(4000).decode(errors="replace").strip()
-                if self._bwrap is None:
-                    raise SandboxError(f"the interpreter ended at its start: {reason}")
-                raise layout.missing(reason or "bwrap ended at its start")
+                self._process = subprocess.Popen(  # noqa: ASYNC220 - asyncio would start it from a thread of its own
+                    line, stdin=pipe, stdout=pipe, stderr=pipe, pass_fds=handed, cwd=self._folder or "/",
+                    env=environment, start_new_session=True,
+                    user=uid, group=uid, extra_groups=None if uid is None else [],
+                )  # fmt: skip
+            except (OSError, subprocess.SubprocessError) as error:
+                raise SandboxError(f"the sandbox could not be started: {error}") from error
+            if hasattr(os, "pidfd_open"):
+                self._exit_fd = os.pidfd_open(self._process.pid)  # now: later it may have been reaped
+            theirs.close()
+            await self._ready(self._control, self._process)
             if self._bwrap is not None:
-                self._init = int(json.loads(os.read(info, 4096))["child-pid"])
+                self._init = int(json.loads(os.pread(info, 4096, 0))["child-pid"])
                 self._init_fd = os.pidfd_open(self._init)
-        finally:
-            os.close(info)
+
+    async def _ready(self, control: socket.socket, process: subprocess.Popen[bytes]) -> None:
+        control.setblocking(False)
+        try:
+            if await asyncio.wait_for(self._loop.sock_recv(control, 1), _START_SECONDS):
+                return
+        except TimeoutError:
+            raise SandboxError(f"the sandbox was not ready after {_START_SECONDS:g} s") from None
+        except ConnectionError:
+            pass
+        process.kill()
+        assert process.stderr is not None
+        reason = process.stderr.read(4000).decode(errors="replace").strip()
+        if self._bwrap is None:
+            raise SandboxError(f"the interpreter ended at its start: {reason}")
+        raise layout.missing(reason or "bwrap ended at its start")
 
     @property
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
     async def run(self, job: Job) -> Outcome:
-        """Hands over the job and waits for the end of everything it started. Never raises for what the code does."""
+        """Hands over the job and waits for the end of everything it started. Never raises for what the code does.
+
+        Raises NeverStarted where the cell died before it took the job, so that another may run it.
+        """
         process, control, limits = self._process, self._control, job.limits
         assert process is not None and control is not None
         assert process.stdin is not None and process.stdout is not None and process.stderr is not None
@@ -148,13 +167,15 @@ class Cell:
         try:
             with contextlib.suppress(ConnectionError):
                 await self._loop.sock_sendall(control, len(message).to_bytes(8, "big") + message)
-            await self._exit(os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else None)
+            await self._exit(self._exit_fd)
             self.kill()
             if self._init_fd is not None:
-                await self._exit(os.dup(self._init_fd))
+                await self._exit(self._init_fd)
             for fd in outputs:
                 while fd in self._output and self._room >= 0 and self._read(fd):
                     pass
+            if self._verdict is None and not self._taken(control):
+                raise NeverStarted("the sandbox ended before it took the job")
         finally:
             timer.cancel()
             watcher.cancel()
@@ -171,6 +192,12 @@ class Cell:
         if code is not None and code < 0:
             code = 128 - code
         return Outcome(status, code, stdout, stderr, self._loop.time() - began, self._truncated)
+
+    def _taken(self, control: socket.socket) -> bool:
+        try:
+            return control.recv(1) == b"G"
+        except OSError:
+            return False
 
     def kill(self) -> None:
         """Kills all of it at once: with pid 1 gone the kernel kills the rest of the namespace."""
@@ -193,9 +220,10 @@ class Cell:
                 if pipe is not None:
                     with contextlib.suppress(OSError):
                         pipe.close()
-        if self._init_fd is not None:
-            os.close(self._init_fd)
-            self._init_fd = None
+        for fd in (self._init_fd, self._exit_fd):
+            if fd is not None:
+                os.close(fd)
+        self._init_fd = self._exit_fd = None
         if self._control is not None:
             self._control.close()
         if self._folder is not None:
@@ -249,7 +277,6 @@ class Cell:
             await gone.wait()
         finally:
             self._loop.remove_reader(pidfd)
-            os.close(pidfd)
         if self._process is not None:
             self._process.poll()
 

@@ -85,7 +85,7 @@ def _compare(claim: Claim, seeds: int, tell: Progress) -> dict[str, Any]:
     notes: list[str] = []
     runner = Runner(claim)
     try:
-        for seed in range(seeds):
+        for seed in range(claim.first_seed, claim.first_seed + seeds):
             pair = {
                 "recipe": runner.run(claim.recipe, claim.options, seed),
                 "baseline": runner.run(claim.baseline, claim.baseline_options, seed),

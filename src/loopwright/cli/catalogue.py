@@ -126,7 +126,7 @@ def check(
         passed = row.get("passed")
         word, style = ("ok", "green") if passed else ("skipped", "dim") if passed is None else ("FAILED", "bold red")
         message = f": {row['message']}" if row.get("message") else ""
-        out.print(f"{word:<8} {row.get('slug', '')} {row.get('check', '')}{message}", style=style, markup=False)
+        out.print(f"{word:<8} {row.get('recipe', '')} {row.get('check', '')}{message}", style=style, markup=False)
 
     run_checks(list(slugs or ()), on_result)
     failed = [row for row in seen if row.get("passed") is False]

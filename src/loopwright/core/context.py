@@ -233,8 +233,10 @@ class Context:
 
     async def compare(self, first: Rollout, second: Rollout) -> Preference | Missing:
         """Which of two rollouts the critics score higher; a tie where they do not tell them apart."""
-        scores = [(await self.judge(r)).score for r in (first, second)]
-        a, b = scores
+        self.need("critic")
+        # A recipe that learns from preferences is told one; what it is made of need not be a kind it learns from.
+        plain = self.at(f"compare{self._next()}", recipe=None)
+        a, b = [(await plain._judged(r, self._critics)).score for r in (first, second)]
         if a is None or b is None:
             return Missing(expected="preference", message="one of the two could not be scored", by=CODE)
         chosen, rejected = (first, second) if a >= b else (second, first)

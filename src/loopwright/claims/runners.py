@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -152,8 +153,11 @@ class Runner:
 
     async def _score(self, ctx: Context, candidate: Candidate) -> float:
         """Mean score on the test split; an example without a score is worth nothing, and that is the candidate's doing."""
+        examples = list(ctx.world.examples("test"))
         size = self.claim.setting.get("examples")
-        examples = list(ctx.world.examples("test"))[: int(size) if isinstance(size, int) else None]
+        if isinstance(size, int) and size < len(examples):
+            # Every seed draws its own, the same for both arms: greedy answers differ between seeds by this alone.
+            examples = random.Random(ctx.engine.seed).sample(examples, size)
         branch = ctx.at("test", split="test")
         scores = [r.score for r in await branch.evaluate(candidate, examples)]
         return sum(s or 0.0 for s in scores) / len(scores)

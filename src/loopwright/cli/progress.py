@@ -80,9 +80,6 @@ class Watcher:
     def _on_warning(self, payload: dict[str, Any]) -> None:
         self._say(payload["message"], style="yellow")
 
-    def _on_presumed_spent(self, payload: dict[str, Any]) -> None:
-        self._say(f"made again, as it may have been cut off after it was paid: {payload['summary']}", style="yellow")
-
     def _now(self, what: str) -> None:
         self._what = what
         if self._bar is not None and self._row is not None:

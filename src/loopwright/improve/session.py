@@ -77,7 +77,7 @@ async def driving(
         if ticker is not None:
             ticker.cancel()
         if sandbox is not None:
-            await sandbox.close()
+            sandbox.close()
         lease.release()
 
 
@@ -150,6 +150,6 @@ class _LazySandbox:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._open(), name)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         if self._sandbox is not None:
-            await self._sandbox.close()
+            self._sandbox.close()

@@ -57,7 +57,9 @@ def read_artifact(folder: Path, blobs: Blobs) -> tuple[Candidate, dict[str, Any]
     """The candidate and its manifest; the adapter is put among the blobs. Raises InputError for anything else."""
     path = folder / MANIFEST
     if not path.is_file():
-        raise InputError(f"{folder} is not an artifact: {MANIFEST} expected in it; it is the folder 'artifact' of improve's --out")
+        raise InputError(
+            f"{folder} is not an artifact: {MANIFEST} expected in it; it is the folder 'artifact' of improve's --out"
+        )
     manifest = json.loads(path.read_text())
     if manifest.get("format") != 1:
         raise InputError(f"{path}: format {manifest.get('format')!r}, this version reads 1")

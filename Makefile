@@ -26,7 +26,7 @@ test: setup-dev ## Run the tests; ARGS="-k gate" is handed to pytest
 check: setup-dev ## Run the conformance suite on every recipe, or on SLUG=rest-em
 	@$(BIN)/loopwright check $(SLUG)
 
-reproduce: setup-dev ## Run the claims of every recipe, or of SLUG=rest-em, and write docs/results
+reproduce: setup-dev ## Run the claim of every recipe, or of SLUG=rest-em, into docs/results
 	@$(BIN)/loopwright reproduce $(SLUG)
 
 bench: setup-dev ## Run every benchmark, one at a time; ARGS=--json for machines

@@ -98,10 +98,15 @@ def test_task_reference_loads(tmp_path: Path) -> None:
 
 
 def test_contributing_recipe_is_one(tmp_path: Path) -> None:
-    (code,) = blocks("CONTRIBUTING.md", "python")
+    code, row = blocks("CONTRIBUTING.md", "python")
     (recipe,) = recipes_in(module_of(code, tmp_path / "re_read.py"))
     assert recipe.slug == "re-read" and recipe.card.shape == "solver"
     assert recipe.card.summary.startswith("Re-reading: ")
+
+    from loopwright.claims.table import Claim
+
+    claim = eval(row, {"Claim": Claim})
+    assert isinstance(claim, Claim) and claim.recipe == recipe.slug
 
     class Asked:
         async def answer(self, example: object, message: str) -> str:

@@ -10,7 +10,9 @@ import typer
 from loopwright.cli.shared import (
     JsonOption,
     StoreOption,
+    console,
     emit,
+    existing_store,
     new_store_path,
     parse_budget,
     parse_settings,
@@ -75,7 +77,10 @@ def improve(
 def run(
     ctx: typer.Context,
     slug: Annotated[str, typer.Argument(metavar="SLUG", help="A recipe; see 'loopwright list'.")],
-    task: Annotated[Path, typer.Option("--task", "-t", metavar="FOLDER", help="A task folder, with a task.toml.")],
+    task: Annotated[
+        Path | None, typer.Option("--task", "-t", metavar="FOLDER", help="A task folder, with a task.toml.")
+    ] = None,
+    on: Annotated[str | None, typer.Option("--on", metavar="RUN", help="For a measure: the run to look at.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="An option of the recipe; may be repeated.")
     ] = None,
@@ -87,8 +92,15 @@ def run(
     json: JsonOption = False,
     store: StoreOption = None,
 ) -> None:
-    """Run one recipe alone on a task, with the same gate and report."""
+    """Run one recipe alone on a task, with the same gate and report; or a measure on what a run recorded."""
     caps, options = parse_budget(budget), parse_settings(settings or (), slug=slug)
+    if on is not None:
+        _measured(ctx, slug, on, options.get(slug, {}), json, store)
+        return
+    if task is None:
+        from loopwright.core.errors import InputError
+
+        raise InputError(f"say what to run {slug} on: --task FOLDER, or --on RUN for a measure")
     place = new_store_path(ctx, store)
     from loopwright.improve.job import run_recipe
 
@@ -99,6 +111,25 @@ def run(
                 out=out or _out(task), store_path=place, cache=cache, progress=shown.tell,
             )  # fmt: skip
         )
+
+
+def _measured(ctx: typer.Context, slug: str, run: str, options: dict[str, Any], json: bool, store: str | None) -> None:
+    """A Measure's table, printed."""
+    from loopwright.core.measure import measure
+    from loopwright.core.registry import get_recipe
+
+    with existing_store(ctx, store) as opened:
+        table = measure(get_recipe(slug), opened, run, options)
+    if json:
+        emit(table.model_dump(mode="json"))
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    shown = Table(*table.columns, box=SIMPLE_HEAD, pad_edge=False)
+    for row in table.rows:
+        shown.add_row(*(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row))
+    console(wraps=True).print(shown)
 
 
 def resume(

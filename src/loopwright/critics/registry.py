@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from loopwright.core.errors import UnknownName
 from loopwright.core.feedback import Feedback
+from loopwright.core.registry import all_recipes, get_recipe
 from loopwright.core.types import Example, Rollout, digest
 from loopwright.core.world import Critic
 from loopwright.critics import kinds
@@ -68,7 +69,7 @@ def build_critic(
     Raises UnknownName for a kind that does not exist, TaskError for its options.
     """
     if kind not in kinds.KINDS:
-        raise UnknownName("kind of critic", kind, kinds.KINDS)
+        return _recipe(kind, options, role)
     place = where if callable(where) else lambda field: where
     section = Section(name, options, place)
     parts = kinds.KINDS[kind](section, Path(folder), role)
@@ -85,3 +86,19 @@ def build_critic(
         kind=kind, options=plain, version=version, judge=parts.judge,
         problem=parts.problem or _nothing, role=role,
     )  # fmt: skip
+
+
+def _recipe(slug: str, options: Mapping[str, Any], role: Role) -> BuiltCritic:
+    """A critic that is a recipe, by its slug or ``module:name``. Raises UnknownName, InputError for its options."""
+    known = [s for s, recipe in all_recipes().items() if recipe.card.shape == "critic"]
+    if slug not in known and ":" not in slug:
+        raise UnknownName("kind of critic", slug, [*kinds.KINDS, *known])
+    recipe = get_recipe(slug)
+    settings = recipe.settings(options)
+
+    async def judge(rollout: Rollout, ctx: Context) -> Feedback | tuple[Feedback, ...]:
+        said: Feedback | tuple[Feedback, ...] = await recipe(rollout, ctx, **settings)
+        return said
+
+    version = digest([slug, settings, role])
+    return BuiltCritic(kind=slug, options=settings, version=version, judge=judge, role=role)

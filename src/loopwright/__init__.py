@@ -10,7 +10,8 @@ _WHERE = {
     **dict.fromkeys(("Budget", "Candidate", "Card", "Example", "Rollout", "Trial", "Turn"), "core.types"),
     **dict.fromkeys(("Prompt", "Shot", "prompt_of"), "core.policy"),
     **dict.fromkeys(("Learner", "Session"), "core.learner"),
-    **dict.fromkeys(("Context", "Judgement"), "core.context"),
+    "Context": "core.context",
+    "Judgement": "core.seen",
     "Gate": "core.gate",
     "LoopwrightError": "core.errors",
     "parse_feedback": "core.feedback",
@@ -18,13 +19,14 @@ _WHERE = {
 __all__ = ["__version__", *_WHERE]  # noqa: PLE0604
 
 if TYPE_CHECKING:
-    from loopwright.core.context import Context, Judgement
+    from loopwright.core.context import Context
     from loopwright.core.errors import LoopwrightError
     from loopwright.core.feedback import parse_feedback
     from loopwright.core.gate import Gate
     from loopwright.core.learner import Learner, Session
     from loopwright.core.policy import Prompt, Shot, prompt_of
     from loopwright.core.registry import all_recipes, critic, get_recipe, improver, learner, measure, solver
+    from loopwright.core.seen import Judgement
     from loopwright.core.types import Budget, Candidate, Card, Example, Rollout, Trial, Turn
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from loopwright.core.feedback import Feedback, Score
 from loopwright.core.lazy import lazy
+from loopwright.core.types import Trial
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,3 +40,11 @@ def update(state: Ridge, arm: int, x: np.ndarray, y: float) -> Ridge:
     gram_inverse[arm] -= np.outer(half, half) / (1.0 + x @ half)
     response[arm] += y * x
     return Ridge(gram_inverse, response)
+
+
+def tell(state: Ridge, trial: Trial, feedback: Feedback) -> Ridge:
+    """A learner's ``tell``: the score is the response of the arm that was tried in the trial's context."""
+    if not isinstance(feedback, Score):
+        return state
+    x = np.asarray(trial.context, dtype=float)
+    return update(state, int(trial.proposal), x, feedback.value)  # type: ignore[arg-type]

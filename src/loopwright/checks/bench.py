@@ -13,13 +13,14 @@ from loopwright.blocks.convert import convert
 from loopwright.checks.toy import ToyModel, ToySandbox, ToyWorld, is_right, share
 from loopwright.core import loop
 from loopwright.core.budget import Ledger
-from loopwright.core.context import Context, Judgement
+from loopwright.core.context import Context
 from loopwright.core.engine import Engine
 from loopwright.core.errors import BudgetExhausted, InputError
 from loopwright.core.feedback import Feedback, Gradient, Score
 from loopwright.core.learner import encode_state
 from loopwright.core.policy import prompt_of
 from loopwright.core.registry import Recipe
+from loopwright.core.seen import Judgement
 from loopwright.core.store import EffectRow, Row, RunRow
 from loopwright.core.types import Budget, Candidate, digest
 from loopwright.store.memory import MemoryStore

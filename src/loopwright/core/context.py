@@ -9,61 +9,18 @@ from typing import Any, TypeVar, cast
 
 from loopwright.core.engine import Engine
 from loopwright.core.errors import BadOutput, BudgetExhausted, InputError, LoopwrightError, Paused, UnknownName
-from loopwright.core.feedback import CODE, Cost, Critique, Feedback, Frozen, Missing, Preference, Rater, Score, Verdict
+from loopwright.core.feedback import CODE, Cost, Critique, Feedback, Missing, Preference, Rater
 from loopwright.core.gate import summarise
 from loopwright.core.model import FitJob, Fitted, Request, Sample, Sampling, Trainable
 from loopwright.core.policy import prompt_of
 from loopwright.core.registry import Recipe, get_recipe
+from loopwright.core.seen import Judgement, Visible, share_of, short
 from loopwright.core.store import RolloutRow
 from loopwright.core.types import Candidate, Example, Rollout, Turn, digest
 from loopwright.core.world import Critic, Split, World
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-class Judgement(Frozen):
-    """Everything the critics said of one rollout."""
-
-    feedback: tuple[Feedback, ...]
-
-    @property
-    def satisfied(self) -> bool:
-        """Every critic is satisfied. A missing judgement satisfies nobody."""
-        return bool(self.feedback) and all(f.satisfied for f in self.feedback)
-
-    @property
-    def text(self) -> str:
-        return "\n".join(f.text for f in self.feedback if f.text)
-
-    @property
-    def score(self) -> float | None:
-        """Mean of the scores and verdicts in [0, 1]; None if one is missing or there are none."""
-        if any(isinstance(f, Missing) for f in self.feedback):
-            return None
-        values = [f.unit if isinstance(f, Score) else float(f.passed) for f in self.feedback if isinstance(f, Score | Verdict)]
-        return sum(values) / len(values) if values else None
-
-
-class Visible:
-    """A world as a recipe may see it: train examples alone, without targets for a Solver, and never the checker."""
-
-    _OPEN = ("name", "fingerprint", "prompt", "sampling", "critics", "tools")
-
-    def __init__(self, world: World, recipe: Recipe) -> None:
-        self._world = world
-        self._recipe = recipe
-
-    def __getattr__(self, name: str) -> Any:
-        if name in self._OPEN:
-            return getattr(self._world, name)
-        raise LoopwrightError(f"{self._recipe.slug} used ctx.world.{name}, which no recipe may; use ctx.rollout or ctx.judge")
-
-    def examples(self, split: Split) -> Sequence[Example]:
-        if split != "train":
-            raise LoopwrightError(f"{self._recipe.slug} asked for the {split} examples, which no recipe is shown")
-        shown = self._world.examples(split)
-        return [e.hidden() for e in shown] if self._recipe.card.shape == "solver" else shown
 
 
 class Context:
@@ -168,14 +125,14 @@ class Context:
         )
         name = f"{self.scope}:{self.engine.asked(self.scope)}"
         try:
-            reply = await self.engine.generate(self.scope, "policy", request, summary=_short(turns[-1].text))
+            reply = await self.engine.generate(self.scope, "policy", request, summary=short(turns[-1].text))
         except BadOutput as error:
             failed = Rollout(
                 id=digest([name, "failed"])[:16], example=example.hidden(), turns=turns, candidate=self.policy.hash,
                 status="failed", error=str(error),
             )  # fmt: skip
             return [failed.model_copy(update={"id": digest([name, i])[:16]}) for i in range(n)]
-        share = _share(reply.cost, n)
+        share = share_of(reply.cost, n)
         return [
             Rollout(
                 id=digest([name, i])[:16], example=example.hidden(), turns=(*turns, choice),
@@ -196,7 +153,7 @@ class Context:
         if system:
             turns.insert(0, Turn(role="system", text=system))
         request = Request(turns=tuple(turns), sampling=self._sampling(sampling), n=n)
-        reply = await self.engine.generate(self.scope, role, request, summary=_short(turns[-1].text))
+        reply = await self.engine.generate(self.scope, role, request, summary=short(turns[-1].text))
         return list(reply.choices)
 
     # ---- judging --------------------------------------------------------------------------------------------------
@@ -447,18 +404,3 @@ def _all_or_raise(results: Sequence[R | BaseException]) -> list[R]:
     if failed:
         raise next((e for e in failed if not isinstance(e, Paused | BudgetExhausted)), failed[0])
     return [result for result in results if not isinstance(result, BaseException)]
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 80 else line[:77] + "..."
-
-
-def _share(cost: Cost, n: int) -> Cost:
-    """One sample's part of a call's cost; whole tokens, so n parts may differ from the call by rounding."""
-    if n == 1:
-        return cost
-    return Cost(
-        calls=0 if n > 1 else cost.calls, prompt_tokens=cost.prompt_tokens // n,
-        completion_tokens=cost.completion_tokens // n, seconds=cost.seconds / n, money=cost.money / n,
-    )  # fmt: skip

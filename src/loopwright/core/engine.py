@@ -11,13 +11,12 @@ sorted by scope, so that the same sequences share a batch whatever the timing, a
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
 from pydantic import JsonValue
@@ -25,55 +24,23 @@ from pydantic import JsonValue
 from loopwright.core import errors
 from loopwright.core.budget import Ledger
 from loopwright.core.errors import (
-    BadOutput,
     BudgetExhausted,
     Diverged,
     LoopwrightError,
-    ModelError,
     ModelUnavailable,
     Paused,
     QuotaExhausted,
 )
 from loopwright.core.feedback import FREE, Cost, Feedback
+from loopwright.core.identity import LASTING, Asked, Scope, billed, describe, revive, tuple_hash
 from loopwright.core.model import Model, Reply, Request
 from loopwright.core.store import CacheRow, EffectRow, EventRow, Row, RunRow, Store
 from loopwright.core.types import digest
+from loopwright.core.waves import QUIET_TURNS, Waves
 
-# Event-loop turns without a new effect after which every coroutine is taken to wait. Gathers and tasks add a few turns each.
-_QUIET_TURNS = 24
 # Paid calls begun at once. What is begun when the process dies is presumed spent, so it must not be a whole split's worth;
 # twice the 64 connections of a backend, so that these never wait for the store.
 _LANES = 128
-# Failures that belong to the question rather than to the moment; asking again would pay again for the same.
-_LASTING = ("BadOutput", "CheckerError", "BudgetExhausted")
-
-
-@dataclass(slots=True)
-class _Scope:
-    asked: int = 0
-    occurrences: Counter[tuple[str, str]] = field(default_factory=Counter)
-    unclaimed: dict[str, EffectRow] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Asked:
-    """One request for an effect: its identity, and its record where there is one."""
-
-    scope: str
-    kind: str
-    content: str
-    key: str
-    ordinal: int
-    occurrence: int
-    summary: str
-    record: EffectRow | None
-
-
-@dataclass(slots=True)
-class _Waiting:
-    asked: Asked
-    request: Request
-    future: asyncio.Future[Reply]
 
 
 def _accept_all(feedback: Feedback, kinds: Sequence[str]) -> Feedback:
@@ -114,7 +81,7 @@ class Engine:
         self._stopping = ""
         self._round_began: float | None = None
         self._longest_round = 0.0
-        self._scopes: dict[str, _Scope] = defaultdict(_Scope)
+        self._scopes: dict[str, Scope] = defaultdict(Scope)
         self._records: dict[str, EffectRow] = {}
         self._lanes = asyncio.Semaphore(_LANES)
         self._asks = 0
@@ -122,8 +89,7 @@ class Engine:
         self._idle = asyncio.Event()
         self._idle.set()
         self._lookups: list[tuple[str, asyncio.Future[bytes | None]]] = []
-        self._waiting: dict[str, list[_Waiting]] = defaultdict(list)
-        self._flushing: dict[str, asyncio.Task[None]] = {}
+        self._waves = Waves(self)
         self._load()
 
     def _load(self) -> None:
@@ -167,7 +133,7 @@ class Engine:
         hashed = digest(content)
         occurrence = state.occurrences[(kind, hashed)]
         state.occurrences[(kind, hashed)] += 1
-        key = _hash(scope, kind, hashed, occurrence)
+        key = tuple_hash(scope, kind, hashed, occurrence)
         record = self._records.get(key)
         state.unclaimed.pop(key, None)
         asked = Asked(scope, kind, hashed, key, state.asked, occurrence, summary, record)
@@ -175,7 +141,7 @@ class Engine:
         self._asks += 1
         return asked
 
-    async def _quiet(self, turns: int) -> None:
+    async def quiet(self, turns: int) -> None:
         idle, seen = 0, self._asks
         while idle < turns:
             await asyncio.sleep(0)
@@ -192,7 +158,7 @@ class Engine:
         state = self._scopes[asked.scope]
         while state.unclaimed:
             before = len(state.unclaimed)
-            await self._quiet(3 * _QUIET_TURNS)
+            await self.quiet(3 * QUIET_TURNS)
             if len(state.unclaimed) == before:
                 raise self._divergence(asked.scope, asked.summary)
 
@@ -211,15 +177,15 @@ class Engine:
 
     # ---- one effect -----------------------------------------------------------------------------------------------
 
-    def _replay(self, asked: Asked) -> bytes | None:
+    def replay(self, asked: Asked) -> bytes | None:
         record = asked.record
         if record is None:
             return None
         if record.status == "done":
             self.replayed += 1
             return record.result
-        if record.status == "failed" and record.error.split(":", 1)[0] in _LASTING:
-            raise _revive(record.error)
+        if record.status == "failed" and record.error.split(":", 1)[0] in LASTING:
+            raise revive(record.error)
         return None
 
     def _presumed_spent(self, asked: Asked) -> list[Row]:
@@ -233,16 +199,16 @@ class Engine:
         key = f"presumed-spent/{record.key}/{record.attempt}"
         return [EventRow(run=self.run.id, type="presumed-spent", key=key, payload=payload, time=time.time())]
 
-    def _enter(self) -> None:
+    def enter(self) -> None:
         self._busy += 1
         self._idle.clear()
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
         self._busy -= 1
         if not self._busy:
             self._idle.set()
 
-    def _row(self, asked: Asked, status: Any, *, cost: Cost = FREE, **more: Any) -> EffectRow:
+    def row(self, asked: Asked, status: Any, *, cost: Cost = FREE, **more: Any) -> EffectRow:
         attempt = 1
         if asked.record is not None:
             attempt = asked.record.attempt + 1
@@ -281,31 +247,31 @@ class Engine:
         paid: bool = False,
         cache_key: str = "",
     ) -> bytes:
-        known = self._replay(asked)
+        known = self.replay(asked)
         if known is not None:
             return known
         if self._scopes[asked.scope].unclaimed:
             await self._not_diverged(asked)
-        self._alive()
-        self._enter()
+        self.alive()
+        self.enter()
         try:
             if cache_key and self.cache:
                 hit = await self._cached(cache_key)
                 if hit is not None:
-                    await self.store.write([self._row(asked, "done", result=hit), *self._presumed_spent(asked)])
+                    await self.store.write([self.row(asked, "done", result=hit), *self._presumed_spent(asked)])
                     return hit
             number = await self._reserve(asked, estimate)
             cost = FREE
             try:
                 async with self._lanes if paid else nullcontext():
-                    self._alive()
+                    self.alive()
                     if paid:
-                        await self.store.write([self._row(asked, "open", cost=estimate), *self._presumed_spent(asked)])
-                        self._alive()
+                        await self.store.write([self.row(asked, "open", cost=estimate), *self._presumed_spent(asked)])
+                        self.alive()
                     started = time.monotonic()
                     result, cost = await perform()
                 cost = cost.model_copy(update={"seconds": time.monotonic() - started})
-                rows: list[Row] = [self._row(asked, "done", result=result, cost=cost)]
+                rows: list[Row] = [self.row(asked, "done", result=result, cost=cost)]
                 if cache_key:
                     rows.append(CacheRow(key=cache_key, value=result))
                 await self.store.write(rows)
@@ -313,13 +279,13 @@ class Engine:
                 return result
             except LoopwrightError as error:
                 if paid and cost == FREE:
-                    cost = _billed(error, estimate)
+                    cost = billed(error, estimate)
                 await self._failed(asked, error, cost, paid)
                 raise
             finally:
                 await self.ledger.settle(number, cost)
         finally:
-            self._leave()
+            self.leave()
 
     async def _cached(self, key: str) -> bytes | None:
         """One query answers all look-ups of a loop turn: a query each would be a third of a call's overhead."""
@@ -347,20 +313,20 @@ class Engine:
         try:
             return await self.ledger.reserve(estimate)
         except BudgetExhausted as error:
-            await self.store.write([self._row(asked, "failed", error=_describe(error))])
+            await self.store.write([self.row(asked, "failed", error=describe(error))])
             raise
 
     async def _failed(self, asked: Asked, error: LoopwrightError, cost: Cost, paid: bool) -> None:
-        self._stop_after(error)
+        self.stop_after(error)
         if not isinstance(error, errors.StoreError) and (paid or not isinstance(error, Paused)):
-            await self.store.write([self._row(asked, "failed", error=_describe(error), cost=cost)])
+            await self.store.write([self.row(asked, "failed", error=describe(error), cost=cost)])
 
-    def _stop_after(self, error: LoopwrightError) -> None:
+    def stop_after(self, error: LoopwrightError) -> None:
         """A model that is down, or out of quota, after its own bounded tries: the calls that wait are not made."""
         if isinstance(error, QuotaExhausted | ModelUnavailable):
             self.stop(str(error))
 
-    def _alive(self) -> None:
+    def alive(self) -> None:
         if self._stopping:
             raise Paused(self._stopping)
 
@@ -390,12 +356,12 @@ class Engine:
         asked = self.ask(scope, "generate", [role, content], summary)
         seed = 0
         if request.sampling.temperature > 0:
-            seed = int(_hash(self.seed, scope, asked.content, asked.occurrence)[:13], 16)
+            seed = int(tuple_hash(self.seed, scope, asked.content, asked.occurrence)[:13], 16)
         request = request.model_copy(update={"seed": seed})
         if model.batch_rows:
             if asked.record is None and self._scopes[scope].unclaimed:
                 await self._not_diverged(asked)
-            return await self._wave(role, asked, request)
+            return await self._waves.ask(role, asked, request)
 
         fresh: list[Reply] = []
 
@@ -404,172 +370,25 @@ class Engine:
             return fresh[0].model_dump_json(exclude_defaults=True).encode(), fresh[0].cost
 
         raw = await self._perform(
-            asked, perform, estimate=model.estimate(request), paid=True, cache_key=self._cache_key(model, request, asked)
+            asked, perform, estimate=model.estimate(request), paid=True, cache_key=self.cache_key(model, request, asked)
         )
         return fresh[0] if fresh else Reply.model_validate_json(raw)
 
     @staticmethod
-    def _cache_key(model: Model, request: Request, asked: Asked) -> str:
-        return _hash(model.fingerprint, asked.content, request.seed)
-
-    async def _wave(self, role: str, asked: Asked, request: Request) -> Reply:
-        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._waiting[role].append(_Waiting(asked, request, future))
-        if role not in self._flushing:
-            self._flushing[role] = asyncio.create_task(self._flush(role))
-        return await future
-
-    async def _flush(self, role: str) -> None:
-        wave: list[_Waiting] = []
-        model = self.model(role)
-        try:
-            while self._waiting[role]:
-                await self._quiet(_QUIET_TURNS)
-                wave = sorted(self._waiting.pop(role), key=lambda w: (w.asked.scope, w.asked.ordinal))
-                for chunk in _chunks(wave, model.batch_rows):
-                    await self._run_chunk(model, [w for w in chunk if not w.future.done()])
-        except BaseException as error:  # the coroutines that wait must not hang, whatever happened here
-            _refuse(wave + self._waiting.pop(role, []), error)
-            if not isinstance(error, Exception):
-                raise
-        finally:
-            del self._flushing[role]
-
-    async def _run_chunk(self, model: Model, chunk: list[_Waiting]) -> None:
-        """A chunk is recorded in one transaction, so a killed run repeats it whole and in the same composition."""
-        self._enter()
-        try:
-            todo = [waiting for waiting in chunk if not self._answered(waiting)]
-            while todo:
-                # Where the estimates of all do not fit the budget at once, those that wait may fit when these are settled.
-                todo = await self._run_part(model, todo)
-        except LoopwrightError as error:
-            self._stop_after(error)
-            if isinstance(error, ModelError):
-                rows = [self._row(w.asked, "failed", error=_describe(error)) for w in chunk if not w.future.done()]
-                await self.store.write(rows)
-            _refuse(chunk, error)
-        finally:
-            self._leave()
-
-    def _answered(self, waiting: _Waiting) -> bool:
-        """Whether the record has the answer."""
-        try:
-            known = self._replay(waiting.asked)
-        except LoopwrightError as error:
-            _refuse([waiting], error)
-            return True
-        if known is not None and not waiting.future.done():
-            waiting.future.set_result(Reply.model_validate_json(known))
-        return known is not None
-
-    async def _run_part(self, model: Model, todo: list[_Waiting]) -> list[_Waiting]:
-        """Answers those that the budget has room for now; returns the others."""
-        self._alive()
-        keys = {waiting.asked.key: self._cache_key(model, waiting.request, waiting.asked) for waiting in todo}
-        hits = self.store.cached(list(keys.values())) if self.cache else {}
-        rows: list[Row] = []
-        done: list[tuple[_Waiting, Reply]] = []
-        calls: list[_Waiting] = []
-        later: list[_Waiting] = []
-        held: list[int] = []
-        refused: list[tuple[_Waiting, BudgetExhausted]] = []
-        try:
-            for waiting in todo:
-                hit = hits.get(keys[waiting.asked.key])
-                if hit is not None:
-                    rows.append(self._row(waiting.asked, "done", result=hit))
-                    done.append((waiting, Reply.model_validate_json(hit)))
-                    continue
-                estimate = model.estimate(waiting.request)
-                try:
-                    if held:
-                        held.append(self.ledger.hold(estimate))
-                    else:
-                        held.append(await self.ledger.reserve(estimate))
-                    calls.append(waiting)
-                except BudgetExhausted as error:
-                    if held and self.ledger.fits_alone(estimate):
-                        later.append(waiting)
-                        continue
-                    rows.append(self._row(waiting.asked, "failed", error=_describe(error)))
-                    refused.append((waiting, error))
-            started = time.monotonic()
-            replies = await model.generate([waiting.request for waiting in calls]) if calls else []
-            seconds = (time.monotonic() - started) / max(len(calls), 1)
-            for waiting, reply in zip(calls, replies, strict=True):
-                cost = reply.cost.model_copy(update={"seconds": seconds})
-                result = reply.model_dump_json(exclude_defaults=True).encode()
-                rows.append(self._row(waiting.asked, "done", result=result, cost=cost))
-                rows.append(CacheRow(key=keys[waiting.asked.key], value=result))
-                done.append((waiting, reply))
-                await self.ledger.settle(held.pop(0), cost)
-                self.executed += 1
-            await self.store.write(rows)
-        finally:
-            for number in held:
-                await self.ledger.settle(number, FREE)
-        for waiting, reply in done:
-            if not waiting.future.done():
-                waiting.future.set_result(reply)
-        for waiting, why in refused:
-            _refuse([waiting], why)
-        return later
+    def cache_key(model: Model, request: Request, asked: Asked) -> str:
+        return tuple_hash(model.fingerprint, asked.content, request.seed)
 
     # ---- what the report tells ------------------------------------------------------------------------------------
 
     async def record(self, *rows: Row) -> None:
         """Write rows that are not effects (rollouts, candidates, feedback); writing them again changes nothing."""
-        self._enter()
+        self.enter()
         try:
             await self.store.write(rows)
         finally:
-            self._leave()
+            self.leave()
 
     async def event(self, type: str, key: str, **payload: Any) -> None:
         """Tell the report and whoever watches. ``key`` makes it the same event when a resumed run tells it again."""
         self.notify(type, payload)
         await self.record(EventRow(run=self.run.id, type=type, key=f"{type}/{key}", payload=payload, time=time.time()))
-
-
-def _refuse(waiting: Sequence[_Waiting], error: BaseException) -> None:
-    for one in waiting:
-        if not one.future.done():
-            one.future.set_exception(error)
-
-
-def _hash(*parts: str | int) -> str:
-    """SHA-256 of a tuple; its repr is unambiguous and takes a third of the time of canonical JSON."""
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
-
-
-def _chunks(wave: list[_Waiting], rows: int) -> list[list[_Waiting]]:
-    chunks: list[list[_Waiting]] = []
-    size = rows + 1
-    for waiting in wave:
-        if size + waiting.request.n > rows:
-            chunks.append([])
-            size = 0
-        chunks[-1].append(waiting)
-        size += waiting.request.n
-    return chunks
-
-
-def _describe(error: LoopwrightError) -> str:
-    return f"{type(error).__name__}:{getattr(error, 'kind', '')}:{error}"
-
-
-def _billed(error: LoopwrightError, estimate: Cost) -> Cost:
-    """What a failed call took: an unusable answer was paid for, and a server that was too slow may have answered."""
-    billed = isinstance(error, BadOutput) or (isinstance(error, ModelUnavailable) and error.kind == "timeout")
-    return estimate if billed else FREE
-
-
-def _revive(text: str) -> LoopwrightError:
-    """The error that was recorded, as an instance of its class."""
-    name, kind, message = text.split(":", 2)
-    if name == "BadOutput":
-        return BadOutput(message, kind=kind)
-    revived: LoopwrightError = LoopwrightError.__new__(getattr(errors, name))
-    Exception.__init__(revived, message)
-    return revived

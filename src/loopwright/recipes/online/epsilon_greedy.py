@@ -17,7 +17,6 @@ from pydantic import JsonValue
 
 from loopwright.blocks import ridge as regression
 from loopwright.blocks.ridge import Ridge
-from loopwright.core.feedback import Feedback, Score
 from loopwright.core.lazy import lazy
 from loopwright.core.learner import Learner
 from loopwright.core.registry import learner
@@ -41,10 +40,4 @@ def epsilon_greedy(*, epsilon: float = 0.1, ridge: float = 1.0) -> Learner:
         arm = int(rng.choice(len(best), p=probability))
         return Trial(id="", proposal=arm, propensity=min(float(probability[arm]), 1.0))
 
-    def tell(state: Ridge, trial: Trial, feedback: Feedback) -> Ridge:
-        if not isinstance(feedback, Score):
-            return state
-        x = np.asarray(trial.context, dtype=float)
-        return regression.update(state, int(trial.proposal), x, feedback.value)  # type: ignore[arg-type]
-
-    return Learner(init, ask, tell)
+    return Learner(init, ask, regression.tell)

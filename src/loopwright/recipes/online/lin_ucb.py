@@ -16,7 +16,6 @@ from pydantic import JsonValue
 
 from loopwright.blocks import ridge as regression
 from loopwright.blocks.ridge import Ridge
-from loopwright.core.feedback import Feedback, Score
 from loopwright.core.lazy import lazy
 from loopwright.core.learner import Learner
 from loopwright.core.registry import learner
@@ -39,10 +38,4 @@ def lin_ucb(*, alpha: float = 1.0, ridge: float = 1.0) -> Learner:
         best = np.flatnonzero(bound == bound.max())
         return Trial(id="", proposal=int(rng.choice(best)), propensity=1.0 / len(best))
 
-    def tell(state: Ridge, trial: Trial, feedback: Feedback) -> Ridge:
-        if not isinstance(feedback, Score):
-            return state
-        x = np.asarray(trial.context, dtype=float)
-        return regression.update(state, int(trial.proposal), x, feedback.value)  # type: ignore[arg-type]
-
-    return Learner(init, ask, tell)
+    return Learner(init, ask, regression.tell)

@@ -7,8 +7,9 @@ How this differs: the verifier's words (a failed test, a broken rule) are shown 
 the loop ends early when the verifier has nothing left to ask for, so ``calls`` is a cap.
 """
 
-from loopwright.core.context import Context, Judgement
+from loopwright.core.context import Context
 from loopwright.core.registry import solver
+from loopwright.core.seen import Judgement
 from loopwright.core.types import Example, Rollout
 
 REFINE = (

@@ -1,0 +1,61 @@
+"""What an effect is known by, and how its failures are written down."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+
+from loopwright.core import errors
+from loopwright.core.errors import BadOutput, LoopwrightError, ModelUnavailable
+from loopwright.core.feedback import FREE, Cost
+from loopwright.core.store import EffectRow
+
+# Failures that belong to the question rather than to the moment; asking again would pay again for the same.
+LASTING = ("BadOutput", "CheckerError", "BudgetExhausted")
+
+
+@dataclass(slots=True)
+class Scope:
+    asked: int = 0
+    occurrences: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unclaimed: dict[str, EffectRow] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Asked:
+    """One request for an effect: its identity, and its record where there is one."""
+
+    scope: str
+    kind: str
+    content: str
+    key: str
+    ordinal: int
+    occurrence: int
+    summary: str
+    record: EffectRow | None
+
+
+def tuple_hash(*parts: str | int) -> str:
+    """SHA-256 of a tuple; its repr is unambiguous and takes a third of the time of canonical JSON."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def describe(error: LoopwrightError) -> str:
+    return f"{type(error).__name__}:{getattr(error, 'kind', '')}:{error}"
+
+
+def billed(error: LoopwrightError, estimate: Cost) -> Cost:
+    """What a failed call took: an unusable answer was paid for, and a server that was too slow may have answered."""
+    paid = isinstance(error, BadOutput) or (isinstance(error, ModelUnavailable) and error.kind == "timeout")
+    return estimate if paid else FREE
+
+
+def revive(text: str) -> LoopwrightError:
+    """The error that was recorded, as an instance of its class."""
+    name, kind, message = text.split(":", 2)
+    if name == "BadOutput":
+        return BadOutput(message, kind=kind)
+    revived: LoopwrightError = LoopwrightError.__new__(getattr(errors, name))
+    Exception.__init__(revived, message)
+    return revived

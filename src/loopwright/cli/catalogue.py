@@ -140,22 +140,43 @@ def check(
 
 def reproduce(
     slugs: Annotated[list[str] | None, typer.Argument(metavar="[SLUG]...", help="Recipes; without any, all.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", min=1, help="Fewer than the claim's: a first look, without a verdict.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where SLUG.json is written.")] = Path("docs/results"),
     json: JsonOption = False,
 ) -> None:
     """Run the claim of a recipe: the direction of its paper's main result, with an interval."""
-    run_claim = _function("claims", "reproduce")
+    from loopwright.claims import reproduce as run_claim
     from loopwright.core.registry import all_recipes, get_recipe
 
-    chosen = [get_recipe(slug).slug for slug in slugs or all_recipes()]
+    shown = console(stderr=True)
+
+    def tell(what: str, data: dict[str, Any]) -> None:
+        if what == "seed":
+            shown.print(f"  seed {data['seed']}: {data['recipe']:g} against {data['baseline']:g}", style="dim", markup=False)
+
     rows = []
-    for slug in chosen:
-        row = _data(run_claim(slug))
-        rows.append(row)
-        if not json:
-            console().print(f"{slug}: {_status(row)['claim']}", style="bold", markup=False)
-            console().print_json(data=row)
+    for slug in [get_recipe(slug).slug for slug in slugs or all_recipes()]:
+        result = run_claim(slug, seeds=seeds, out=out, on_progress=tell)
+        rows.append(_data(result))
+        shown.print(_told(rows[-1]), markup=False)
+        shown.print(f"  written to {out / (slug + '.json')}", style="dim", markup=False)
     if json:
         emit(rows[0] if slugs and len(slugs) == 1 else rows)
+
+
+def _told(result: dict[str, Any]) -> str:
+    """A claim's outcome in a line or two."""
+    row, first = result["row"], f"{result['slug']}: {result['claim']}"
+    if row is not None and result["difference"] is not None:
+        first += (
+            f"; {row['metric']} better than {row['baseline']} by {result['difference']:.3g} "
+            f"(95% interval {result['low']:.3g} to {result['high']:.3g}, {len(result['values'])} seeds, "
+            f"{result['seconds']:.0f} s)"
+        )
+    failed = [f"  failed check {name}: {why}" for name, why in result["failed_checks"].items()]
+    return "\n".join([first, *failed, *(f"  {note}" for note in result["notes"])])
 
 
 def _function(module: str, name: str) -> Any:

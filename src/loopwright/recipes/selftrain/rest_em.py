@@ -6,9 +6,10 @@ M-step fine-tunes the *base* model on the samples that pass, with a cap on solut
 ``shots`` gives the first E-step a few-shot prompt: a model that hardly ever passes has little to learn from. The
 answers are then trained on without it.
 
-How this differs: adapters (LoRA) instead of full weights; answers to one example that are the same text count once;
-the last round's policy is offered to the gate rather than the one with the best validation score (``every`` offers each
-round's: the report shows more, and every look makes the next acceptance harder).
+How this differs: adapters (LoRA) instead of full weights; 16 samples a problem by default, where the paper takes 32;
+answers to one example that are the same text count once; the last round's policy is offered to the gate rather than the
+one with the best validation score (``every`` offers each round's: the report shows more, and every look makes the next
+acceptance harder).
 """
 
 from collections.abc import AsyncGenerator

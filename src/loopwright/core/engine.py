@@ -130,9 +130,9 @@ class Engine:
     def ask(self, scope: str, kind: str, content: JsonValue, summary: str) -> Asked:
         """Give a request its identity. Synchronous, so that the order of calls in a scope is the order of identities."""
         state = self._scopes[scope]
-        hashed = digest(content)
-        occurrence = state.occurrences[(kind, hashed)]
-        state.occurrences[(kind, hashed)] += 1
+        hashed = tuple_hash(content) if isinstance(content, str) else digest(content)
+        occurrence = state.occurrences.get((kind, hashed), 0)
+        state.occurrences[(kind, hashed)] = occurrence + 1
         key = tuple_hash(scope, kind, hashed, occurrence)
         record = self._records.get(key)
         state.unclaimed.pop(key, None)
@@ -353,7 +353,7 @@ class Engine:
         """One model call. The seed is made here, from the run's seed, the scope and the request."""
         model = self.model(role)
         content = request.model_dump_json(exclude_defaults=True, exclude={"seed"})
-        asked = self.ask(scope, "generate", [role, content], summary)
+        asked = self.ask(scope, "generate", f"{role} {content}", summary)
         seed = 0
         if request.sampling.temperature > 0:
             seed = int(tuple_hash(self.seed, scope, asked.content, asked.occurrence)[:13], 16)

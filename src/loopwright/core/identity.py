@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from dataclasses import dataclass, field
 
 from loopwright.core import errors
@@ -18,7 +17,7 @@ LASTING = ("BadOutput", "CheckerError", "BudgetExhausted")
 @dataclass(slots=True)
 class Scope:
     asked: int = 0
-    occurrences: Counter[tuple[str, str]] = field(default_factory=Counter)
+    occurrences: dict[tuple[str, str], int] = field(default_factory=dict)
     unclaimed: dict[str, EffectRow] = field(default_factory=dict)
 
 

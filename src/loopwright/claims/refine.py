@@ -17,7 +17,7 @@ CLAIMS = (
         source="Gou et al., table 2: evidence from tools corrects answers that sampling more does not",
         tried=(
             "first run with the recipe at temperature 0.5 instead of the paper's 0: higher by 0.078, interval -0.031 to 0.188, "
-            "4 seeds; a first answer sampled from this model is worse than its greedy one, and so is a sampled correction",
+            "4 seeds, so neither shown nor refuted; why was not looked into",
         ),
     ),
 )

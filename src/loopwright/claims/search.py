@@ -28,8 +28,8 @@ CLAIMS = (
         options={"n": 8, "temperature": 0.5, "extract": LAST_NUMBER},
         source="Wang et al., table 2: a majority over samples beats one greedy answer",
         tried=(
-            "a vote helps where the right answer is the most frequent one; this model is right in about a fifth of these sums "
-            "and its wrong answers agree with each other. The paper's models were right in a third and more",
+            "a vote helps where the right answer is the most frequent one, and this model is right in about a fifth of these "
+            "sums. That this is the reason is a guess that no run has tested",
         ),
     ),
     Claim(

@@ -11,8 +11,7 @@ from loopwright.core.errors import UnknownName  # noqa: E402
 
 
 def batch(logprobs, weights):
-    zeros = torch.zeros_like(logprobs)
-    return losses.Batch(logprobs, torch.ones_like(logprobs, dtype=torch.bool), weights, weights, zeros, zeros)
+    return losses.Batch(logprobs, torch.ones_like(logprobs, dtype=torch.bool), weights)
 
 
 def test_sft_is_the_weighted_negative_log_likelihood():

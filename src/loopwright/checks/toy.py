@@ -19,9 +19,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from loopwright.core.context import Context
 from loopwright.core.feedback import FREE, Cost, Feedback, Gradient, Missing, Verdict
-from loopwright.core.model import Blobs, FitJob, Fitted, Reply, Request, Sampling
+from loopwright.core.model import Blobs, FitJob, Fitted, Pair, Reading, Reply, Request, Sample, Sampling
 from loopwright.core.policy import Prompt
 from loopwright.core.types import Example, Rollout, Turn, digest
 from loopwright.core.world import Critic, Split, Tool
@@ -140,19 +142,39 @@ class ToyModel:
     async def fit(self, job: FitJob) -> Fitted:
         """The adapter's skill goes up with the share of right answers, each weighted as the job says."""
         self.fits += 1
-        graded = any(sample.advantage for sample in job.data)
         total = 0.0
-        for sample in job.data:
-            worth = sample.weight * (sample.advantage if graded else 1.0)
-            total += worth * (1.0 if is_right("".join(map(chr, sample.token_ids))) else -_ODDS)
+        for item in job.data:
+            if isinstance(item, Pair):
+                total += item.weight * (_right(item.chosen) - _right(item.rejected))
+                continue
+            worth = item.values.get("advantage", item.values.get("reward", 1.0))
+            # An advantage per token says of this toy what its mean does.
+            total += item.weight * (worth if isinstance(worth, float) else float(np.mean(worth))) * _right(item)
         before = float(json.loads(self.blobs.get(job.adapter))["skill"]) if job.adapter else 0.0
         skill = min(max(before + TRAINING * total / len(job.data), -BASE), 1 - BASE)
         # The seed is in the blob as the weights of a real adapter would differ with it.
         blob = json.dumps({"skill": skill, "seed": job.seed, "loss": job.loss})
         return Fitted(adapter=self.blobs.put(blob.encode()), stats={"skill": skill}, cost=FREE)
 
+    async def forward(self, samples: Sequence[Sample], what: Reading, adapter: str | None) -> list[list[float]]:
+        """Plausible numbers that depend on the text and the adapter; scores lean towards what the toy was fitted on."""
+        skill = float(json.loads(self.blobs.get(adapter))["skill"]) if adapter else 0.0
+        out = []
+        for sample in samples:
+            text = "".join(map(chr, sample.token_ids))
+            size = 8 if what == "features" else len(sample.token_ids)
+            noise = [share(what, text, i) for i in range(size)]
+            if what == "scores":
+                noise = [x + 4 * skill * _right(sample) for x in noise]
+            out.append([-x for x in noise] if what == "logprobs" else noise)
+        return out
+
     async def close(self) -> None:
         return None
+
+
+def _right(sample: Sample) -> float:
+    return 1.0 if is_right("".join(map(chr, sample.token_ids))) else -_ODDS
 
 
 def _tokens(text: str) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from loopwright.core.engine import Engine
 from loopwright.core.errors import InputError
 from loopwright.core.feedback import Cost, Feedback, Score
 from loopwright.core.learner import Session
-from loopwright.core.model import FitJob, Fitted, Model, Reply, Request, Trainable
+from loopwright.core.model import FitJob, Fitted, Model, Reading, Reply, Request, Sample, Trainable
 from loopwright.core.registry import get_recipe
 from loopwright.core.types import Budget, Candidate, Turn
 from loopwright.models import load as load_model
@@ -76,6 +76,10 @@ class PerSequenceTrainable(PerSequence):
         assert isinstance(self.model, Trainable)
         self.trained += len(job.data) * job.epochs
         return await self.model.fit(job)
+
+    async def forward(self, samples: Sequence[Sample], what: Reading, adapter: str | None) -> Sequence[Sequence[float]]:
+        assert isinstance(self.model, Trainable)
+        return await self.model.forward(samples, what, adapter)
 
     def prompt_ids(self, turns: Sequence[Turn]) -> Sequence[int]:
         assert isinstance(self.model, Trainable)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
+from loopwright.core import fitting
 from loopwright.core.engine import Engine
 from loopwright.core.errors import BadOutput, BudgetExhausted, InputError, LoopwrightError, Paused, UnknownName
 from loopwright.core.feedback import CODE, Cost, Critique, Feedback, Missing, Preference, Rater
 from loopwright.core.gate import summarise
-from loopwright.core.model import FitJob, Fitted, Request, Sample, Sampling, Trainable
+from loopwright.core.fitting import Values
+from loopwright.core.model import FitJob, Fitted, Reading, Request, Sampling, Trainable
 from loopwright.core.policy import prompt_of
 from loopwright.core.registry import Recipe, get_recipe
 from loopwright.core.seen import Judgement, Visible, share_of, short
@@ -284,56 +287,78 @@ class Context:
     async def fit(
         self,
         base: Candidate,
-        data: Sequence[Rollout],
+        data: Sequence[Rollout] | Sequence[tuple[Rollout, Rollout]],
         *,
         loss: str = "sft",
         weights: Sequence[float] | None = None,
-        advantages: Sequence[float] | None = None,
+        values: Mapping[str, Sequence[Values]] | None = None,
         own_prompt: bool = False,
         **options: Any,
     ) -> Candidate:
-        """Train an adapter on these rollouts, starting from ``base``'s. Keyword arguments are fields of FitJob.
+        """Train on these rollouts, or on (better, worse) pairs of them, starting from ``base``'s weights.
 
-        Each turn that the policy wrote is one training sequence, with the very tokens that were sampled.
+        Each turn that the policy wrote is one training sequence, with the very tokens that were sampled; of a pair, the
+        last such turn of each side. Keyword arguments are fields of FitJob.
+        weights: one a rollout (or pair). values: by name, what the loss reads beside; one entry a rollout (or pair), a
+        number or one number per written token.
         own_prompt: train as if the answers had been given under ``base``'s own prompt, whatever helped to sample them
         (worked examples, hints); for rollouts of one answer.
+        keep_state=True: the optimiser goes on from where the fit that made ``base``'s weights left it.
         """
+        model = self._trainable()
+        sides = [r for item in data for r in (item if isinstance(item, tuple) else (item,))]
+        prompts = fitting.rendered(model, prompt_of(base), sides) if own_prompt else None
+        paired = bool(data) and isinstance(data[0], tuple)
+        make: Any = fitting.pairs if paired else fitting.sequences
+        start = base.parts.get("adapter")
+        job = FitJob.model_validate(
+            {
+                "data": make(data, weights, values, prompts), "loss": loss, "adapter": start,
+                "seed": int(digest([self.engine.seed, self.scope, "fit"])[:8], 16),
+                "state": self.engine.optimisers.get(str(start)) if options.get("keep_state") else None, **options,
+            }
+        )  # fmt: skip
+
+        async def perform() -> tuple[bytes, Cost]:
+            fitted = await model.fit(job)
+            return fitted.model_dump_json().encode(), fitted.cost
+
+        what = f"{loss} on {len(job.data)} {'pairs' if paired else 'sequences'}"
+        raw = await self.engine.effect(self.scope, "fit", digest(job.model_dump(mode="json")), perform, summary=what)
+        fitted = Fitted.model_validate_json(raw)
+        if fitted.state is not None:
+            self.engine.optimisers[fitted.adapter] = fitted.state
+        await self.engine.event("fit", f"{self.scope}/{fitted.adapter}", **fitted.stats, loss_name=loss, round=self.round)
+        return base.child(adapter=fitted.adapter, by=self._by)
+
+    async def forward(self, candidate: Candidate, rollouts: Sequence[Rollout], what: Reading) -> list[list[float]]:
+        """What a candidate's weights say of rollouts that exist already; see ``core.model.Trainable.forward``.
+
+        One list a rollout: a number for every token the policy wrote in it; for ``features``, the last hidden state.
+        """
+        model = self._trainable()
+        adapter = candidate.parts.get("adapter")
+        hash = str(adapter) if adapter is not None else None
+        samples = fitting.sequences(rollouts)
+
+        async def perform() -> tuple[bytes, Cost]:
+            read = await model.forward(samples, what, hash)
+            return json.dumps([list(r) for r in read]).encode(), Cost()
+
+        asked = digest([what, hash, [s.model_dump(mode="json", exclude={"values", "weight"}) for s in samples]])
+        raw = await self.engine.effect(self.scope, "forward", asked, perform, summary=f"{what} of {len(samples)} sequences")
+        parts = iter(json.loads(raw))
+        groups = [[next(parts) for _ in fitting.written(r)] for r in rollouts]
+        return [g[-1] if what == "features" else [x for part in g for x in part] for g in groups]
+
+    def _trainable(self) -> Trainable:
         self.need("fit")
         model = self.engine.model("policy")
         if not isinstance(model, Trainable):
             raise InputError(
                 f"the weights of {model.name} cannot be changed from here; use --model embedded, or leave weights out of --change"
             )
-        samples = []
-        for i, rollout in enumerate(data):
-            own = tuple(model.prompt_ids(prompt_of(base).render(rollout.example))) if own_prompt else None
-            for turn in rollout.turns:
-                if turn.role == "assistant" and turn.token_ids:
-                    samples.append(
-                        Sample(
-                            prompt_ids=turn.prompt_ids if own is None else own, token_ids=turn.token_ids, logprobs=turn.logprobs,
-                            weight=weights[i] if weights is not None else 1.0,
-                            advantage=advantages[i] if advantages is not None else 0.0,
-                        )  # fmt: skip
-                    )
-        if not samples:
-            raise InputError("nothing to fit: none of these rollouts has tokens that the policy wrote")
-        start = base.parts.get("adapter")
-        seed = int(digest([self.engine.seed, self.scope, "fit"])[:8], 16)
-        job = FitJob.model_validate(
-            {"data": samples, "loss": loss, "seed": seed, "adapter": start, **options}
-        )
-
-        async def perform() -> tuple[bytes, Cost]:
-            fitted = await model.fit(job)
-            return fitted.model_dump_json().encode(), fitted.cost
-
-        raw = await self.engine.effect(
-            self.scope, "fit", digest(job.model_dump(mode="json")), perform, summary=f"{loss} on {len(samples)} sequences"
-        )
-        fitted = Fitted.model_validate_json(raw)
-        await self.engine.event("fit", f"{self.scope}/{fitted.adapter}", **fitted.stats, loss_name=loss, round=self.round)
-        return base.child(adapter=fitted.adapter, by=self._by)
+        return model
 
     async def run(self, code: str, *, stdin: str = "", files: dict[str, str] | None = None, **options: Any) -> dict[str, Any]:
         """Python code in the sandbox; returns the Outcome as plain data. Raises SandboxMissing where there is none."""

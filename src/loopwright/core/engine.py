@@ -75,6 +75,7 @@ class Engine:
         self.convert = convert
         self.cache = cache
         self.notify = notify or (lambda type, payload: None)
+        self.optimisers: dict[str, str] = {}  # by hash of the weights: the state of the optimiser that made them
         self.executed = 0  # effects done now
         self.replayed = 0  # effects answered from the record
         self.presumed = 0  # calls, over all resumes, that a killed process may have paid and that were made again

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from pydantic import Field, JsonValue
 
@@ -71,27 +71,60 @@ class Model(Protocol):
 
 
 class Sample(Frozen):
-    """One training sequence exactly as it was sampled: ``prompt_ids`` then ``token_ids``; only the latter are trained on."""
+    """One training sequence exactly as it was sampled: ``prompt_ids`` then ``token_ids``; only the latter are trained on.
+
+    values: what a loss reads beside the log-probabilities, by name: a number for the whole sequence (``advantage``,
+        ``reward``) or one per written token ([len(token_ids)]: advantages of steps, returns).
+    """
 
     prompt_ids: tuple[int, ...]
     token_ids: tuple[int, ...] = Field(min_length=1)
     logprobs: tuple[float, ...] = ()  # of the sampler, [len(token_ids)], where the loss needs them
     weight: float = 1.0
-    advantage: float = 0.0
+    values: dict[str, float | tuple[float, ...]] = Field(default_factory=dict)
+
+
+class Pair(Frozen):
+    """Two sequences and which is better. ``values`` belong to the pair, such as ``margin`` or ``win_rate``."""
+
+    chosen: Sample
+    rejected: Sample
+    weight: float = 1.0
+    values: dict[str, float] = Field(default_factory=dict)
+
+
+Aggregation = Literal["token", "sequence", "constant"]
+Reading = Literal["logprobs", "entropy", "scores", "features"]
 
 
 class FitJob(Frozen):
     """All that decides the outcome of one fine-tuning, as plain data.
 
-    adapter: hash of the LoRA blob to start from; None starts a new one on the base weights.
+    data: sequences, or pairs where the loss compares.
     loss: name of a row of ``loopwright.losses``; ``loss_options`` are its keyword arguments.
-    batch: sequences per optimiser step.
+    aggregation: how the loss of tokens becomes that of an optimiser step: the mean over all its tokens, the mean over
+        sequences of each one's mean, or the sum divided by sequences times ``constant`` (tokens). Losses of whole
+        sequences and of pairs are averaged over these.
+    adapter: hash of the blob to start from; None starts new on the base weights.
+    weights: train a LoRA adapter, or all weights (a blob as large as the model: for small ones).
+    head: train a scalar head (reward or value model) beside the weights; it travels in the same blob.
+    references: by the name a loss asks for, whose log-probabilities to bring: the hash of a blob, "start" (what this job
+        starts from) or "base". A name that is left out means "start".
+    temperature: the log-probabilities are of logits divided by it; what the data was sampled at, for losses of ratios.
+    state: hash of the optimiser's state to go on with, from ``Fitted.state``; kept where ``keep_state`` is true.
+    batch: sequences (or pairs) per optimiser step.
     """
 
-    data: tuple[Sample, ...] = Field(min_length=1)
+    data: tuple[Sample, ...] | tuple[Pair, ...] = Field(min_length=1)
     loss: str = "sft"
     loss_options: dict[str, JsonValue] = Field(default_factory=dict)
+    aggregation: Aggregation = "token"
+    constant: int = Field(default=256, gt=0)
     adapter: str | None = None
+    weights: Literal["lora", "full"] = "lora"
+    head: bool = False
+    references: dict[str, str] = Field(default_factory=dict)
+    temperature: float = Field(default=1.0, gt=0.0)
     rank: int = Field(default=16, gt=0)
     alpha: float = Field(default=32.0, gt=0)
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
@@ -103,13 +136,16 @@ class FitJob(Frozen):
     clip: float = Field(default=1.0, gt=0.0)  # global gradient norm
     epochs: int = Field(default=1, gt=0)
     batch: int = Field(default=32, gt=0)
+    state: str | None = None
+    keep_state: bool = False
     seed: int = 0
 
 
 class Fitted(Frozen):
-    """``adapter`` is the hash of the new LoRA blob; ``stats`` are loss, steps, tokens and the like."""
+    """``adapter`` is the hash of the new blob; ``stats`` are loss, steps, tokens and the like; ``state`` the optimiser's."""
 
     adapter: str
+    state: str | None = None
     stats: dict[str, float] = Field(default_factory=dict)
     cost: Cost = FREE
 
@@ -127,6 +163,15 @@ class Trainable(Protocol):
     """A model whose weights can be fitted; the sampled model is the trained model."""
 
     async def fit(self, job: FitJob) -> Fitted: ...
+
+    async def forward(self, samples: Sequence[Sample], what: Reading, adapter: str | None) -> Sequence[Sequence[float]]:
+        """What the weights with this blob say of sequences that are already written, one list a sequence.
+
+        logprobs: natural log-probability of each written token [T]. entropy: of the distribution it was drawn from, in
+        nats [T]. scores: the scalar head's value after each written token [T]. features: the last hidden state, after
+        the last written token [hidden].
+        """
+        ...
 
     def prompt_ids(self, turns: Sequence[Turn]) -> Sequence[int]:
         """Token ids of what the model is given before it answers these turns."""

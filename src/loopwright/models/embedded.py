@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from loopwright.core.errors import InputError
-from loopwright.core.model import Blobs, FitJob, Fitted, Reply, Request
+from loopwright.core.model import Blobs, FitJob, Fitted, Reading, Reply, Request, Sample
 from loopwright.core.types import Cost, Turn
 from loopwright.models.smollm2 import NAME, say
 
@@ -107,6 +107,10 @@ class Embedded:
         """Fit an adapter and keep it as a blob. Raises InputError for a job that does not fit the model, ModelError for a
         loss that is not a number."""
         return await self._run(lambda cancel: self._fit(job, cancel))
+
+    async def forward(self, samples: Sequence[Sample], what: Reading, adapter: str | None) -> Sequence[Sequence[float]]:
+        """See ``core.model.Trainable.forward``."""
+        raise NotImplementedError
 
     async def close(self) -> None:
         """Let go of the weights and the thread."""

@@ -26,7 +26,6 @@ from loopwright.training.lora import Adapter
 PASS_TOKENS = (
     1024  # padded tokens in one forward and backward: about 0.7 GB of activations for a 135M model in bfloat16
 )
-REFERENCE = "reference_logprobs"
 SCHEDULES: dict[str, Callable[[float], float]] = {  # share of the steps after the warm-up -> share of the learning rate
     "linear": lambda done: 1 - done,
     "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
@@ -117,7 +116,7 @@ def check(network: Network, job: FitJob) -> None:
             raise InputError(f"sample {i} has more tokens than the model's context of {network.context}")
         if not sample.prompt_ids:
             raise InputError(f"sample {i} has no prompt_ids: the first written token needs something before it")
-        if "sampler_logprobs" in row.needs and len(sample.logprobs) != len(sample.token_ids):
+        if "sampler" in row.needs and len(sample.logprobs) != len(sample.token_ids):
             raise InputError(
                 f"the loss {job.loss!r} needs the sampler's log-probabilities; sample {i} has {len(sample.logprobs)} "
                 f"for {len(sample.token_ids)} tokens"
@@ -153,7 +152,7 @@ def fit(
     optimiser = torch.optim.AdamW(parameters, lr=job.learning_rate, weight_decay=job.weight_decay)
     generator = torch.Generator().manual_seed(job.seed % 2**63)
     steps = job.epochs * math.ceil(len(job.data) / job.batch)
-    reference = _reference(network, start, job, pass_tokens) if REFERENCE in row.needs else {}
+    reference = _reference(network, start, job, pass_tokens) if row.references else {}
     history: list[float] = []
     sums: dict[str, float] = {}
     counted = read = 0
@@ -174,9 +173,7 @@ def fit(
                     logprobs, mask = token_logprobs(
                         network, network.bind(adapter.scaled()), samples, dropout=job.dropout
                     )
-                    per_token, stats = row.function(
-                        _batch(samples, indices, logprobs, mask, reference), **job.loss_options
-                    )
+                    per_token, stats = row(_batch(samples, indices, logprobs, mask, reference), **job.loss_options)
                     loss = torch.where(mask, per_token, 0.0).sum() / count
                     total += loss.item()
                     if not math.isfinite(total):
@@ -219,9 +216,8 @@ def _batch(
         logprobs=logprobs,
         mask=mask,
         weights=torch.tensor([s.weight for s in samples], device=mask.device),
-        advantages=torch.tensor([s.advantage for s in samples], device=mask.device),
-        sampler_logprobs=_per_token([s.logprobs for s in samples], mask),
-        reference_logprobs=_per_token([reference.get(i, ()) for i in indices], mask),
+        sampler=_per_token([s.logprobs for s in samples], mask),
+        references={"start": _per_token([reference.get(i, ()) for i in indices], mask)} if reference else {},
     )
 
 

@@ -1,0 +1,104 @@
+"""From rollouts to what a trainer is given: sequences or pairs with the very tokens that were sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
+
+from loopwright.core.errors import InputError
+from loopwright.core.model import Pair, Sample, Trainable
+from loopwright.core.policy import Prompt
+from loopwright.core.types import Rollout, Turn
+
+Values = float | Sequence[float]  # of a sequence, or one per token that the policy wrote in it
+
+
+def written(rollout: Rollout) -> list[Turn]:
+    """The turns that the policy wrote and whose tokens are known."""
+    return [t for t in rollout.turns if t.role == "assistant" and t.token_ids]
+
+
+def sequences(
+    data: Sequence[Rollout],
+    weights: Sequence[float] | None = None,
+    values: Mapping[str, Sequence[Values]] | None = None,
+    prompts: Mapping[str, tuple[int, ...]] | None = None,
+) -> list[Sample]:
+    """A Sample for each written turn of each rollout.
+
+    weights [len(data)]; values: by name, [len(data)], each a number or one number per token written in all turns.
+    prompts: by rollout id, the prompt to train under instead of the one it was sampled with.
+    Raises InputError where a length does not fit.
+    """
+    values = values or {}
+    for name, given in {"weights": weights or [0.0] * len(data), **values}.items():
+        if len(given) != len(data):
+            raise InputError(f"{name} has {len(given)} entries for {len(data)} rollouts")
+    samples = []
+    for i, rollout in enumerate(data):
+        weight = 1.0 if weights is None else weights[i]
+        cut = {name: _along(name, given[i], rollout) for name, given in values.items()}
+        for turn in written(rollout):
+            own = {name: next(parts) for name, parts in cut.items()}
+            samples.append(_sample(turn, weight, own, (prompts or {}).get(rollout.id)))
+    if not samples:
+        raise InputError("nothing to fit: none of these rollouts has tokens that the policy wrote")
+    return samples
+
+
+def pairs(
+    data: Sequence[tuple[Rollout, Rollout]],
+    weights: Sequence[float] | None = None,
+    values: Mapping[str, Sequence[Values]] | None = None,
+    prompts: Mapping[str, tuple[int, ...]] | None = None,
+) -> list[Pair]:
+    """(better, worse) rollouts as pairs of what the policy wrote last in each. Raises InputError as ``sequences`` does."""
+    values = values or {}
+    for name, given in {"weights": weights or [0.0] * len(data), **values}.items():
+        if len(given) != len(data):
+            raise InputError(f"{name} has {len(given)} entries for {len(data)} pairs")
+    found = []
+    for i, both in enumerate(data):
+        sides = []
+        for rollout in both:
+            turns = written(rollout)
+            if not turns:
+                raise InputError(f"nothing to compare: rollout {rollout.id} has no tokens that the policy wrote")
+            sides.append(_sample(turns[-1], 1.0, {}, (prompts or {}).get(rollout.id)))
+        own = {name: float(cast(float, given[i])) for name, given in values.items()}
+        found.append(
+            Pair(chosen=sides[0], rejected=sides[1], weight=1.0 if weights is None else weights[i], values=own)
+        )
+    if not found:
+        raise InputError("nothing to fit: no pair was given")
+    return found
+
+
+def rendered(model: Trainable, prompt: Prompt, rollouts: Sequence[Rollout]) -> dict[str, tuple[int, ...]]:
+    """By rollout id: the tokens of a candidate's own prompt for its example."""
+    return {r.id: tuple(model.prompt_ids(prompt.render(r.example))) for r in rollouts}
+
+
+def _sample(turn: Turn, weight: float, values: Mapping[str, Values], prompt: tuple[int, ...] | None) -> Sample:
+    plain = {name: float(v) if isinstance(v, int | float) else tuple(v) for name, v in values.items()}
+    return Sample(
+        prompt_ids=turn.prompt_ids if prompt is None else prompt,
+        token_ids=turn.token_ids,
+        logprobs=turn.logprobs,
+        weight=weight,
+        values=plain,
+    )
+
+
+def _along(name: str, value: Values, rollout: Rollout) -> Iterator[Values]:
+    """What of a value belongs to each written turn."""
+    turns = written(rollout)
+    if isinstance(value, int | float):
+        return iter([float(value)] * len(turns))
+    lengths = [len(t.token_ids) for t in turns]
+    if len(value) != sum(lengths):
+        raise InputError(
+            f"{name} has {len(value)} numbers for rollout {rollout.id}, in which the policy wrote {sum(lengths)} tokens"
+        )
+    ends = [sum(lengths[: i + 1]) for i in range(len(lengths))]
+    return iter([value[end - length : end] for end, length in zip(ends, lengths, strict=True)])

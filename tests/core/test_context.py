@@ -11,9 +11,18 @@ import pytest
 from core_kit import BASE, Counting, ToyWorld, context, engine_for, exact, new_run
 
 from loopwright.core.context import Context, solve
-from loopwright.core.errors import BadOutput, BudgetExhausted, InputError, LoopwrightError, ModelUnavailable, Paused
-from loopwright.core.feedback import Critique, Feedback, Missing, Score, Verdict
+from loopwright.core.errors import (
+    BadOutput,
+    BudgetExhausted,
+    CheckerError,
+    InputError,
+    LoopwrightError,
+    ModelUnavailable,
+    Paused,
+)
+from loopwright.core.feedback import Critique, Feedback, Missing, Preference, Score, Verdict
 from loopwright.core.registry import Recipe, improver, solver
+from loopwright.core.seen import Judgement
 from loopwright.core.types import Candidate, Example, Rollout
 from loopwright.store import MemoryStore
 
@@ -294,6 +303,82 @@ def test_feedback_comes_in_the_kinds_that_the_recipe_learns_from() -> None:
     assert {f.about for f in judged.feedback} == {rollout.id}
     assert judged.score is None, "with one judgement missing there is no mean"
     assert not judged.satisfied
+
+
+def beats(circle: str) -> Any:
+    """A comparator by which each output beats the next in the circle: no score agrees with it."""
+
+    async def compare(first: Rollout, second: Rollout, ctx: Context) -> Preference:
+        assert first.example.target is None and second.example.target is None
+        ahead = circle[(circle.index(first.output) + 1) % len(circle)] == second.output
+        chosen, rejected = (first, second) if ahead else (second, first)
+        return Preference(chosen=chosen.id, rejected=rejected.id, shown=(first.id, second.id))
+
+    return compare
+
+
+def comparing(compare: Any, texts: str, **more: Any) -> tuple[Context, list[Rollout]]:
+    world = ToyWorld()
+    world.compare = compare  # type: ignore[attr-defined]
+    said = iter(texts)
+    ctx = context(world=world, model=Counting(say=lambda request, i: next(said)), **more)
+    rollouts = [run(ctx.answer(Example(id=str(i), input=str(i), target="secret"))) for i in range(len(texts))]
+    return ctx, [r.model_copy(update={"example": Example(id="e", input="q", target="secret")}) for r in rollouts]
+
+
+def test_a_world_that_compares_is_asked_instead_of_scores_and_may_go_in_circles() -> None:
+    ctx, (rock, paper, scissors) = comparing(beats("rsp"), "rps")
+    chosen = [run(ctx.compare(a, b)).chosen for a, b in ((rock, scissors), (scissors, paper), (paper, rock))]
+    assert chosen == [rock.id, scissors.id, paper.id]
+    assert run(ctx.compare(scissors, rock)).shown == (scissors.id, rock.id), "first is shown first"
+
+
+def test_a_failed_answer_is_compared_with_nothing() -> None:
+    ctx, (rock, paper) = comparing(beats("rsp"), "rp")
+    failed = paper.model_copy(update={"status": "failed", "error": "it was cut"})
+    for a, b in ((rock, failed), (failed, rock)):
+        said = run(ctx.compare(a, b))
+        assert (said.kind, said.expected, said.message) == ("missing", "preference", "it was cut")
+
+
+def test_a_comparator_that_speaks_of_something_else_is_an_error() -> None:
+    async def astray(first: Rollout, second: Rollout, ctx: Context) -> Preference:
+        return Preference(chosen=first.id, rejected="somebody")
+
+    ctx, (a, b) = comparing(astray, "rp")
+    with pytest.raises(CheckerError, match=r"compared .* and somebody, but was asked about"):
+        run(ctx.compare(a, b))
+
+
+def test_comparisons_can_be_mixed_up_like_judgements() -> None:
+    def turned(id: str, judgement: Judgement) -> Judgement:
+        (said,) = judgement.feedback
+        assert isinstance(said, Preference) and id == f"{rock.id}/{scissors.id}"
+        swapped = {"chosen": said.rejected, "rejected": said.chosen}
+        return Judgement(feedback=(said.model_copy(update=swapped),))
+
+    ctx, (rock, scissors) = comparing(beats("rsp"), "rs", scramble=turned)
+    assert run(ctx.compare(rock, scissors)).chosen == scissors.id
+
+
+def test_a_recipe_reaches_the_comparator_through_the_context_alone() -> None:
+    ctx, (rock, scissors) = comparing(beats("rsp"), "rs", recipe=scores_only)
+    assert run(ctx.compare(rock, scissors)).chosen == rock.id
+    with pytest.raises(LoopwrightError, match=r"scores-only used ctx\.world\.compare, which no recipe may"):
+        _ = ctx.world.compare  # type: ignore[attr-defined]
+
+
+def test_critics_that_compare_by_score_see_no_target() -> None:
+    seen = []
+
+    async def watching(rollout: Rollout, ctx: Context) -> Feedback:
+        seen.append(rollout.example.target)
+        return Score(value=0.5)
+
+    ctx = context(world=ToyWorld(critics=(watching,)))
+    rollouts = run(ctx.rollout(BASE, [Example(id="e", input="q", target="secret")], n=2))
+    run(ctx.compare(*rollouts))
+    assert seen == [None, None]
 
 
 def test_compare_says_tie_or_missing_rather_than_guess() -> None:

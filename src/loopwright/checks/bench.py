@@ -16,7 +16,7 @@ from loopwright.core.budget import Ledger
 from loopwright.core.context import Context
 from loopwright.core.engine import Engine
 from loopwright.core.errors import BudgetExhausted, InputError
-from loopwright.core.feedback import Feedback, Gradient, Score
+from loopwright.core.feedback import Feedback, Gradient, Missing, Preference, Score
 from loopwright.core.learner import encode_state
 from loopwright.core.policy import prompt_of
 from loopwright.core.registry import Recipe
@@ -212,15 +212,33 @@ def stream_for(recipe: Recipe) -> LinearBandit:
 
 
 def mixed_up(pool: Sequence[Any], seed: int) -> Callable[[str, Any], Any]:
-    """A scramble: everything hears what was said of something else, drawn from ``pool``; its shares stay as they were."""
+    """A scramble: everything hears what was said of something else, drawn from ``pool``; its shares stay as they were.
+
+    Of two compared things a coin says which is better: what was said of two others has nothing to say of these.
+    """
+    judged = [said for said in pool if _comparison(said) is None]
 
     def scramble(id: str, said: Any) -> Any:
-        other = pool[int(share("scramble", seed, id) * len(pool))]
+        two = _comparison(said)
+        if two is not None or not judged:
+            if isinstance(two, Preference) and share("scramble", seed, id) < 0.5:
+                two = two.model_copy(update={"chosen": two.rejected, "rejected": two.chosen})
+                return Judgement(feedback=(two,)) if isinstance(said, Judgement) else two
+            return said
+        other = judged[int(share("scramble", seed, id) * len(judged))]
         if isinstance(other, Judgement):
             return Judgement(feedback=tuple(f.model_copy(update={"about": id}) for f in other.feedback))
         return other.model_copy(update={"about": id})
 
     return scramble
+
+
+def _comparison(said: Any) -> Preference | Missing | None:
+    """The comparison that was heard or did not come, alone or as the one piece of a judgement."""
+    one = said.feedback[0] if isinstance(said, Judgement) and len(said.feedback) == 1 else said
+    if isinstance(one, Preference) or (isinstance(one, Missing) and one.expected == "preference"):
+        return one
+    return None
 
 
 def _capabilities(effects: Iterable[EffectRow]) -> set[str]:

@@ -10,7 +10,15 @@ from typing import Any, TypeVar, cast
 
 from loopwright.core import fitting
 from loopwright.core.engine import Engine
-from loopwright.core.errors import BadOutput, BudgetExhausted, InputError, LoopwrightError, Paused, UnknownName
+from loopwright.core.errors import (
+    BadOutput,
+    BudgetExhausted,
+    CheckerError,
+    InputError,
+    LoopwrightError,
+    Paused,
+    UnknownName,
+)
 from loopwright.core.feedback import CODE, Cost, Critique, Feedback, Missing, Preference, Rater
 from loopwright.core.gate import summarise
 from loopwright.core.fitting import Values
@@ -20,7 +28,7 @@ from loopwright.core.registry import Recipe, get_recipe
 from loopwright.core.seen import Judgement, Visible, share_of, short
 from loopwright.core.store import RolloutRow
 from loopwright.core.types import Candidate, Example, Rollout, Turn, digest
-from loopwright.core.world import Critic, Split, World
+from loopwright.core.world import Comparator, Critic, Split, World
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -179,7 +187,12 @@ class Context:
             if rollout.status != "ok":
                 said.append(Missing(expected="score", message=rollout.error, about=rollout.id))
                 continue
-            feedback = await critic(rollout, branch)
+            try:
+                feedback = await critic(rollout, branch)
+            except BadOutput as error:  # the critic's own model gave nothing usable; the answer is none the worse for it
+                refused = error.kind == "refused"
+                said.append(Missing(expected="score", message=str(error), status="refused" if refused else "failed"))
+                continue
             said.extend(feedback if isinstance(feedback, tuple) else (feedback,))
         if self.recipe is not None and self.recipe.card.learns_from:
             kinds = self.recipe.card.learns_from
@@ -189,11 +202,19 @@ class Context:
 
     @property
     def _solving(self) -> bool:
-        return self.recipe is not None and self.recipe.card.shape == "solver"
+        return self.recipe is not None and self.recipe.card.shape in ("solver", "critic")
 
     async def compare(self, first: Rollout, second: Rollout) -> Preference | Missing:
-        """Which of two rollouts the critics score higher; a tie where they do not tell them apart."""
+        """Which of two rollouts is better, by the world's ``compare`` where it has one, ``first`` being shown first.
+
+        Else which of them the critics score higher; a tie where they do not tell them apart. A rollout that failed, or
+        that could not be judged, gives Missing. Raises CheckerError where the comparator speaks of something else.
+        """
         self.need("critic")
+        first, second = (r.model_copy(update={"example": r.example.hidden()}) for r in (first, second))
+        comparator: Comparator | None = getattr(self._world, "compare", None)
+        if comparator is not None:
+            return await self._compared(first, second, comparator)
         # A recipe that learns from preferences is told one; what it is made of need not be a kind it learns from.
         plain = self.at(f"compare{self._next()}", recipe=None)
         a, b = [(await plain._judged(r, self._critics)).score for r in (first, second)]
@@ -201,6 +222,19 @@ class Context:
             return Missing(expected="preference", message="one of the two could not be scored", by=CODE)
         chosen, rejected = (first, second) if a >= b else (second, first)
         return Preference(chosen=chosen.id, rejected=rejected.id, tie=a == b, strength=max(abs(a - b), 1e-9))
+
+    async def _compared(self, first: Rollout, second: Rollout, comparator: Comparator) -> Preference | Missing:
+        if "failed" in (first.status, second.status):
+            return Missing(expected="preference", message=first.error or second.error, by=CODE)
+        said = await comparator(first, second, self.at(f"compare{self._next()}", recipe=None))
+        if isinstance(said, Preference) and {said.chosen, said.rejected} != {first.id, second.id}:
+            raise CheckerError(
+                f"{self._world.name} compared {said.chosen} and {said.rejected}, but was asked about {first.id} and {second.id}"
+            )
+        if self._scramble is None:
+            return said
+        (heard,) = self._scramble(f"{first.id}/{second.id}", Judgement(feedback=(said,))).feedback
+        return cast(Preference | Missing, heard)
 
     # ---- batches of work ------------------------------------------------------------------------------------------
 
@@ -236,7 +270,7 @@ class Context:
     ) -> list[Rollout]:
         """The candidate used as it would be, its Solver included, on train examples unless told otherwise; judged."""
         if self._solving:
-            raise LoopwrightError("a Solver answers and cannot be told scores: ctx.evaluate is for Improvers")
+            raise LoopwrightError("Solvers and Critics cannot be told scores: ctx.evaluate is for Improvers")
         chosen = self.world.examples(self.split) if examples is None else examples
         objective = self._world.checker
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import JsonValue
 
-from loopwright.core.feedback import Feedback
+from loopwright.core.feedback import Feedback, Missing, Preference
 from loopwright.core.model import Sampling
 from loopwright.core.policy import Prompt
 from loopwright.core.types import Example, Rollout, Trial
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Split = Literal["train", "gate", "test"]
 Critic = Callable[[Rollout, "Context"], Awaitable[Feedback | tuple[Feedback, ...]]]
+Comparator = Callable[[Rollout, Rollout, "Context"], Awaitable[Preference | Missing]]
 Tool = Callable[[str, "Context"], Awaitable[str]]
 
 
@@ -26,6 +27,10 @@ class World(Protocol):
     checker: the objective; it may look at ``example.target``. Used for training, gating and the final test.
     critics: feedback that is there when the product is used; they never see a target. May be empty.
     tools: what a Solver may call by name; each takes and returns text.
+
+    A world may also have ``compare``, a Comparator or None: who says which of two rollouts is better where no score can,
+    because preferences go in circles or depend on what was shown first. ``ctx.compare`` asks it instead of the critics;
+    like them it never sees a target.
     """
 
     # Read-only, so that frozen worlds fit.

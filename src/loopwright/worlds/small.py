@@ -16,7 +16,7 @@ from loopwright.core.feedback import Feedback, Score
 from loopwright.core.model import Sampling
 from loopwright.core.policy import Prompt
 from loopwright.core.types import Example, Rollout, digest
-from loopwright.core.world import Critic, Split, Tool
+from loopwright.core.world import Comparator, Critic, Split, Tool
 from loopwright.critics.match import exact, number
 
 _SHARES: tuple[tuple[Split, float], ...] = (("train", 0.5), ("gate", 0.25), ("test", 0.25))
@@ -33,6 +33,7 @@ class Small:
     sampling: Sampling = Sampling(temperature=0.0, max_tokens=16)
     critics: Sequence[Critic] = ()
     tools: Mapping[str, Tool] = field(default_factory=dict)
+    compare: Comparator | None = None
 
     @property
     def fingerprint(self) -> str:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from loopwright.core.model import Sampling
-from loopwright.models.llama import Bound, Cache, Packed, pack
+from loopwright.models.llama import Bound, Packed, pack
 
 BLOCK = 256  # the inverse cumulative sum is taken in two levels: over blocks, then inside one block
 TOP = 1024  # top_p looks here first; a full sort follows only where these do not hold enough mass
@@ -24,8 +24,14 @@ CHUNK = 16  # rows whose distributions are worked on at once
 COMPACT = 0.7  # finished rows leave the batch when no more than this share is still alive
 
 
+class Cache(Protocol):
+    """What a network keeps of the rows that it has read."""
+
+    def select(self, rows: Tensor) -> None: ...
+
+
 class Network(Protocol):
-    """What the sampler needs of a model; see ``models.llama.Llama``."""
+    """What the sampler needs of a model; see ``models.llama.Llama`` and ``models.hf.HF``."""
 
     device: torch.device
 
@@ -33,7 +39,7 @@ class Network(Protocol):
         self, packed: Packed, bound: Bound | None, copies: Sequence[int], room: int
     ) -> tuple[Tensor, Cache]: ...
 
-    def step(self, tokens: Tensor, cache: Cache, bound: Bound | None) -> Tensor: ...
+    def step(self, tokens: Tensor, cache: Any, bound: Bound | None) -> Tensor: ...  # the cache is the network's own
 
 
 @dataclass

@@ -36,7 +36,9 @@ class Embedded:
     """Implements ``core.model.Model`` and ``core.model.Trainable``.
 
     blobs: where adapters are read from and written to.
-    model: "smollm2-135m", a Hugging Face folder, or a GGUF file.
+    model: "smollm2-135m", a Hugging Face folder, or a GGUF file. Llama, Mistral, Qwen2 and Qwen3 run on our own forward
+        pass, every other causal language model on that of transformers, which is slower. Models that bring their own
+        Python code are not run.
     dtype: "auto" (bfloat16 where the machine computes in it, else float32, said aloud), "bfloat16" or "float32".
     device: "auto" (CUDA where there is one), "cpu", "cuda", ...
     batch_rows: sequences the engine should put into one ``generate`` call.
@@ -60,6 +62,7 @@ class Embedded:
         self.name = str(model)
         self.batch_rows = batch_rows
         self._blobs = blobs
+        self._progress = progress
         self._folder = loading.locate(model, progress)
         self._dtype, self._device = loading.choose(dtype, device, progress)
         self.fingerprint = loading.fingerprint(self._folder, self._dtype)
@@ -134,6 +137,8 @@ class Embedded:
         loaded = self.load()
         prompts = [loaded.prompt_ids(r.turns) for r in requests]
         for prompt, request in zip(prompts, requests, strict=True):
+            if not prompt:
+                raise InputError(f"the prompt is empty: {self.name} needs at least one token to go on from")
             need = len(prompt) + request.sampling.max_tokens
             if need > loaded.network.context:
                 raise InputError(
@@ -188,7 +193,8 @@ class Embedded:
                 loaded.network.sizes,
                 rank=job.rank,
                 alpha=job.alpha,
-                targets=job.targets,
+                targets=loaded.targets(job.targets, self._progress),
+                transposed=loaded.transposed,
                 seed=job.seed,
                 base=Path(self.name).name,  # no path: the blob's hash must not depend on where the model lies
             )

@@ -26,22 +26,32 @@ def check(path: Path) -> None:
 
 
 def to_folder(path: Path, folder: Path) -> None:
-    """De-quantise into bfloat16 safetensors with configuration and tokenizer. Raises ModelError for unknown layouts."""
+    """De-quantise into bfloat16 safetensors with configuration and tokenizer.
+
+    Raises ModelError for architectures that transformers does not read from GGUF, and for models that are not causal.
+    """
     import torch
     import transformers
 
-    quiet = transformers.utils.logging
-    shown = quiet.is_progress_bar_enabled()
-    quiet.disable_progress_bar()
+    from loopwright.models import hf
+
+    names = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
     try:
-        names = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
-        tokenizer = transformers.AutoTokenizer.from_pretrained(**names)
-        model: Any = transformers.AutoModelForCausalLM.from_pretrained(**names, dtype=torch.float32)
-    except (OSError, ValueError, KeyError, NotImplementedError) as error:
-        raise ModelError(f"transformers cannot convert {path}: {error}") from error
-    finally:
-        if shown:
-            quiet.enable_progress_bar()
+        with hf.quiet():
+            hf.check_causal(path, transformers.AutoConfig.from_pretrained(**names))
+            tokenizer = transformers.AutoTokenizer.from_pretrained(**names)
+            read: Any = transformers.AutoModelForCausalLM.from_pretrained(
+                **names, dtype=torch.float32, output_loading_info=True
+            )
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, NotImplementedError) as error:
+        raise ModelError(
+            f"transformers cannot convert {path}: {error}. Get the model as a Hugging Face folder, or serve the file behind an "
+            "OpenAI-compatible server"
+        ) from error
+    model, info = read
+    missing = sorted(info["missing_keys"])
+    if missing:  # transformers fills these with random numbers and goes on
+        raise ModelError(f"transformers cannot convert {path}: nothing in it becomes {missing[0]!r}")
     # The weights are plain now, but the model still says it is quantised, which trainers and save_pretrained refuse.
     for mark, plain in (("hf_quantizer", None), ("is_quantized", False)):
         setattr(model, mark, plain)

@@ -349,6 +349,7 @@ def supports(config: Any) -> bool:
     window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
     return (
         any(n in ARCHITECTURES for n in names)
+        and not getattr(config, "quantization_config", None)
         and options.get("rope_type", "default") in ("default", "linear", "llama3", "yarn")
         and getattr(config, "hidden_act", "silu") == "silu"
         and not window

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +18,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from loopwright.core.errors import InputError, ModelError, ModelNotFound
+from loopwright.core.model import FitJob
 from loopwright.core.types import Turn
-from loopwright.models import gguf, smollm2
+from loopwright.models import gguf, hf, smollm2
 from loopwright.models.decode import Row
+from loopwright.models.hf import HF
 from loopwright.models.llama import Llama, LoraPair, supports
 
 CONVERSION = "1"  # raise when converted folders of older versions must not be used any more
@@ -96,7 +99,7 @@ def fingerprint(folder: Path, dtype: torch.dtype) -> str:
     A weight file counts by its hash, which is kept beside our own converted folders and taken anew for a user's.
     """
     parts = [str(dtype)]
-    wanted = ("*.safetensors", "*.bin", "*.json", "*.jinja", "tokenizer.model")
+    wanted = ("*.safetensors", "*.bin", "*.json", "*.jinja", "*.model", "merges.txt", "vocab.txt")
     files = sorted({p for pattern in wanted for p in folder.glob(pattern)})
     for path in files:
         parts += [path.name, smollm2.sha256(path)]
@@ -107,7 +110,7 @@ def fingerprint(folder: Path, dtype: torch.dtype) -> str:
 class Loaded:
     """A network with its tokenizer."""
 
-    network: Llama
+    network: Llama | HF
     tokenizer: Any
     ends: frozenset[int]
 
@@ -118,14 +121,23 @@ class Loaded:
         only the text after them is tokenised.
         """
         text = self._render(turns)
+        opening = self._opening(text)
         for turn in reversed(turns):
             if turn.role == "assistant" and turn.token_ids and turn.prompt_ids:
                 known = (*turn.prompt_ids, *turn.token_ids)
-                start = self.tokenizer.decode(known, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+                own = known[len(opening) :]
+                start = self.tokenizer.decode(own, skip_special_tokens=False, clean_up_tokenization_spaces=False)
                 if text.startswith(start):
                     return (*known, *self._encode(text[len(start) :]))
                 break
-        return self._encode(text)
+        return (*opening, *self._encode(text))
+
+    def _opening(self, text: str) -> tuple[int, ...]:
+        """The token that starts every text a base model has seen, where its tokenizer adds one. Templates write their own."""
+        if self.tokenizer.chat_template or self.tokenizer.bos_token_id is None:
+            return ()
+        usual = self.tokenizer(text)["input_ids"]  # may also end with a token that says the text is over
+        return tuple(usual[:1]) if usual[:1] == [self.tokenizer.bos_token_id] != list(self._encode(text)[:1]) else ()
 
     def _encode(self, text: str) -> tuple[int, ...]:
         return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
@@ -153,6 +165,27 @@ class Loaded:
         )
         return any(s in tail for s in row.sampling.stop if s)
 
+    def targets(self, asked: Sequence[str], say: Callable[[str], None]) -> tuple[str, ...]:
+        """Names of the modules to adapt: those asked for, or all linear ones of the blocks.
+
+        All where that is asked for ("all-linear", PEFT's word), and where nothing in particular was: the names that a
+        job has of itself are those of the Llama family, and other architectures have some of them or none.
+        """
+        sizes = self.network.sizes
+        every = self.network.targets if isinstance(self.network, HF) else tuple(sorted({_last(n) for n in sizes}))
+        if tuple(asked) == ("all-linear",):
+            return every
+        usual = FitJob.model_fields["targets"].default
+        if tuple(asked) != usual or set(usual) <= {_last(n) for n in sizes}:
+            return tuple(asked)
+        say(f"this architecture does not name its modules as Llama does: adapting all linear ones, {', '.join(every)}")
+        return every
+
+    @property
+    def transposed(self) -> frozenset[str]:
+        """Modules that keep their weight as [in, out]."""
+        return self.network.transposed if isinstance(self.network, HF) else frozenset()
+
     def check_adapter(self, pairs: Mapping[str, LoraPair]) -> None:
         """Raises InputError where an adapter was made for another model."""
         for name, (down, up) in pairs.items():
@@ -163,37 +196,48 @@ class Loaded:
                 )
 
 
+def _last(name: str) -> str:
+    return name.rsplit(".", 1)[-1]
+
+
 def load(folder: Path, dtype: torch.dtype, device: torch.device, threads: int | None) -> Loaded:
-    """Read a folder. Raises ModelError for damaged files and for architectures that are not of the Llama family."""
+    """Read a folder: with our own forward pass where it knows the layout exactly, else with transformers'.
+
+    Raises ModelError for damaged files and for models that are not causal language models.
+    """
     from transformers import AutoConfig, AutoTokenizer
 
     if threads is not None:
         torch.set_num_threads(threads)
     try:
-        config = AutoConfig.from_pretrained(folder)
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError) as error:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        hf.check_causal(folder, config)  # before the tokenizer, which such models may not have
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(f"cannot read the model in {folder}: {error}") from error
-    if not supports(config):
-        raise ModelError(
-            f"{folder} holds a {', '.join(config.architectures or ['nameless model'])} ({config.model_type}); the embedded "
-            "backend runs Llama, Mistral, Qwen2 and Qwen3 layouts without sliding windows. Serve it behind an "
-            "OpenAI-compatible server instead."
-        )
-    network = Llama(config, read_tensors(folder), dtype=dtype, device=device)
+    network: Llama | HF
+    if supports(config):
+        network = Llama(config, read_tensors(folder), dtype=dtype, device=device)
+    else:
+        network = hf.load(folder, config, dtype=dtype, device=device)
     return Loaded(network, tokenizer, _ends(folder, config, tokenizer))
 
 
 def read_tensors(folder: Path) -> dict[str, Tensor]:
-    """All tensors of a folder's safetensors files."""
-    files = sorted(folder.glob("model*.safetensors"))
+    """All tensors of a folder's safetensors files, else of its .bin files, as long as these hold nothing but tensors."""
+    files = sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
     if not files:
         raise ModelError(f"{folder} has no model.safetensors: save the model with save_pretrained first")
     out: dict[str, Tensor] = {}
     for path in files:
         try:
-            out.update(load_file(path))
-        except (SafetensorError, OSError) as error:
+            if path.suffix == ".bin":
+                out.update(torch.load(path, map_location="cpu", weights_only=True))
+            else:
+                out.update(load_file(path))
+        except pickle.UnpicklingError as error:
+            raise ModelError(hf.unsafe(path)) from error
+        except (SafetensorError, OSError, RuntimeError, EOFError) as error:
             raise ModelError(f"{path} is damaged or cut short: {error}") from error
     return out
 

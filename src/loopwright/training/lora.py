@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ class Adapter:
     alpha: float
     targets: tuple[str, ...]
     base: str = ""
+    transposed: bool = False  # the adapted modules keep their weight as [in, out], as GPT-2's do; only PEFT must know
 
     def scaled(self) -> dict[str, tuple[Tensor, Tensor]]:
         """Pairs with alpha / rank multiplied into B, as a forward pass takes them. Gradients pass through."""
@@ -46,11 +47,19 @@ class Adapter:
 
 
 def create(
-    sizes: Mapping[str, tuple[int, int]], *, rank: int, alpha: float, targets: Sequence[str], seed: int, base: str = ""
+    sizes: Mapping[str, tuple[int, int]],
+    *,
+    rank: int,
+    alpha: float,
+    targets: Sequence[str],
+    seed: int,
+    base: str = "",
+    transposed: Collection[str] = (),
 ) -> Adapter:
     """A new adapter that changes nothing yet: A uniform as in PEFT, B zero.
 
-    sizes: (out, in) of every module that can be adapted. Raises InputError where a target matches none.
+    sizes: (out, in) of every module that can be adapted. transposed: those of them whose weight is kept as [in, out].
+    Raises InputError where a target matches none.
     """
     generator = torch.Generator().manual_seed(seed % 2**63)
     missing = [t for t in targets if not any(_matches(name, t) for name in sizes)]
@@ -63,7 +72,7 @@ def create(
             bound = 1 / math.sqrt(inner)
             down = (torch.rand(rank, inner, generator=generator) * 2 - 1) * bound
             pairs[name] = (down, torch.zeros(out, rank))
-    return Adapter(pairs, rank, alpha, tuple(targets), base)
+    return Adapter(pairs, rank, alpha, tuple(targets), base, any(name in transposed for name in pairs))
 
 
 def _matches(name: str, target: str) -> bool:
@@ -82,6 +91,7 @@ def peft_config(adapter: Adapter) -> dict[str, Any]:
         "r": adapter.rank,
         "target_modules": list(adapter.targets),
         "task_type": "CAUSAL_LM",
+        **({"fan_in_fan_out": True} if adapter.transposed else {}),
     }
 
 
@@ -108,7 +118,12 @@ def from_bytes(blob: bytes) -> Adapter:
     if not pairs:
         raise StoreCorrupt("the adapter holds no LoRA tensors")
     return Adapter(
-        pairs, config["r"], config["lora_alpha"], tuple(config["target_modules"]), config["base_model_name_or_path"]
+        pairs,
+        config["r"],
+        config["lora_alpha"],
+        tuple(config["target_modules"]),
+        config["base_model_name_or_path"],
+        bool(config.get("fan_in_fan_out")),
     )
 
 

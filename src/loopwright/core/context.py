@@ -20,8 +20,8 @@ from loopwright.core.errors import (
     UnknownName,
 )
 from loopwright.core.feedback import CODE, Cost, Critique, Feedback, Missing, Preference, Rater
-from loopwright.core.gate import summarise
 from loopwright.core.fitting import Values
+from loopwright.core.gate import summarise
 from loopwright.core.model import FitJob, Fitted, Reading, Request, Sampling, Trainable
 from loopwright.core.policy import prompt_of
 from loopwright.core.registry import Recipe, get_recipe

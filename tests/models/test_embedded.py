@@ -20,7 +20,7 @@ from loopwright.core.types import Turn
 from loopwright.models import gguf, loading, smollm2
 from loopwright.models.decode import draw
 from loopwright.models.embedded import Embedded
-from loopwright.models.llama import Llama, pack
+from loopwright.models.llama import Llama, pack, supports
 from loopwright.training.trainer import token_logprobs
 
 
@@ -50,9 +50,10 @@ def test_it_is_a_model_and_trainable(model):
     assert model.fingerprint != Embedded(Memory(), model.folder, dtype="bfloat16", device="cpu").fingerprint
 
 
-@pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3"])
+@pytest.mark.parametrize("kind", ["llama", "mistral", "qwen2", "qwen3"])
 def test_logits_are_those_of_transformers(tmp_path, kind):
     reference = save(tmp_path, kind)
+    assert supports(reference.config)
     network = Llama(reference.config, loading.read_tensors(tmp_path), dtype=torch.float32, device=torch.device("cpu"))
     start = list(range(20, 32))
     prompts = [[*start, 40], [*start, 41, 42, 43, 44], [*start, 45, 46]]

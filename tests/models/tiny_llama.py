@@ -9,6 +9,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForCausalLM,
@@ -22,6 +24,7 @@ TEMPLATE = (
 )
 KINDS = {
     "llama": (LlamaConfig, LlamaForCausalLM),
+    "mistral": (MistralConfig, MistralForCausalLM),
     "qwen2": (Qwen2Config, Qwen2ForCausalLM),
     "qwen3": (Qwen3Config, Qwen3ForCausalLM),
 }
@@ -46,6 +49,8 @@ def save(folder, kind="llama", *, spread=0.3, **options):
     """Save a random model; ``spread`` is large enough that its distributions are far from flat."""
     words = tokenizer()
     config_type, model_type = KINDS[kind]
+    if kind == "mistral":
+        options.setdefault("sliding_window", None)  # transformers' default is that of the first Mistral
     sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
     config = config_type(
         vocab_size=len(words), num_key_value_heads=2, head_dim=8, max_position_embeddings=256, eos_token_id=0,

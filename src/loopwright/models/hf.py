@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 UNBOUNDED = 1 << 30  # the context of a model that has no limit of its own
 CACHES = ("past_key_values", "cache_params")  # what forward passes call their cache
+# Kernels of these read the weight of ``out_proj`` past the module, so nothing can be added to it; PEFT refuses it too.
+MAMBAS = ("falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h")
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}  # of a trial, in standard deviations of the states
 COARSE = 0.1  # the same for half precision, where the order of a sum already moves the second digit
 
@@ -103,8 +105,8 @@ class HF:
     model: a causal language model of transformers; it is taken over and its own weights are frozen.
     Raises ModelError where it reads tokens that come later, as a masked language model does.
 
-    ``sizes`` are the (out, in) of all linear modules except the head, ``transposed`` those of them that keep their weight
-    as [in, out], ``targets`` the names by which PEFT finds all of them and nothing else.
+    ``sizes`` are the (out, in) of all linear modules that take part in reading text, except the head; ``transposed`` those of
+    them that keep their weight as [in, out]; ``targets`` the names by which PEFT finds all of them and nothing else.
     """
 
     def __init__(self, model: Any, *, device: torch.device) -> None:
@@ -120,14 +122,15 @@ class HF:
         for name, module in model.named_modules():
             if module is head or not isinstance(module, nn.Linear | Conv1D):
                 continue
+            if name.endswith(".out_proj") and model.config.model_type in MAMBAS:
+                continue
             if isinstance(module, Conv1D):
                 transposed.add(name)
                 self.sizes[name] = (module.nf, module.nx)
             else:
                 self.sizes[name] = (module.out_features, module.in_features)
             module.register_forward_hook(self._adapter(name))
-        self.transposed = frozenset(transposed)
-        self.targets = _targets(self.sizes, [name for name, _ in model.named_modules()])
+        self._called: set[str] = set()  # last names of the linear modules that a pass has used
         self._pairs: Mapping[str, LoraPair] = {}  # the adapter of the pass that is running
         self._dropout = 0.0
         self._body: Any = None
@@ -138,6 +141,10 @@ class HF:
         self._pads = self._shares = False
         with torch.no_grad():  # not inference mode: what the model keeps for later must allow gradients
             self._try()
+        # By last names, since few tokens reach few of the experts of a mixture.
+        self.sizes = {name: size for name, size in self.sizes.items() if _last(name) in self._called}
+        self.transposed = frozenset(transposed & set(self.sizes))
+        self.targets = _targets(self.sizes, [name for name, _ in model.named_modules()])
 
     def bind(self, weights: LoraWeights | None) -> Bound | None:
         """LoRA weights in the model's dtype. Differentiable: gradients reach the weights given here."""
@@ -265,7 +272,10 @@ class HF:
         return Read(states, getattr(out, self._cache_name) if keep and self._cache_name else None)
 
     def _adapter(self, name: str) -> Any:
+        last = _last(name)
+
         def add(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
+            self._called.add(last)
             pair = self._pairs.get(name)
             if pair is None:
                 return None
@@ -380,11 +390,15 @@ def _limits(config: Any) -> tuple[int, int]:
     return (lengths[0] if lengths else UNBOUNDED), int(text.vocab_size)
 
 
+def _last(name: str) -> str:
+    return name.rsplit(".", 1)[-1]
+
+
 def _targets(sizes: Mapping[str, Any], modules: Sequence[str]) -> tuple[str, ...]:
     """Last names of the modules in ``sizes``, or full names for those whose last name is also that of something else."""
     out = set()
     for name in sizes:
-        last = name.rsplit(".", 1)[-1]
+        last = _last(name)
         alike = [m for m in modules if m == last or m.endswith("." + last)]
         out.add(last if all(m in sizes for m in alike) else name)
     return tuple(sorted(out))
@@ -435,23 +449,38 @@ def load(folder: Path, config: Any, *, dtype: torch.dtype, device: torch.device)
     try:
         with quiet():
             read: Any = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=dtype, trust_remote_code=False, local_files_only=True, output_loading_info=True
+                folder,
+                dtype=dtype,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
             )
     except pickle.UnpicklingError as error:
         raise ModelError(unsafe(folder)) from error
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError, NotImplementedError) as error:
         raise ModelError(f"transformers cannot read the model in {folder}: {error}") from error
     model, info = read
-    missing = sorted(info["missing_keys"])
-    if missing:  # transformers fills these with random numbers and goes on
-        raise ModelError(
-            f"the weights in {folder} have no tensor {missing[0]!r}: not a complete {config.model_type} model"
-        )
+    check_whole(folder, info)
     return HF(model, device=device)
+
+
+def check_whole(path: Path, info: Mapping[str, Any]) -> None:
+    """Raises ModelError where transformers had to leave weights at random numbers, which it does without saying.
+
+    info: what ``from_pretrained`` gives as its loading information.
+    """
+    missing = sorted(info["missing_keys"])
+    if missing:
+        raise ModelError(f"the weights in {path} have no tensor {missing[0]!r}: not a complete model")
+    for name, found, expected in sorted(info["mismatched_keys"])[:1]:
+        raise ModelError(
+            f"the weights in {path} do not fit its configuration: {name} is {tuple(found)}, expected {tuple(expected)}"
+        )
 
 
 def unsafe(path: Path) -> str:
     return (
         f"the weights in {path} are not plain tensors: the .bin file is damaged, or holds Python objects, which may run code "
-        "when they are read. Save the model with save_pretrained(..., safe_serialization=True) where you trust it"
+        "when they are read. Where you trust it, load it yourself and save it as safetensors"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import pickle
 import shutil
@@ -196,6 +197,10 @@ class Loaded:
                 )
 
 
+def _type(folder: Path) -> Any:
+    return json.loads((folder / "config.json").read_text()).get("model_type")
+
+
 def _last(name: str) -> str:
     return name.rsplit(".", 1)[-1]
 
@@ -213,8 +218,19 @@ def load(folder: Path, dtype: torch.dtype, device: torch.device, threads: int | 
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         hf.check_causal(folder, config)  # before the tokenizer, which such models may not have
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except ModelError:
+        raise
+    except Exception as error:  # transformers fails in many ways here, tokenizers with a bare Exception
+        if "trust_remote_code" in str(error):
+            raise ModelError(
+                f"the model in {folder} is of the type {_type(folder)!r}, whose code is not in transformers but comes with the "
+                "model, and is not run here. Serve it behind an OpenAI-compatible server instead"
+            ) from error
         raise ModelError(f"cannot read the model in {folder}: {error}") from error
+    if not tokenizer("text", add_special_tokens=False)["input_ids"]:  # transformers makes an empty one of nothing
+        raise ModelError(
+            f"{folder} has no tokenizer: expected tokenizer.json or the files of a slow one beside the weights"
+        )
     network: Llama | HF
     if supports(config):
         network = Llama(config, read_tensors(folder), dtype=dtype, device=device)
@@ -244,8 +260,6 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
 
 def _ends(folder: Path, config: Any, tokenizer: Any) -> frozenset[int]:
     """Token ids that end a text: a model may have several, and its three files need not agree."""
-    import json
-
     found: list[Any] = [config.eos_token_id, tokenizer.eos_token_id]
     path = folder / "generation_config.json"
     if path.exists():

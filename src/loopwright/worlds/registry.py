@@ -9,6 +9,7 @@ from typing import Any
 from loopwright.core.errors import UnknownName
 from loopwright.core.world import Stream, World
 from loopwright.worlds.bandit import LinearBandit
+from loopwright.worlds.lab.world import LAB
 from loopwright.worlds.small import SMALL
 
 
@@ -23,9 +24,12 @@ class Known:
     model: Any = ""
 
 
+LAB_MODEL = {"backend": "embedded", "path": "lab", "dtype": "float32"}
+
 WORLDS: dict[str, Known] = {
     "bandit": Known(LinearBandit),
     **{name: Known(make, "embedded") for name, make in SMALL.items()},
+    **{name: Known(make, LAB_MODEL) for name, make in LAB.items()},
 }
 
 

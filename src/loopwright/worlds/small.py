@@ -33,6 +33,7 @@ class Small:
     sampling: Sampling = Sampling(temperature=0.0, max_tokens=16)
     critics: Sequence[Critic] = ()
     tools: Mapping[str, Tool] = field(default_factory=dict)
+    part: Callable[[str], Split] | None = None  # by a question's text, which split it is in
     compare: Comparator | None = None
 
     @property
@@ -40,7 +41,8 @@ class Small:
         return digest([self.name, [e.model_dump(mode="json") for e in self.items]])
 
     def examples(self, split: Split) -> Sequence[Example]:
-        return [e for e in self.items if _split(e.question) == split]
+        part = self.part or _split
+        return [e for e in self.items if part(e.question) == split]
 
 
 def _split(text: str) -> Split:

@@ -1,0 +1,143 @@
+"""The lab's tasks as worlds: examples of a level, the exact objective, and feedback as true as it is asked to be."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
+
+from loopwright.core.context import Context
+from loopwright.core.errors import InputError, UnknownName
+from loopwright.core.feedback import CODE, Critique, Feedback, Steps, Verdict
+from loopwright.core.model import Sampling
+from loopwright.core.policy import Prompt
+from loopwright.core.types import Example, Rollout, digest
+from loopwright.core.world import Critic, Split
+from loopwright.worlds.lab.dialogues import ANSWER_ONLY, LEVELS, TASKS, part_of, told
+from loopwright.worlds.lab.tasks import LabTask, Review
+from loopwright.worlds.small import Small
+
+Detail = Literal["outcome", "place", "full"]
+_DETAILS: tuple[Detail, ...] = ("outcome", "place", "full")
+_GIVE_UP = 200  # draws in a row without a new question: the level has no more of them
+
+
+def lab(
+    task: str,
+    *,
+    level: int = 3,
+    train: int = 400,
+    gate: int = 150,
+    test: int = 300,
+    detail: Detail = "full",
+    noise: float = 0.0,
+    answer_only: bool = False,
+    temperature: float = 1.0,
+    seed: int = 0,
+) -> Small:
+    """A task of the laboratory at one level (1 easy to 5 hard) with so many examples a split, fewer where there are no more.
+
+    detail: what the critic says of a wrong attempt: only that, which step, or which and why.
+    noise: the share of attempts of which the critic says something untrue.
+    answer_only: ask for the answer without steps. temperature: of answers. seed: of the questions.
+    Raises UnknownName for another task, InputError for another level or detail.
+    """
+    if task not in TASKS:
+        raise UnknownName("lab task", task, TASKS)
+    if level not in LEVELS:
+        raise InputError(f"level must be one of {', '.join(map(str, LEVELS))}, got {level!r}")
+    if detail not in _DETAILS:
+        raise InputError(f"detail must be one of {', '.join(_DETAILS)}, got {detail!r}")
+    found = TASKS[task]
+    items = [
+        Example(id=digest(q)[:12], input=q, target="\n".join(found.solve(q)), meta={"task": task, "level": level})
+        for q in _questions(found, level, {"train": train, "gate": gate, "test": test}, seed)
+    ]
+    critic = review_critic(found, detail=detail, noise=noise, seed=seed)
+    return Small(
+        f"lab-{task}",
+        items,
+        checker(found),
+        Prompt(instruction=ANSWER_ONLY if answer_only else ""),
+        Sampling(temperature=temperature, max_tokens=192),
+        critics=(critic,),
+        part=_part,
+    )
+
+
+def _part(question: str) -> Split:
+    part = part_of(question)
+    assert part != "teach", question
+    return part  # type: ignore[return-value]
+
+
+def _questions(task: LabTask, level: int, wanted: dict[str, int], seed: int) -> list[str]:
+    rng = random.Random(digest(["lab", task.name, level, seed]))
+    left = dict(wanted)
+    found: dict[str, None] = {}
+    idle = 0
+    while any(left.values()) and idle < _GIVE_UP:
+        question = task.draw(rng, level)
+        part = part_of(question)
+        idle += 1
+        if left.get(part, 0) > 0 and question not in found:
+            found[question] = None
+            left[part] -= 1
+            idle = 0
+    return list(found)
+
+
+def checker(task: LabTask) -> Critic:
+    """The objective: a Verdict. It says nothing of where or why."""
+
+    async def check(rollout: Rollout, ctx: Context) -> Feedback:
+        return Verdict(passed=task.review(rollout.example.question, rollout.output).passed, by=CODE)
+
+    return check
+
+
+def review_critic(task: LabTask, *, detail: Detail = "full", noise: float = 0.0, seed: int = 0) -> Critic:
+    """A teacher who reads the attempt: a Verdict whose message tells as much as ``detail`` says.
+
+    With probability ``noise`` (by the attempt's text, so always the same for it) the verdict is turned round, and an
+    error is claimed at a step drawn at random or none is seen.
+    """
+
+    async def judge(rollout: Rollout, ctx: Context) -> Feedback:
+        question, answer = rollout.example.question, rollout.output
+        review = said(task, question, answer, noise=noise, seed=seed)
+        return Verdict(passed=review.passed, message=told(review, _DETAILS.index(detail)), by=CODE)
+
+    return judge
+
+
+def said(task: LabTask, question: str, answer: str, *, noise: float, seed: int) -> Review:
+    """What a teacher says who is mistaken with probability ``noise``."""
+    review = task.review(question, answer)
+    rng = random.Random(digest(["noise", seed, question, answer]))
+    if rng.random() >= noise:
+        return review
+    return Review(True) if not review.passed else Review(False, rng.randint(1, max(len(review.values), 1)))
+
+
+def step_critic(task: LabTask) -> Critic:
+    """Every line with 1 up to the first wrong one and 0 from there on."""
+
+    async def judge(rollout: Rollout, ctx: Context) -> Feedback:
+        return Steps(values=task.review(rollout.example.question, rollout.output).values or (0.0,), unit="line", by=CODE)
+
+    return judge
+
+
+def advice_critic(task: LabTask, *, detail: Detail = "full") -> Critic:
+    """The same words as language alone, without a verdict; empty where nothing is wrong."""
+
+    async def judge(rollout: Rollout, ctx: Context) -> Feedback:
+        review = task.review(rollout.example.question, rollout.output)
+        return Critique(comment="" if review.passed else told(review, _DETAILS.index(detail)), by=CODE)
+
+    return judge
+
+
+LAB: dict[str, Callable[..., Small]] = {f"lab-{name}": partial(lab, name) for name in TASKS}

@@ -7,17 +7,19 @@ cutting a batch into smaller passes cannot change the gradient.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from loopwright.core.errors import UnknownName
+from loopwright.core.errors import InputError, UnknownName
 
 Stats = dict[str, Tensor]  # one value per unit, detached; the trainer averages them over all units of the job
 Unit = Literal["token", "sequence", "pair"]
+Asks = Mapping[str, tuple[Literal["references", "values", "needs"], str]]
 
 
 class Batch(NamedTuple):
@@ -31,9 +33,10 @@ class Batch(NamedTuple):
     weights: Tensor  # [B] of each sequence, or [P] of each pair
     sampler: Tensor | None = None  # [B, T] log-probabilities when it was sampled
     references: Mapping[str, Tensor] = {}  # [B, T] log-probabilities under other weights, by name
-    values: Mapping[str, Tensor] = {}  # [B] or [B, T] as the samples have them; of pairs [P]
-    scores: Tensor | None = None  # [B, T] the scalar head's value after each token; carries the gradient
+    values: Mapping[str, Tensor] = {}  # [B] or [B, T] as the samples have them; those of a pair itself [P]
+    scores: Tensor | None = None  # [B, T] the head's value after each token, [B, T, K] of a wide one; with gradient
     entropy: Tensor | None = None  # [B, T] of the distribution each token was drawn from; carries the gradient
+    state_values: Tensor | None = None  # [B, T] the scalar head's value before each token; carries the gradient
 
     def per_token(self, name: str) -> Tensor:
         """A value as [B, T], whether it was given per sequence or per token."""
@@ -48,6 +51,31 @@ class Batch(NamedTuple):
         """Mean over the written tokens of each sequence: [B, T] to [B]."""
         return self.total(per_token) / self.mask.sum(dim=1).clamp(min=1)
 
+    def last(self, per_token: Tensor) -> Tensor:
+        """What stands at the last written token, whichever side is padded: [B, T] to [B], [B, T, K] to [B, K]."""
+        at = self.mask.shape[1] - 1 - self.mask.flip(1).int().argmax(dim=1)
+        return per_token[torch.arange(len(at), device=at.device), at]
+
+    def without_padding(self) -> Batch:
+        """The same with zeros where the mask is False: what stood there, be it NaN, reaches neither loss nor gradient."""
+
+        def blank(per_token: Tensor) -> Tensor:
+            mask = self.mask.view(*self.mask.shape, *[1] * (per_token.ndim - 2))
+            return torch.where(mask, per_token, 0.0)
+
+        def maybe(per_token: Tensor | None) -> Tensor | None:
+            return None if per_token is None else blank(per_token)
+
+        return self._replace(
+            logprobs=blank(self.logprobs),
+            sampler=maybe(self.sampler),
+            references={name: blank(value) for name, value in self.references.items()},
+            values={name: value if value.ndim < 2 else blank(value) for name, value in self.values.items()},
+            scores=maybe(self.scores),
+            entropy=maybe(self.entropy),
+            state_values=maybe(self.state_values),
+        )
+
 
 LossFunction = Callable[..., tuple[Tensor, Stats]]  # (batch, **options) -> (loss per unit, stats per unit)
 
@@ -60,8 +88,13 @@ class Loss:
     references: names of the weights whose log-probabilities it reads.
     values: names it reads from Batch.values. ``drift`` is the trainer's own: [B], the mean over the optimiser step of
         log policy - log reference on completions put after another sample's prompt, at least 0, without gradient.
-    needs: "sampler", "scores" or "entropy": the fields of Batch that must be there.
+    needs: "sampler", "scores", "entropy" or "state_values": the fields of Batch that must be there.
     options: keyword arguments that make this row of a function that several share.
+    asks: by the name of an option, what the row reads as well once that option is not zero, for instance
+        ``{"kl": ("references", "reference")}``.
+    paper: where the loss is from.
+
+    Calling a row blanks the padding first, so no function needs to think of it.
     """
 
     name: str
@@ -71,9 +104,37 @@ class Loss:
     values: tuple[str, ...] = ()
     needs: frozenset[str] = frozenset()
     options: Mapping[str, Any] = field(default_factory=dict)
+    asks: Asks = field(default_factory=dict)
+    paper: str = ""
 
     def __call__(self, batch: Batch, **options: Any) -> tuple[Tensor, Stats]:
-        return self.function(batch, **{**self.options, **options})
+        loss, stats = self.function(batch.without_padding(), **{**self.options, **options})
+        if self.unit != "token":
+            return loss, stats
+        return torch.where(batch.mask, loss, 0.0), {n: torch.where(batch.mask, v, 0.0) for n, v in stats.items()}
+
+    def given(self, options: Mapping[str, Any]) -> Loss:
+        """This row with these options, and with all that it then reads. Raises InputError for an option it lacks."""
+        known = [
+            n for n, p in inspect.signature(self.function).parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY
+        ]
+        if unknown := sorted(set(options) - set(known)):
+            raise InputError(
+                f"the loss {self.name!r} has no option {unknown[0]!r}. It has: {', '.join(known) or 'none'}"
+            )
+        merged = {**self.options, **options}
+        asked = [what for option, what in self.asks.items() if merged.get(option)]
+
+        def also(kind: str, have: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(dict.fromkeys([*have, *(name for k, name in asked if k == kind)]))
+
+        return replace(
+            self,
+            options=merged,
+            references=also("references", self.references),
+            values=also("values", self.values),
+            needs=self.needs | {name for kind, name in asked if kind == "needs"},
+        )
 
 
 def table(*rows: Loss) -> Mapping[str, Loss]:

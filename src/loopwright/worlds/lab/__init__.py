@@ -1,0 +1,1 @@
+"""The laboratory: small worlds with known answers, which claims are run on."""

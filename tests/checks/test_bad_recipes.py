@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import bad_critics
 import bad_globals
+import bad_measures
 import bad_recipes
 import bad_torch
 import pytest
 
 from loopwright.checks import CheckResult, all_checks, check_recipe
 from loopwright.core.errors import UnknownName
+from loopwright.core.registry import Recipe
 
 CAUGHT: dict[str, set[str]] = {
     "well_behaved": set(),
@@ -38,15 +41,73 @@ CAUGHT: dict[str, set[str]] = {
     "learns_nothing": {"loop-is-closed"},
 }
 
+CRITICS: dict[str, set[str]] = {
+    "share_of_yes": set(),
+    "checklist": set(),
+    "written_checklist": set(),
+    "pairwise": set(),
+    "in_words": set(),
+    "steps": set(),
+    "rubric_in_json": set(),
+    "agreement": set(),
+    "runs_tests": set(),
+    "calculator": set(),
+    "panel": set(),
+    "how_sure_it_was": set(),
+    "unclear_is_no": {"survives-missing-judgements"},
+    "silence_is_praise": {"survives-missing-judgements"},
+    "no_critic_is_zero": {"survives-missing-judgements"},
+    "asks_for_show": {"loop-is-closed"},
+    "flatters": {"loop-is-closed"},
+    "upside_down": {"loop-is-closed"},
+    "misread": {"loop-is-closed"},
+    "needs_and_asks_nothing": {"loop-is-closed"},
+    "tool_in_secret": {"touches-what-it-declares"},
+    "counts_answers": {"same-seed-same-result", "same-result-in-a-new-process", "resumes-after-a-kill"},
+    "order_of_aspects": {"same-result-in-a-new-process"},
+    "critic_knows_the_replay": {"resumes-after-a-kill"},
+    "judges_for_ever": {"budget-holds"},
+    "shrugs": {"refuses-feedback-it-cannot-use"},
+    "gives_a_number": {
+        "same-seed-same-result", "same-result-in-a-new-process", "resumes-after-a-kill", "budget-holds",
+        "touches-what-it-declares", "survives-missing-judgements", "loop-is-closed",
+    },
+}  # fmt: skip
+
+MEASURES: dict[str, set[str]] = {
+    "mean_score": set(),
+    "agreement_of_raters": set(),
+    "length_of_answers": set(),
+    "missing_is_zero": {"no-figure-from-nothing"},
+    "zero_of_nothing": {"no-figure-from-nothing"},
+    "divides_by_nothing": {"no-figure-from-nothing"},
+    "first_in_the_list": {"order-does-not-matter"},
+    "sorts_in_place": {"order-does-not-matter"},
+    "no_interval": {"interval-holds-the-figure"},
+    "same_width": {"interval-holds-the-figure"},
+    "beside_itself": {"interval-holds-the-figure"},
+    "counts_records": {"loop-is-closed"},
+    "reads_no_feedback": {"loop-is-closed"},
+    "wants_a_model": {"touches-what-it-declares"},
+    "counts_its_calls": {"same-seed-same-result", "same-result-in-a-new-process", "order-does-not-matter"},
+}
+
 
 def failed(results: list[CheckResult]) -> dict[str, str]:
     return {r.check: r.message for r in results if not r.passed}
 
 
-@pytest.mark.parametrize("name", CAUGHT)
-def test_what_is_caught(name: str) -> None:
-    found = failed(check_recipe(getattr(bad_recipes, name)))
-    assert set(found) == CAUGHT[name], found
+ROWS = [
+    pytest.param(getattr(module, name), checks, id=name)
+    for module, rows in ((bad_recipes, CAUGHT), (bad_critics, CRITICS), (bad_measures, MEASURES))
+    for name, checks in rows.items()
+]
+
+
+@pytest.mark.parametrize(("recipe", "checks"), ROWS)
+def test_what_is_caught(recipe: Recipe, checks: set[str]) -> None:
+    found = failed(check_recipe(recipe))
+    assert set(found) == checks, found
 
 
 def test_clocks_and_globals_are_caught_by_their_line() -> None:
@@ -70,7 +131,8 @@ def test_an_import_of_torch_is_caught() -> None:
 
 
 def test_every_check_has_a_sentence_and_is_broken_by_somebody() -> None:
-    broken = set().union(*CAUGHT.values()) | {"no-clock-no-globals", "imports-without-torch"}
+    broken = set().union(*CAUGHT.values(), *CRITICS.values(), *MEASURES.values())
+    broken |= {"no-clock-no-globals", "imports-without-torch"}
     assert set(all_checks()) == broken
     for one in all_checks().values():
         assert one.summary.endswith(".") and "\n" not in one.summary

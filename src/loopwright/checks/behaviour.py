@@ -7,10 +7,13 @@ import statistics
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from loopwright.checks.bench import Bench, Killed, Run, fingerprint, mixed_up
+from loopwright.checks.bench_critic import Told, words_only, worth
 from loopwright.checks.form import python
-from loopwright.checks.suite import RUNNING, Failed, check
+from loopwright.checks.measuring import heeds_its_records
+from loopwright.checks.suite import ALL, RUNNING, Failed, check
 from loopwright.core.errors import Diverged, LoopwrightError, NoConversion
 from loopwright.core.registry import Recipe
 from loopwright.core.types import Budget
@@ -19,7 +22,7 @@ KILLS = 16  # places at which a run is killed, spread over the whole of it
 SEEDS = 12  # on which the gain is compared with and without the right feedback
 
 
-@check(*RUNNING)
+@check(*ALL)
 def same_seed_same_result(recipe: Recipe) -> None:
     """Two runs with one seed give the same result, to the last bit, whatever ran in between."""
     first = fingerprint(_run(Bench(recipe, seed=3)))
@@ -36,7 +39,7 @@ print(fingerprint(Bench(get_recipe(sys.argv[1]), seed=3).run()))
 """
 
 
-@check(*RUNNING)
+@check(*ALL)
 def same_result_in_a_new_process(recipe: Recipe) -> str | None:
     """A new process with other string hashes gives the same result: no order of sets, no hash(), no addresses."""
     name = importable(recipe)
@@ -110,7 +113,7 @@ def _quiet() -> Iterator[None]:
         log.setLevel(level)
 
 
-@check("solver", "improver")
+@check("solver", "critic", "improver")
 def budget_holds(recipe: Recipe) -> None:
     """With any cap on calls it makes no call more, and it ends by itself, whole or for want of budget."""
     free = _run(Bench(recipe, seed=6))
@@ -128,11 +131,13 @@ def budget_holds(recipe: Recipe) -> None:
             raise Failed(f"with {cap} calls it made {run.calls}; models are reached through the context's own methods")
 
 
-@check(*RUNNING)
+@check(*ALL)
 def touches_what_it_declares(recipe: Recipe) -> str | None:
     """It uses no capability that its card does not declare; what it declares and never uses is remarked on."""
     used = _run(Bench(recipe, seed=7)).used
     declared = set(recipe.card.needs)
+    if declared and recipe.card.shape == "measure":
+        raise Failed(f"it declares {', '.join(sorted(declared))}; a measure is given records, and nothing to call")
     undeclared = sorted(used - declared)
     if undeclared:
         raise Failed(f"it used {', '.join(undeclared)}, and its card declares {', '.join(sorted(declared)) or 'nothing'}")
@@ -140,11 +145,31 @@ def touches_what_it_declares(recipe: Recipe) -> str | None:
     return f"warning: declares {', '.join(unused)}, which it did not use on the toy" if unused else None
 
 
-@check("solver", "improver")
+@check("solver", "critic", "improver")
 def survives_missing_judgements(recipe: Recipe) -> None:
     """Judgements that fail and answers that say nothing usable neither stop it nor count as a zero it trusts."""
-    for bench in (Bench(recipe, seed=8, judgements="missing"), Bench(recipe, seed=8, silent=True)):
+    for bench in (Bench(recipe, seed=8, judgements="missing"), Bench(recipe, seed=8, silent=0.2)):
         _run(bench)
+    if recipe.card.shape == "critic":
+        _makes_nothing_up(recipe)
+
+
+_SILENCES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("a model that replies with nothing", {"silent": 1.0, "silence": ""}),
+    ("a model that says nothing to the purpose", {"silent": 1.0, "silence": "?"}),
+    ("a model whose every reply is refused as empty", {"silent": 1.0, "silence": None}),
+    ("critics that all fail", {"judgements": "none"}),
+)
+
+
+def _makes_nothing_up(recipe: Recipe) -> None:
+    """A critic that hears nothing may still go by what it sees itself, and then its feedback tells right from wrong."""
+    for what, how in _SILENCES:
+        run = _run(Bench(recipe, seed=8, **how))
+        silenced = "critic" if "judgements" in how else "model"
+        numbers = [worth(*pair) for pair in run.judged if not words_only(pair[1])]
+        if silenced in run.used and any(numbers) and run.gain < 0.1:
+            raise Failed(f"with {what} it gives feedback that says something: {next(filter(None, numbers))}; give Missing")
 
 
 @check(*RUNNING)
@@ -154,7 +179,7 @@ def refuses_feedback_it_cannot_use(recipe: Recipe) -> str | None:
         return "does not apply: it learns from no feedback"
     if "gradient" in recipe.card.learns_from:
         return "does not apply: it takes gradients, which is what it would be given"
-    if recipe.card.shape == "solver" and "critic" not in recipe.card.needs:
+    if recipe.card.shape in ("solver", "critic") and "critic" not in recipe.card.needs:
         return "does not apply: its feedback is the words of tools"
     try:
         _run(Bench(recipe, seed=9, judgements="gradient"))
@@ -163,17 +188,32 @@ def refuses_feedback_it_cannot_use(recipe: Recipe) -> str | None:
     raise Failed("it was given gradients and went on without a word; let the context convert, and do not catch NoConversion")
 
 
-@check(*RUNNING)
+@check(*ALL)
 def loop_is_closed(recipe: Recipe) -> str | None:
-    """With feedback it is better than without itself, and with the same feedback mixed up the gain is gone."""
-    if not recipe.card.learns_from:
+    """With feedback it is better than without itself, and with the same feedback mixed up the gain is gone.
+
+    A Critic's gain is how much oftener than by chance it puts a right answer above a wrong one (AUC - 1/2), and what is
+    mixed up is what it is told: the replies of its model, the words of its tools, what its programs gave, what other
+    critics said, each now of another answer. A Critic that is told nothing, since its feedback is computed from the answer
+    alone, has no loop, and how well it tells is not asked: some look at form and not at truth. A Measure has no gain; its
+    figures must change with the run, and with half of all judgements turned round.
+    """
+    shape = recipe.card.shape
+    if shape == "measure":
+        return heeds_its_records(recipe)
+    if shape == "critic" and not recipe.card.needs:
+        return "does not apply: it is told nothing; its feedback is computed from the answer alone"
+    if shape != "critic" and not recipe.card.learns_from:
         return "does not apply: it learns from no feedback"
-    examples = 40
+    examples = 16 if shape == "critic" else 40  # a critic judges two answers to each
     gains, mixed = [], []
     for seed in range(SEEDS):
         run = _run(Bench(recipe, seed=seed, examples=examples))
         if not run.heard:
-            raise Failed("its card says that it learns from feedback, and it asked for none")
+            asked = "needs something to judge by" if shape == "critic" else "learns from feedback"
+            raise Failed(f"its card says that it {asked}, and it asked for none")
+        if shape == "critic":
+            _says_something(run)
         scramble = mixed_up(run.heard, seed)
         gains.append(run.gain)
         mixed.append(_run(Bench(recipe, seed=seed, examples=examples, scramble=scramble)).gain)
@@ -185,6 +225,18 @@ def loop_is_closed(recipe: Recipe) -> str | None:
     if without > gain / 2:
         raise Failed(f"{shown}: most of the gain does not come from the feedback")
     return shown
+
+
+def _says_something(run: Run) -> None:
+    """Feedback without a number has two reasons, and an author who sees neither would look for the fault elsewhere."""
+    if any(worth(*pair) for pair in run.judged):
+        return
+    kinds = sorted({f.kind for _, judgement in run.judged for f in judgement.feedback})
+    told = next((repr(t.said)[:200] for t in run.heard if isinstance(t, Told)), "nothing")
+    raise Failed(
+        f"none of its feedback ({', '.join(kinds)}) says how good an answer is. If its model was not understood: it was told "
+        f"{told}; checks.toy_judge says which forms of reply the toy knows"
+    )
 
 
 def _run(bench: Bench) -> Run:

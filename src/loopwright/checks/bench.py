@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 
 from loopwright.blocks.convert import convert
+from loopwright.checks import bench_critic, bench_measure
+from loopwright.checks.bench_critic import ListeningEngine, Told
 from loopwright.checks.toy import ToyModel, ToySandbox, ToyWorld, is_right, share
+from loopwright.checks.toy_judge import ToyJudge
 from loopwright.core import loop
 from loopwright.core.budget import Ledger
 from loopwright.core.context import Context
@@ -22,7 +25,7 @@ from loopwright.core.policy import prompt_of
 from loopwright.core.registry import Recipe
 from loopwright.core.seen import Judgement
 from loopwright.core.store import EffectRow, Row, RunRow
-from loopwright.core.types import Budget, Candidate, digest
+from loopwright.core.types import Budget, Candidate, Rollout, digest
 from loopwright.store.memory import MemoryStore
 from loopwright.worlds.bandit import LinearBandit
 
@@ -72,6 +75,7 @@ class Run:
     stopped: str = ""  # why the budget ended it
     heard: list[Any] = field(default_factory=list)  # what was said, in order
     used: set[str] = field(default_factory=set)  # capabilities that the recipe touched
+    judged: list[tuple[Rollout, Judgement]] = field(default_factory=list)  # by a critic
 
 
 @dataclass
@@ -84,7 +88,8 @@ class Bench:
     scramble: Callable[[str, Any], Any] | None = None  # (id of what was judged, what was said) -> what is heard
     judgements: str = "true"
     batch_rows: int = 0
-    silent: bool = False
+    silent: float = 0.0  # share of the model's answers in whose place it says
+    silence: str | None = "?"  # this, or with None nothing at all
     examples: int = EXAMPLES
     store: KillableStore = field(default_factory=KillableStore)
     row: RunRow | None = None
@@ -99,8 +104,17 @@ class Bench:
 
     async def _run(self, row: RunRow) -> Run:
         run = Run()
-        model = ToyModel(self.seed, self.store.blobs, batch_rows=self.batch_rows, silent=self.silent)
-        engine = Engine(
+        kind = ToyJudge if self.recipe.card.shape == "critic" else ToyModel
+        model = kind(
+            self.seed, self.store.blobs, batch_rows=self.batch_rows, silent=self.silent, silence=self.silence
+        )  # fmt: skip
+
+        def hear(place: str, kind: str, said: Any) -> Any:
+            run.heard.append(Told(kind, said))
+            return said if self.scramble is None else self.scramble(place, run.heard[-1]).said
+
+        engine = ListeningEngine(
+            hear if self.recipe.card.shape == "critic" else lambda place, kind, said: said,
             store=self.store, run=row, ledger=Ledger(self.budget), models={"policy": model}, sandbox=ToySandbox(),
             convert=convert, cache=False,
         )  # fmt: skip
@@ -114,7 +128,7 @@ class Bench:
         run.used |= _capabilities(self.store.effects(row.id))
         return run
 
-    async def _shape(self, run: Run, engine: Engine, model: ToyModel) -> None:
+    async def _shape(self, run: Run, engine: ListeningEngine, model: ToyModel) -> None:
         shape = self.recipe.card.shape
         if shape == "learner":
             await self._learner(run, engine)
@@ -122,15 +136,17 @@ class Bench:
             await self._solver(run, self._context(run, engine), model)
         elif shape == "improver":
             await self._improver(run, self._context(run, engine), model)
+        elif shape == "critic":
+            await self._critic(run, self._context(run, engine))
         else:
-            raise InputError(f"there is no bench for a {shape} yet")
+            run.result = bench_measure.table(self.recipe, bench_measure.records(self.seed, self.recipe)).model_dump(mode="json")
 
-    def _context(self, run: Run, engine: Engine) -> Context:
+    def _context(self, run: Run, engine: ListeningEngine) -> Context:
         def listen(id: str, judgement: Judgement) -> Judgement:
             run.heard.append(judgement)
             return judgement if self.scramble is None else self.scramble(id, judgement)
 
-        world = ToyWorld(judgements=self.judgements, watching=run.used.add)
+        world = ToyWorld(judgements=self.judgements, watching=run.used.add, hear=engine.hear)
         policy = Candidate(parts={"prompt": world.prompt.model_dump(mode="json", exclude_defaults=True)})
         return Context(engine, "check", world=world, policy=policy, recipe=self.recipe, scramble=listen)
 
@@ -144,6 +160,13 @@ class Bench:
         run.result = [r.model_dump(mode="json") for r in rollouts]
         base = [model.chance(prompt_of(ctx.policy).render(e)) for e in examples]
         run.gain = float(np.mean([is_right(r.output) for r in rollouts]) - np.mean(base))
+
+    async def _critic(self, run: Run, ctx: Context) -> None:
+        rollouts = bench_critic.answers(ctx, ctx.at("bench", recipe=None).world.examples("test")[: self.examples], self.seed)
+        judgements = await bench_critic.judge(self.recipe, ctx, rollouts)
+        run.result = [j.model_dump(mode="json") for j in judgements]
+        run.judged = list(zip(rollouts, judgements, strict=True))
+        run.gain = bench_critic.gain(run.judged)
 
     async def _improver(self, run: Run, ctx: Context, model: ToyModel) -> None:
         base = ctx.policy
@@ -216,9 +239,12 @@ def mixed_up(pool: Sequence[Any], seed: int) -> Callable[[str, Any], Any]:
 
     Of two compared things a coin says which is better: what was said of two others has nothing to say of these.
     """
-    judged = [said for said in pool if _comparison(said) is None]
+    judged = [said for said in pool if _comparison(said) is None and not isinstance(said, Told)]
 
     def scramble(id: str, said: Any) -> Any:
+        if isinstance(said, Told):
+            alike = [told for told in pool if isinstance(told, Told) and told.kind == said.kind]
+            return alike[int(share("scramble", seed, id) * len(alike))] if alike else said
         two = _comparison(said)
         if two is not None or not judged:
             if isinstance(two, Preference) and share("scramble", seed, id) < 0.5:

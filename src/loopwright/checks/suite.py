@@ -12,7 +12,7 @@ from loopwright.core.registry import Recipe, all_recipes, get_recipe
 from loopwright.core.types import Shape
 
 ALL: tuple[Shape, ...] = ("solver", "critic", "improver", "learner", "measure")
-RUNNING: tuple[Shape, ...] = ("solver", "improver", "learner")  # shapes that the bench can run
+RUNNING: tuple[Shape, ...] = ("solver", "critic", "improver", "learner")  # shapes that have effects
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,11 @@ _TABLE: dict[str, Check] = {}
 
 
 def check(*shapes: Shape) -> Callable[[Callable[[Recipe], str | None]], Check]:
-    """Make a function a check of recipes of these shapes. Its name is the check's, its docstring the sentence."""
+    """Make a function a check of recipes of these shapes. Its name is the check's, its docstring's first line the sentence."""
 
     def wrap(function: Callable[[Recipe], str | None]) -> Check:
-        made = Check(function.__name__.replace("_", "-"), (function.__doc__ or "").strip(), shapes, function)
+        sentence = (function.__doc__ or "").strip().split("\n\n")[0]
+        made = Check(function.__name__.replace("_", "-"), sentence, shapes, function)
         if made.name in _TABLE:
             raise ValueError(f"two checks are called {made.name}")
         _TABLE[made.name] = made
@@ -79,9 +80,9 @@ def check(*shapes: Shape) -> Callable[[Callable[[Recipe], str | None]], Check]:
 
 def all_checks() -> dict[str, Check]:
     """Every check by name, cheap ones first."""
-    from loopwright.checks import behaviour, form, learning  # their import fills the table
+    from loopwright.checks import behaviour, form, learning, measuring  # their import fills the table
 
-    order = [form, behaviour, learning]
+    order = [form, behaviour, learning, measuring]
     modules = [module.__name__ for module in order]
     return dict(sorted(_TABLE.items(), key=lambda item: modules.index(item[1].function.__module__)))
 

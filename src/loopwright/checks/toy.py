@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from loopwright.core.context import Context
+from loopwright.core.errors import BadOutput
 from loopwright.core.feedback import FREE, Cost, Feedback, Gradient, Missing, Verdict
 from loopwright.core.model import Blobs, FitJob, Fitted, Pair, Reading, Reply, Request, Sample, Sampling
 from loopwright.core.policy import Prompt
@@ -35,8 +36,8 @@ EVIDENCE = 0.45
 TRAINING = 0.5  # when all that was trained on is right
 _ODDS = BASE / (1 - BASE)  # wrong answers weigh this much, so that unsorted ones cancel out
 
-_SUM = re.compile(r"What is (\d+) \+ (\d+)\?")
-_EQUATION = re.compile(r"(\d+) \+ (\d+) = (\d+)")
+SUM = re.compile(r"What is (\d+) \+ (\d+)\?")
+EQUATION = re.compile(r"(\d+) \+ (\d+) = (\d+)")
 _EVIDENCE = re.compile(r"(\d+) \+ (\d+) is ")
 INSTRUCTION = "Write the whole equation."
 
@@ -48,13 +49,13 @@ def share(*parts: Any) -> float:
 
 def is_right(text: str) -> bool:
     """Whether the last equation in the text is true."""
-    found = _EQUATION.findall(text)
+    found = EQUATION.findall(text)
     return bool(found) and int(found[-1][0]) + int(found[-1][1]) == int(found[-1][2])
 
 
 def objection(text: str) -> str:
     """What a calculator says of the last equation in the text; nothing where it is true."""
-    found = _EQUATION.findall(text)
+    found = EQUATION.findall(text)
     if not found:
         return "There is no equation."
     a, b, c = map(int, found[-1])
@@ -67,12 +68,15 @@ def objection(text: str) -> str:
 class ToyModel:
     """Implements core.model.Model and Trainable. ``calls`` and ``sequences`` count what this object was asked for."""
 
-    def __init__(self, seed: int, blobs: Blobs, *, batch_rows: int = 0, silent: bool = False) -> None:
+    def __init__(
+        self, seed: int, blobs: Blobs, *, batch_rows: int = 0, silent: float = 0.0, silence: str | None = "?"
+    ) -> None:
         self.name = "toy"
         self.seed = seed
-        self.fingerprint = digest(["toy", seed, silent])
+        self.fingerprint = digest([type(self).__name__, seed, silent, silence])
         self.batch_rows = batch_rows
-        self.silent = silent  # every fifth answer comes cut to nothing
+        self.silent = silent  # this share of what it would say is replaced by
+        self.silence = silence  # these words; None: the reply is refused as empty, as servers' empty replies are
         self.blobs = blobs
         self.calls = 0
         self.sequences = 0
@@ -80,13 +84,13 @@ class ToyModel:
 
     def chance(self, turns: Sequence[Turn], adapter: str | None = None) -> float:
         """That the answer to this conversation is right."""
-        asked = [i for i, t in enumerate(turns) if t.role == "user" and _SUM.search(t.text)]
+        asked = [i for i, t in enumerate(turns) if t.role == "user" and SUM.search(t.text)]
         if not asked:
             return 0.0
         last = asked[-1]
-        a, b = _SUM.search(turns[last].text).groups()  # type: ignore[union-attr]
+        a, b = SUM.search(turns[last].text).groups()  # type: ignore[union-attr]
         system = " ".join(t.text for t in turns if t.role == "system")
-        wording = f"{system}|{_SUM.sub('', turns[last].text).strip()}"
+        wording = f"{system}|{SUM.sub('', turns[last].text).strip()}"
         p = BASE
         if wording != f"|{INSTRUCTION}":
             p += WORDING if share("wording", self.seed, wording) < 0.5 else -WORDING
@@ -103,6 +107,8 @@ class ToyModel:
     async def generate(self, requests: Sequence[Request]) -> Sequence[Reply]:
         self.calls += len(requests)
         self.sequences += sum(request.n for request in requests)
+        if self.silent and self.silence is None:
+            raise BadOutput("toy answered nothing", kind="empty")
         return [self._reply(request) for request in requests]
 
     def _reply(self, request: Request) -> Reply:
@@ -116,21 +122,19 @@ class ToyModel:
 
     def _turn(self, request: Request, said: Any, prompt: tuple[int, ...], p: float, i: int) -> Turn:
         luck = share("luck", self.seed, said, request.adapter, request.seed, i)
-        asked = [_SUM.search(t.text) for t in request.turns if t.role == "user" and _SUM.search(t.text)]
+        text, p = self._say(request, luck, p)
+        if self.silence is not None and share("silent", luck) < self.silent:
+            text = self.silence
+        return written(text, prompt, p)
+
+    def _say(self, request: Request, luck: float, p: float) -> tuple[str, float]:
+        """What it says, and how likely it was to say that. ``luck`` is in [0, 1), ``p`` the chance of being right."""
+        asked = [SUM.search(t.text) for t in request.turns if t.role == "user" and SUM.search(t.text)]
         if not asked or asked[-1] is None:
-            text, p = f"Be careful, variant {int(luck * 1e6)}.", 0.5
-        else:
-            a, b = map(int, asked[-1].groups())
-            off = 0 if luck < p else (-3, -2, -1, 1, 2, 3)[int(share("off", luck) * 6)]
-            text = f"{a} + {b} = {max(a + b + off, 0)}"
-            p = p if off == 0 else (1 - p) / 6
-        if self.silent and share("silent", luck) < 0.2:
-            text = "?"
-        ids = _tokens(text)
-        return Turn(
-            role="assistant", text=text, prompt_ids=prompt, token_ids=ids, finish="stop",
-            logprobs=(math.log(p) / len(ids),) * len(ids),
-        )  # fmt: skip
+            return f"Be careful, variant {int(luck * 1e6)}.", 0.5
+        a, b = map(int, asked[-1].groups())
+        off = 0 if luck < p else miss(luck)
+        return f"{a} + {b} = {max(a + b + off, 0)}", p if off == 0 else (1 - p) / 6
 
     def estimate(self, request: Request) -> Cost:
         prompt = sum(len(t.text) + 1 for t in request.turns)
@@ -177,6 +181,20 @@ def _right(sample: Sample) -> float:
     return 1.0 if is_right("".join(map(chr, sample.token_ids))) else -_ODDS
 
 
+def miss(luck: float) -> int:
+    """By how much a wrong answer is off."""
+    return (-3, -2, -1, 1, 2, 3)[int(share("off", luck) * 6)]
+
+
+def written(text: str, prompt: tuple[int, ...], p: float) -> Turn:
+    """A turn of the toy, with its tokens; p: how likely it was."""
+    ids = _tokens(text)
+    return Turn(
+        role="assistant", text=text, prompt_ids=prompt, token_ids=ids, finish="stop",
+        logprobs=(math.log(p) / len(ids),) * len(ids) if ids else (),
+    )  # fmt: skip
+
+
 def _tokens(text: str) -> tuple[int, ...]:
     return tuple(map(ord, text))
 
@@ -208,11 +226,14 @@ class ToySandbox:
 class ToyWorld:
     """Implements core.world.World. ``watching`` is called with the capability whenever a critic or tool is used.
 
-    judgements: ``true`` as they are; ``missing``: every third fails; ``gradient``: a kind that becomes no other.
+    judgements: ``true`` as they are; ``missing``: every third fails; ``none``: all fail; ``gradient``: a kind that becomes
+        no other.
+    hear: gets (scope, tool, what the tool said) and gives what is heard.
     """
 
     judgements: str = "true"
     watching: Callable[[str], None] = lambda capability: None
+    hear: Callable[[str, str, str], str] = lambda scope, tool, said: said
     name: str = "toy"
     prompt: Prompt = Prompt(instruction=INSTRUCTION)
     sampling: Sampling = Sampling(max_tokens=32)
@@ -236,10 +257,10 @@ class ToyWorld:
         self.watching("critic")
         if self.judgements == "gradient":
             return Gradient(vector=(1.0,))
-        if self.judgements == "missing" and share("missing", rollout.id) < 1 / 3:
+        if share("missing", rollout.id) < {"missing": 1 / 3, "none": 1.0}.get(self.judgements, 0.0):
             return Missing(expected="verdict", message="the checker was not there")
-        asked = _SUM.search(rollout.example.question)
-        answered = _EQUATION.findall(rollout.output)
+        asked = SUM.search(rollout.example.question)
+        answered = EQUATION.findall(rollout.output)
         if asked is None or not answered or answered[-1][:2] != asked.groups():
             return Verdict(passed=False, message="That is not an equation of this sum.")
         wrong = objection(rollout.output)
@@ -247,12 +268,13 @@ class ToyWorld:
 
     async def _calculator(self, text: str, ctx: Context) -> str:
         self.watching("tools")
-        return objection(text)
+        return self.hear(ctx.scope, "calculator", objection(text))
 
     async def _search(self, text: str, ctx: Context) -> str:
         self.watching("tools")
         found = re.findall(r"(\d+) \+ (\d+)", text)
-        return " ".join(f"{a} + {b} is {int(a) + int(b)}." for a, b in found) or "Nothing was found."
+        said = " ".join(f"{a} + {b} is {int(a) + int(b)}." for a, b in found) or "Nothing was found."
+        return self.hear(ctx.scope, "search", said)
 
 
 def _split(split: str, n: int) -> tuple[Example, ...]:

@@ -25,7 +25,11 @@ class Record(Frozen):
 
 
 class Table(Frozen):
-    """What a Measure gives: named columns, one row a group."""
+    """What a Measure gives: named columns, one row a group.
+
+    A figure is followed by the bounds of its interval, in columns called ``low`` and ``high``; of several figures in a row,
+    ``x``, ``x low`` and ``x high``. A group of which nothing is known has no row, or None in these cells.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[JsonValue, ...], ...]

@@ -97,6 +97,7 @@ def _recipe(slug: str, options: Mapping[str, Any], role: Role) -> BuiltCritic:
     settings = recipe.settings(options)
 
     async def judge(rollout: Rollout, ctx: Context) -> Feedback | tuple[Feedback, ...]:
+        ctx.recipe = recipe  # what it may touch is what its card declares
         said: Feedback | tuple[Feedback, ...] = await recipe(rollout, ctx, **settings)
         return said
 

@@ -207,21 +207,31 @@ class Context:
     async def compare(self, first: Rollout, second: Rollout) -> Preference | Missing:
         """Which of two rollouts is better, by the world's ``compare`` where it has one, ``first`` being shown first.
 
-        Else which of them the critics score higher; a tie where they do not tell them apart. A rollout that failed, or
-        that could not be judged, gives Missing. Raises CheckerError where the comparator speaks of something else.
+        Else which of them scores higher (to an Improver by the objective, else by the critics); a tie where they do not
+        differ. A rollout that failed, or that could not be judged, gives Missing. Raises CheckerError where the comparator
+        speaks of something else.
         """
         self.need("critic")
-        first, second = (r.model_copy(update={"example": r.example.hidden()}) for r in (first, second))
+        hidden = [r.model_copy(update={"example": r.example.hidden()}) for r in (first, second)]
         comparator: Comparator | None = getattr(self._world, "compare", None)
         if comparator is not None:
-            return await self._compared(first, second, comparator)
+            return await self._compared(hidden[0], hidden[1], comparator)
         # A recipe that learns from preferences is told one; what it is made of need not be a kind it learns from.
         plain = self.at(f"compare{self._next()}", recipe=None)
-        a, b = [(await plain._judged(r, self._critics)).score for r in (first, second)]
+        training = self.recipe is not None and self.recipe.card.shape == "improver"
+        both, critics = ([first, second], (self._world.checker,)) if training else (hidden, self._critics)
+        a, b = [self._worth(await plain._judged(r, critics)) for r in both]
         if a is None or b is None:
             return Missing(expected="preference", message="one of the two could not be scored", by=CODE)
         chosen, rejected = (first, second) if a >= b else (second, first)
         return Preference(chosen=chosen.id, rejected=rejected.id, tie=a == b, strength=max(abs(a - b), 1e-9))
+
+    def _worth(self, judgement: Judgement) -> float | None:
+        """The judgement's score, made of other kinds where that is lawful. Raises NoConversion where it is not."""
+        if judgement.score is not None or any(isinstance(f, Missing) for f in judgement.feedback):
+            return judgement.score
+        scores = tuple(self.engine.convert(f, ("score", "verdict")) for f in judgement.feedback)
+        return Judgement(feedback=scores).score
 
     async def _compared(self, first: Rollout, second: Rollout, comparator: Comparator) -> Preference | Missing:
         if "failed" in (first.status, second.status):
@@ -238,11 +248,18 @@ class Context:
 
     # ---- batches of work ------------------------------------------------------------------------------------------
 
-    async def rollout(self, policy: Candidate, examples: Sequence[Example], *, n: int = 1, **sampling: Any) -> list[Rollout]:
-        """n judged attempts at each example, example by example; one model call each."""
+    async def rollout(
+        self, policy: Candidate, examples: Sequence[Example], *, n: int = 1, judge: bool = True, **sampling: Any
+    ) -> list[Rollout]:
+        """n judged attempts at each example, example by example; one model call each.
+
+        judge=False leaves the judgement out, for recipes that have answers compared.
+        """
 
         async def attempt(example: Example, ctx: Context) -> list[Rollout]:
             made = await ctx.samples(example, n, **sampling)
+            if not judge:
+                return [r.model_copy(update={"example": example}) for r in made]
             return [await ctx._finish(r, example, i) for i, r in enumerate(made)]
 
         # To a Solver the objective is what it is measured by, not what it may ask.

@@ -106,7 +106,7 @@ class FitJob(Frozen):
         sequences of each one's mean, or the sum divided by sequences times ``constant`` (tokens). Losses of whole
         sequences and of pairs are averaged over these.
     adapter: hash of the blob to start from; None starts new on the base weights.
-    weights: train a LoRA adapter, or all weights (a blob as large as the model: for small ones).
+    tuning: train a LoRA adapter, or all weights (a blob as large as the model: for small ones).
     head: train a scalar head (reward or value model) beside the weights; it travels in the same blob.
     references: by the name a loss asks for, whose log-probabilities to bring: the hash of a blob, "start" (what this job
         starts from) or "base". A name that is left out means "start".
@@ -121,7 +121,7 @@ class FitJob(Frozen):
     aggregation: Aggregation = "token"
     constant: int = Field(default=256, gt=0)
     adapter: str | None = None
-    weights: Literal["lora", "full"] = "lora"
+    tuning: Literal["lora", "full"] = "lora"
     head: bool = False
     references: dict[str, str] = Field(default_factory=dict)
     temperature: float = Field(default=1.0, gt=0.0)

@@ -6,7 +6,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, get_type_hints
@@ -33,6 +33,8 @@ class Recipe:
     card: Card
     function: Callable[..., Any]
     module: str
+    defaults: Mapping[str, Any] = field(default_factory=dict)  # of a row: the options that differ from the function's
+    name: str = ""  # in its module
 
     @property
     def slug(self) -> str:
@@ -41,16 +43,16 @@ class Recipe:
     @property
     def address(self) -> str:
         """What ``get_recipe`` finds it by: its slug, or ``module:name`` where it is not installed."""
-        return self.slug if self.slug in all_recipes() else f"{self.module}:{self.function.__name__}"
+        return self.slug if self.slug in all_recipes() else f"{self.module}:{self.name}"
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        return self.function(*args, **self.check(options))
+        return self.function(*args, **{**self.defaults, **self.check(options)})
 
     @property
     def options(self) -> dict[str, Option]:
         hints = get_type_hints(self.function)
         return {
-            p.name: Option(p.name, hints.get(p.name, Any), p.default)
+            p.name: Option(p.name, hints.get(p.name, Any), self.defaults.get(p.name, p.default))
             for p in inspect.signature(self.function).parameters.values()
             if p.kind is p.KEYWORD_ONLY
         }
@@ -110,7 +112,7 @@ def _decorator(shape: Shape) -> Callable[..., Any]:
                 torch=torch,
                 baseline=baseline,
             )
-            return Recipe(card=card, function=function, module=function.__module__)
+            return Recipe(card=card, function=function, module=function.__module__, name=function.__name__)
 
         return wrap
 
@@ -122,6 +124,23 @@ critic = _decorator("critic")
 improver = _decorator("improver")
 learner = _decorator("learner")
 measure = _decorator("measure")
+
+
+def row(of: str, *, name: str, module: str, paper: str = "", baseline: bool = False, **defaults: Any) -> Recipe:
+    """A recipe that is another one with other defaults: the difference is data.
+
+    of: ``module:name`` of the other. name: of the variable it is kept in, from which the slug is made. module:
+    ``__name__`` of its file, whose docstring tells what differs and why. Raises as ``Recipe.check`` does.
+    """
+    base = get_recipe(of)
+    parts = module.split(".")
+    doc = inspect.getdoc(importlib.import_module(module)) or ""
+    changes = {
+        "slug": name.replace("_", "-"), "family": parts[-2] if len(parts) > 1 else "custom",
+        "summary": doc.split("\n", 1)[0], "paper": paper, "baseline": baseline,
+    }  # fmt: skip
+    card = Card.model_validate({**base.card.model_dump(), **changes})
+    return Recipe(card, base.function, module, {**base.defaults, **base.check(defaults)}, name)
 
 
 def _own_modules() -> Iterator[str]:

@@ -26,6 +26,8 @@ from loopwright.models.decode import Row
 from loopwright.models.hf import HF
 from loopwright.models.llama import Llama, LoraPair, supports
 
+LAB = "lab"  # the laboratory's model, which comes with the package
+LAB_FOLDER = Path(__file__).parents[1] / "worlds" / "lab" / "model"
 CONVERSION = "1"  # raise when converted folders of older versions must not be used any more
 
 
@@ -34,6 +36,8 @@ def locate(model: str | Path, progress: Callable[[str], None]) -> Path:
 
     Raises ModelNotFound where there is no such thing, ModelError where a file is damaged.
     """
+    if str(model) == LAB:
+        return LAB_FOLDER
     if str(model) == smollm2.NAME:
         ready = _converted(smollm2.SHA256)
         return ready if ready.exists() else convert(smollm2.fetch(progress), smollm2.SHA256, progress)
@@ -48,7 +52,7 @@ def locate(model: str | Path, progress: Callable[[str], None]) -> Path:
         ready = _converted(digest)
         return ready if ready.exists() else convert(path, digest, progress)
     raise ModelNotFound(
-        f"there is no model {str(model)!r}: give {smollm2.NAME!r}, a Hugging Face folder, or a GGUF file that exists"
+        f"there is no model {str(model)!r}: give {smollm2.NAME!r}, {LAB!r}, a Hugging Face folder, or a GGUF file that exists"
     )
 
 
@@ -187,6 +191,15 @@ class Loaded:
         """Modules that keep their weight as [in, out]."""
         return self.network.transposed if isinstance(self.network, HF) else frozenset()
 
+    def whole(self) -> Llama:
+        """The network where all its weights can be replaced. Raises InputError where transformers runs the model."""
+        if not isinstance(self.network, Llama):
+            raise InputError(
+                "all weights can be fitted and replaced where our own forward pass runs the model (Llama, Mistral, Qwen2, "
+                "Qwen3); this one is run by transformers: use weights='lora'"
+            )
+        return self.network
+
     def check_adapter(self, pairs: Mapping[str, LoraPair]) -> None:
         """Raises InputError where an adapter was made for another model."""
         for name, (down, up) in pairs.items():
@@ -260,7 +273,8 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
 
 def _ends(folder: Path, config: Any, tokenizer: Any) -> frozenset[int]:
     """Token ids that end a text: a model may have several, and its three files need not agree."""
-    found: list[Any] = [config.eos_token_id, tokenizer.eos_token_id]
+    # A model that also reads pictures keeps what is about text in a configuration of its own.
+    found: list[Any] = [getattr(config.get_text_config(), "eos_token_id", None), tokenizer.eos_token_id]
     path = folder / "generation_config.json"
     if path.exists():
         found.append(json.loads(path.read_text()).get("eos_token_id"))

@@ -1,0 +1,1 @@
+"""Methods that train a model on which of two answers is better."""

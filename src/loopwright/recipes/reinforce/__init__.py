@@ -1,0 +1,1 @@
+"""Methods that push a model towards what was rewarded."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -23,7 +24,6 @@ from loopwright.models import hf
 from loopwright.models.embedded import Embedded
 from loopwright.models.llama import Llama, pack
 from loopwright.training import lora
-from loopwright.training.trainer import token_logprobs
 
 
 @pytest.fixture(scope="module", params=sorted(tiny_hf.SIZES))
@@ -50,6 +50,17 @@ def samples(reply):
     return [Sample(prompt_ids=c.prompt_ids, token_ids=c.token_ids, logprobs=c.logprobs) for c in reply.choices]
 
 
+def network_logprobs(network, bound, data):
+    """Of what each sample wrote, in one pass of the network, as training does it."""
+    written = [len(s.token_ids) for s in data]
+    packed = pack([(*s.prompt_ids, *s.token_ids)[:-1] for s in data], own=written)
+    states = network.hidden(packed, bound)
+    return [
+        network.head(row[-n:]).log_softmax(-1).gather(1, torch.tensor(s.token_ids)[:, None])[:, 0]
+        for row, n, s in zip(states, written, data, strict=True)
+    ]
+
+
 def plain_logprobs(reference, sample):
     """By one forward pass of transformers over the one sequence, without cache or padding."""
     with torch.no_grad():
@@ -65,6 +76,7 @@ def test_which_quick_ways_are_taken(both):
     assert isinstance(network, hf.HF)
     assert network._body is not None
     assert network._pads == network._shares == (kind in tiny_hf.PADDED)
+    assert (network.head_weight is None) == (kind in ("gemma2", "phi"))  # a cap, a bias
     assert network._cache_name == {"mamba": "cache_params", "rwkv": None}.get(kind, "past_key_values")
 
 
@@ -105,11 +117,51 @@ def test_the_trained_model_is_the_sampled_model(both):
         requests = [Request(turns=user(f"a common start {t}"), sampling=Sampling(max_tokens=6), n=2, adapter=adapter, seed=3)
                     for t in ("a", "bcd")]  # fmt: skip
         written = [s for reply in ask(model, *requests) for s in samples(reply)]
-        logprobs, mask = token_logprobs(model.load().network, model._bind(adapter), written)
-        for row, known, sample in zip(logprobs, mask, written, strict=True):
-            torch.testing.assert_close(row[known].detach(), torch.tensor(sample.logprobs), atol=1e-4, rtol=1e-4)
+        again = network_logprobs(model.load().network, model._view(adapter).bound, written)
+        for values, sample in zip(again, written, strict=True):
+            torch.testing.assert_close(values.detach(), torch.tensor(sample.logprobs), atol=1e-4, rtol=1e-4)
         unlike = [(plain_logprobs(reference, s) - torch.tensor(s.logprobs)).abs().max() > 1e-3 for s in written]
         assert all(unlike) if adapter else not any(unlike)
+
+
+def test_the_cut_of_a_batch_cannot_change_the_gradient(both):
+    """Passes of one sequence, of a few, and of all; with a common start, which some of them share."""
+    network = both[0].load().network
+    adapter = adapted(network)
+    start = tuple(range(20, 32))
+    data = [Sample(prompt_ids=(*start, *range(40, 41 + i % 3)), token_ids=tuple(range(60 + i, 61 + i + i % 4)))
+            for i in range(6)]  # fmt: skip
+
+    def gradients(size):
+        pairs = {n: (a.clone().requires_grad_(), b.clone().requires_grad_()) for n, (a, b) in adapter.pairs.items()}
+        for at in range(0, len(data), size):
+            bound = network.bind(replace(adapter, pairs=pairs).scaled())
+            (-torch.cat(network_logprobs(network, bound, data[at : at + size])).sum()).backward()
+        return torch.cat([t.grad.flatten() for pair in pairs.values() for t in pair])
+
+    whole = gradients(6)
+    assert whole.norm() > 0.1
+    for size in (1, 4):
+        torch.testing.assert_close(gradients(size), whole, atol=1e-4 * whole.abs().max().item(), rtol=1e-3)
+
+
+def adapted(network, **options):
+    """An adapter of all linear modules whose B is not zero."""
+    adapter = lora.create(network.sizes, rank=4, alpha=8, targets=network.targets, seed=0, **options)
+    assert set(adapter.pairs) == set(network.sizes)
+    generator = torch.Generator().manual_seed(1)
+    for _, up in adapter.pairs.values():
+        up.copy_(torch.randn(up.shape, generator=generator) * 0.1)
+    return adapter
+
+
+def test_the_same_job_gives_the_same_bytes(both):
+    data = tuple(Sample(prompt_ids=(20, 21, i), token_ids=(22 + i, 23)) for i in range(4))
+    job = FitJob(data=data, rank=2, batch=2, epochs=2, dropout=0.1)
+    first, again = (asyncio.run(both[0].fit(job)) for _ in range(2))
+    other = asyncio.run(both[0].fit(job.model_copy(update={"dropout": 0.0})))
+    assert first.adapter == again.adapter != other.adapter
+    assert first.stats == again.stats
 
 
 def test_peft_loads_what_we_export_and_agrees(both, tmp_path):
@@ -117,12 +169,7 @@ def test_peft_loads_what_we_export_and_agrees(both, tmp_path):
     model, reference = both
     loaded = model.load()
     network = loaded.network
-    targets = loaded.targets(FitJob.model_fields["targets"].default, lambda line: None)
-    adapter = lora.create(network.sizes, rank=4, alpha=8, targets=targets, seed=0, transposed=loaded.transposed)
-    assert set(adapter.pairs) == set(network.sizes)
-    generator = torch.Generator().manual_seed(1)
-    for _, up in adapter.pairs.values():
-        up.copy_(torch.randn(up.shape, generator=generator) * 0.1)
+    adapter = adapted(network, transposed=loaded.transposed)
     blob = lora.to_bytes(adapter)
     assert lora.from_bytes(blob).transposed == (reference.config.model_type == "gpt2")
     folder = lora.export_adapter(blob, tmp_path / "adapter")
@@ -159,18 +206,18 @@ def test_targets_that_a_user_may_give(tmp_path):
     model = embedded(tmp_path, said)
     data = (Sample(prompt_ids=(20, 21), token_ids=(22, 23)),)
 
-    def adapted(**options):
+    def fit(**options):
         fitted = asyncio.run(model.fit(FitJob(data=data, rank=2, **options)))
         return lora.from_bytes(model._blobs.get(fitted.adapter))
 
-    assert adapted().targets == ("c_attn", "c_fc", "c_proj")
+    assert fit().targets == ("c_attn", "c_fc", "c_proj")
     assert "c_attn, c_fc, c_proj" in said[-1]
     count = len(said)
-    assert adapted(targets=("all-linear",)).targets == ("c_attn", "c_fc", "c_proj")
-    assert set(adapted(targets=("c_attn",)).pairs) == {f"transformer.h.{i}.attn.c_attn" for i in range(2)}
+    assert fit(targets=("all-linear",)).targets == ("c_attn", "c_fc", "c_proj")
+    assert set(fit(targets=("c_attn",)).pairs) == {f"transformer.h.{i}.attn.c_attn" for i in range(2)}
     assert len(said) == count
     with pytest.raises(InputError, match="c_attn, c_fc, c_proj"):
-        adapted(targets=("q_proj",))
+        fit(targets=("q_proj",))
     save_llama(tmp_path / "llama")
     llama = embedded(tmp_path / "llama", said)
     assert len(llama.load().targets(("all-linear",), said.append)) == 7

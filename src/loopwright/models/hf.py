@@ -107,6 +107,7 @@ class HF:
 
     ``sizes`` are the (out, in) of all linear modules that take part in reading text, except the head; ``transposed`` those of
     them that keep their weight as [in, out]; ``targets`` the names by which PEFT finds all of them and nothing else.
+    ``head_weight`` [V, hidden] is there where ``head`` is the product with it and nothing more.
     """
 
     def __init__(self, model: Any, *, device: torch.device) -> None:
@@ -136,6 +137,7 @@ class HF:
         self._body: Any = None
         self._top: Any = None
         self._stand_in: _Given | None = None
+        self.head_weight: Tensor | None = None
         self._takes = _parameters(model)
         self._cache_name: str | None = None
         self._pads = self._shares = False
@@ -342,10 +344,19 @@ class HF:
                 self._top = _with(self.model, path, self._stand_in)
                 if self._same(self.head(out[0]), logits):
                     self._body, self._takes = body, _parameters(body)
+                    self._try_product(out[0])
                     return
             except Exception:  # forward passes that reach into their body fail in many ways
                 log.debug("%s: its %s is not apart from its head", type(self.model).__name__, path, exc_info=True)
         self._top = self._stand_in = None
+
+    def _try_product(self, states: Tensor) -> None:
+        head: Any = self.model.get_output_embeddings()
+        if head.__class__ is not nn.Linear or getattr(head, "bias", None) is not None:  # subclasses pack their weights
+            return
+        large = states * 1000  # a cap does next to nothing to small logits
+        if all(self._same(self.head(s), F.linear(s, head.weight)) for s in (states, large)):
+            self.head_weight = head.weight
 
     def _try_cache(self, ids: Tensor, plain: Tensor) -> str | None:
         for name in CACHES:

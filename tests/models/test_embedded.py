@@ -21,7 +21,7 @@ from loopwright.models import gguf, loading, smollm2
 from loopwright.models.decode import draw
 from loopwright.models.embedded import Embedded
 from loopwright.models.llama import Llama, pack, supports
-from loopwright.training.trainer import token_logprobs
+from loopwright.training.reading import View, read
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def test_the_sampled_model_is_the_trained_model(model):
     replies = ask(model, *requests)
     for request, reply in zip(requests, replies, strict=True):
         samples = [Sample(prompt_ids=c.prompt_ids, token_ids=c.token_ids) for c in reply.choices]
-        logprobs, mask = token_logprobs(model.load().network, model._bind(request.adapter), samples)
+        mask, logprobs, *_ = read(model._view(request.adapter), samples)
         for row, known, choice in zip(logprobs, mask, reply.choices, strict=True):
             torch.testing.assert_close(row[known].detach(), torch.tensor(choice.logprobs), atol=1e-4, rtol=1e-4)
     assert replies[0].choices[0].logprobs != replies[2].choices[0].logprobs
@@ -256,7 +256,7 @@ def test_smollm2_learns_in_bfloat16():
     question = user("What is 2 + 2?")
     sampled = ask(model, Request(turns=question, sampling=Sampling(max_tokens=8), n=4))[0]
     data = tuple(Sample(prompt_ids=c.prompt_ids, token_ids=c.token_ids) for c in sampled.choices)
-    logprobs, mask = token_logprobs(model.load().network, None, data)
+    mask, logprobs, *_ = read(View(model.load().network), data)
     differences = [
         (row[known].detach() - torch.tensor(c.logprobs)).abs().mean()
         for row, known, c in zip(logprobs, mask, sampled.choices, strict=True)

@@ -13,11 +13,14 @@ pytest.importorskip("transformers")
 import torch
 from tiny_llama import Memory, save
 
+from loopwright import losses
 from loopwright.core.errors import InputError, ModelError, StoreCorrupt, UnknownName
 from loopwright.core.model import FitJob, Request, Sample, Sampling
 from loopwright.core.types import Turn
 from loopwright.models.embedded import Embedded
 from loopwright.training import lora, trainer
+from loopwright.training.blob import Weights
+from loopwright.training.reading import View, read
 
 START = tuple(range(20, 32))
 
@@ -55,7 +58,7 @@ def test_log_probabilities_by_hand(model):
     network = model.load().network
     adapter = start(network)
     bound = network.bind(adapter.scaled())
-    logprobs, mask = trainer.token_logprobs(network, bound, data())
+    mask, logprobs, *_ = read(View(network, bound), data())
     for sample, row, known in zip(data(), logprobs, mask, strict=True):
         ids = sample.prompt_ids + sample.token_ids
         from loopwright.models.llama import pack
@@ -70,8 +73,8 @@ def test_log_probabilities_by_hand(model):
 def test_the_cut_of_a_batch_cannot_change_the_gradient(model, limit):
     network = model.load().network
     job = FitJob(data=data(), batch=9, rank=4, alpha=8, learning_rate=0.01, warmup=0.0)
-    whole = trainer.fit(network, start(network), job, pass_tokens=5_000)
-    cut = trainer.fit(network, start(network), job, pass_tokens=limit)
+    whole = trainer.fit(network, Weights(start(network)), job, limit=5_000)
+    cut = trainer.fit(network, Weights(start(network)), job, limit=limit)
     assert whole.stats["gradient_norm"] == pytest.approx(cut.stats["gradient_norm"], rel=1e-4)
     assert whole.stats["first_loss"] == pytest.approx(cut.stats["first_loss"], rel=1e-5)
 
@@ -129,10 +132,14 @@ def test_blobs_round_trip_and_damage_is_told(model):
             lora.from_bytes(bad)
 
 
-def test_a_loss_that_is_not_a_number_stops_and_names_the_batch(model):
-    bad = (*data(3), data()[0].model_copy(update={"weight": float("inf")}))
-    with pytest.raises(ModelError, match="samples"):
-        asyncio.run(model.fit(FitJob(data=bad, batch=2, rank=4)))
+def test_a_loss_that_is_not_a_number_stops_and_names_the_sample(model, monkeypatch):
+    def root(batch):
+        return batch.logprobs * batch.per_token("size").sqrt(), {}
+
+    monkeypatch.setitem(losses.LOSSES, "root", losses.Loss("root", root, values=("size",)))
+    sized = tuple(s.model_copy(update={"values": {"size": -1.0 if i == 3 else 1.0}}) for i, s in enumerate(data()))
+    with pytest.raises(ModelError, match=r"step . of 5, at samples \[3\]"):
+        asyncio.run(model.fit(FitJob(data=sized, loss="root", batch=2, rank=4)))
 
 
 def test_options_are_checked(model):

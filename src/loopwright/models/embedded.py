@@ -10,26 +10,34 @@ Torch work runs on one worker thread, one call at a time, so the event loop live
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from loopwright.core.errors import InputError
 from loopwright.core.model import Blobs, FitJob, Fitted, Reading, Reply, Request, Sample
 from loopwright.core.types import Cost, Turn
-from loopwright.models.smollm2 import NAME, say
+from loopwright.models.smollm2 import NAME, cache_root, say
 
 if TYPE_CHECKING:
     from loopwright.models.decode import Row
-    from loopwright.models.llama import Bound
+    from loopwright.models.hf import HF
+    from loopwright.models.llama import Llama
     from loopwright.models.loading import Loaded
+    from loopwright.training.blob import Weights
+    from loopwright.training.reading import View
+    from loopwright.training.references import Memory, Reference
 
 R = TypeVar("R")
-HELD = 4  # bound adapters kept ready
+HELD = 4  # blobs of weights kept ready
+LARGE = 2  # of these, full sets
+UNSTORED = 4  # passes without gradient may be this many times as large as those of training
 
 
 class Embedded:
@@ -43,6 +51,9 @@ class Embedded:
     device: "auto" (CUDA where there is one), "cpu", "cuda", ...
     batch_rows: sequences the engine should put into one ``generate`` call.
     threads: torch's threads, None for torch's own choice. This is a setting of the whole process.
+    full_limit: parameters beyond which fitting all weights is refused: it takes some 20 bytes of memory for each.
+    checkpoints: folder where a long fit writes every ``checkpoint_every`` seconds what it needs to go on after a kill;
+        None for one in the cache. 0 writes after every step, infinity never.
     Raises ModelNotFound at once where ``model`` does not exist, ModelError where a file is damaged.
     """
 
@@ -55,9 +66,15 @@ class Embedded:
         device: str = "auto",
         batch_rows: int = 256,
         threads: int | None = None,
+        full_limit: int = 500_000_000,
+        checkpoints: str | Path | None = None,
+        checkpoint_every: float = 30.0,
         progress: Callable[[str], None] = say,
     ) -> None:
         from loopwright.models import loading
+
+        if checkpoint_every < 0:
+            raise InputError(f"checkpoint_every is seconds, 0 or more, got {checkpoint_every:g}")
 
         self.name = str(model)
         self.batch_rows = batch_rows
@@ -69,7 +86,11 @@ class Embedded:
         self._threads = threads
         self._lock = threading.Lock()
         self._loaded: Loaded | None = None
-        self._bound: OrderedDict[str, Bound | None] = OrderedDict()
+        self._full_limit = full_limit
+        self._checkpoints = cache_root() / "fits" if checkpoints is None else Path(checkpoints)
+        self._checkpoint_every = checkpoint_every
+        self._views: OrderedDict[str, View] = OrderedDict()
+        self._memory: Memory | None = None
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="loopwright-torch")
 
     @property
@@ -107,19 +128,29 @@ class Embedded:
         return self.load().prompt_ids(turns)
 
     async def fit(self, job: FitJob) -> Fitted:
-        """Fit an adapter and keep it as a blob. Raises InputError for a job that does not fit the model, ModelError for a
-        loss that is not a number."""
+        """Fit an adapter, or all weights, and keep them as a blob.
+
+        A job that was stopped in the middle, in this process or another, goes on from its last checkpoint and gives the
+        very bytes of one that was not. Raises InputError for a job that does not fit the model, ModelError for a loss
+        that is not a number, StoreCorrupt for a bad blob.
+        """
         return await self._run(lambda cancel: self._fit(job, cancel))
 
     async def forward(self, samples: Sequence[Sample], what: Reading, adapter: str | None) -> Sequence[Sequence[float]]:
-        """See ``core.model.Trainable.forward``."""
-        raise NotImplementedError
+        """See ``core.model.Trainable.forward``; at temperature 1.
+
+        Raises InputError for sequences the model cannot read, and for scores of weights without a scalar head.
+        """
+        if not samples:
+            return []
+        return await self._run(lambda cancel: self._forward(samples, what, adapter, cancel))
 
     async def close(self) -> None:
         """Let go of the weights and the thread."""
         self._worker.shutdown(wait=True, cancel_futures=True)
         self._loaded = None
-        self._bound.clear()
+        self._views.clear()
+        self._memory = None
 
     async def _run(self, work: Callable[[threading.Event], R]) -> R:
         cancel = threading.Event()
@@ -150,10 +181,10 @@ class Embedded:
         for i, request in enumerate(requests):
             by_adapter.setdefault(request.adapter, []).append(i)
         for adapter, members in by_adapter.items():
-            bound = self._bind(adapter)
+            view = self._view(adapter)
             decode.sample(
-                loaded.network,
-                bound,
+                cast("Llama | HF", view.network),
+                view.bound,
                 [prompts[i] for i in members],
                 [groups[i] for i in members],
                 loaded.ends,
@@ -163,53 +194,142 @@ class Embedded:
         seconds = (time.perf_counter() - begun) / len(requests)
         return [_reply(loaded, p, g, seconds) for p, g in zip(prompts, groups, strict=True)]
 
-    def _bind(self, adapter: str | None) -> Bound | None:
-        """The adapter in the form the passes take; the last few are kept."""
-        if adapter is None:
-            return None
-        if adapter not in self._bound:
-            import torch
+    def _view(self, blob: str | None) -> View:
+        """The weights of a blob in the form the passes take; the last few are kept."""
+        from loopwright.training.reading import View
 
-            from loopwright.training import lora
-
-            loaded = self.load()
-            with torch.no_grad():
-                pairs = lora.from_bytes(self._blobs.get(adapter)).scaled()
-                loaded.check_adapter(pairs)
-                moved = {n: (a.to(self._device), b.to(self._device)) for n, (a, b) in pairs.items()}
-                self._bound[adapter] = loaded.network.bind(moved)
-            while len(self._bound) > HELD:
-                self._bound.popitem(last=False)
-        self._bound.move_to_end(adapter)
-        return self._bound[adapter]
-
-    def _fit(self, job: FitJob, cancel: threading.Event) -> Fitted:
-        from loopwright.training import lora, trainer
-
-        begun = time.perf_counter()
         loaded = self.load()
-        if job.adapter is None:
-            start = lora.create(
+        if blob is None:
+            return View(loaded.network)
+        if blob not in self._views:
+            self._views[blob] = self._viewed(loaded, self._weights(blob))
+            base = loaded.network
+            while len(self._views) > HELD or sum(v.network is not base for v in self._views.values()) > LARGE:
+                self._views.popitem(last=False)
+        self._views.move_to_end(blob)
+        return self._views[blob]
+
+    def _viewed(self, loaded: Loaded, weights: Weights) -> View:
+        import torch
+
+        from loopwright.models import whole
+        from loopwright.training.reading import View
+
+        with torch.no_grad():
+            head = (weights.head[0].to(self._device), weights.head[1].to(self._device)) if weights.head else None
+            if weights.adapter is None:
+                network = loaded.whole()
+                return View(whole.replaced(network, whole.fuse(network, weights.full or {})), None, head)
+            pairs = weights.adapter.scaled()
+            loaded.check_adapter(pairs)
+            moved = {n: (a.to(self._device), b.to(self._device)) for n, (a, b) in pairs.items()}
+            return View(loaded.network, loaded.network.bind(moved), head)
+
+    def _weights(self, blob: str) -> Weights:
+        from loopwright.training import blob as blobs
+
+        return blobs.from_bytes(self._blobs.get(blob))
+
+    def _start(self, loaded: Loaded, job: FitJob) -> Weights:
+        """What the job starts from: its blob, or new weights that answer as the model does."""
+        from loopwright.models import whole
+        from loopwright.training import blob as blobs
+        from loopwright.training import lora, reading
+
+        name = Path(self.name).name  # no path: the blob's hash must not depend on where the model lies
+        if job.adapter is not None:
+            start = self._weights(job.adapter)
+            self._view(job.adapter)  # checks that it was made for this model
+            blobs.adapter_for(start, job.rank, job.alpha)
+        elif job.tuning == "full":
+            network = loaded.whole()
+            start = blobs.Weights(full=whole.split(network, whole.weights(network)), base=name)
+        else:
+            adapter = lora.create(
                 loaded.network.sizes,
                 rank=job.rank,
                 alpha=job.alpha,
                 targets=loaded.targets(job.targets, self._progress),
                 transposed=loaded.transposed,
                 seed=job.seed,
-                base=Path(self.name).name,  # no path: the blob's hash must not depend on where the model lies
+                base=name,
             )
-        else:
-            start = lora.from_bytes(self._blobs.get(job.adapter))
-            loaded.check_adapter(start.pairs)
-            if (start.rank, start.alpha) != (job.rank, job.alpha):
+            start = blobs.Weights(adapter=adapter, base=name)
+        if start.full is not None:
+            size = sum(t.numel() for t in start.full.values())
+            if size > self._full_limit:
                 raise InputError(
-                    f"the adapter to start from has rank {start.rank} and alpha {start.alpha:g}, the job says rank "
-                    f"{job.rank} and alpha {job.alpha:g}: give the job the adapter's own"
+                    f"{self.name} has {size:,} parameters, and all weights are fitted up to full_limit={self._full_limit:,}: "
+                    "use weights='lora', or raise the limit where the memory is there"
                 )
-        outcome = trainer.fit(loaded.network, start, job, cancel=cancel)
+        if job.head and start.head is None:
+            start = replace(start, head=blobs.new_head(reading.width(loaded.network)))
+        return start
+
+    def _references(self, job: FitJob) -> dict[str, Reference]:
+        from loopwright import losses
+        from loopwright.training.references import Reference
+
+        found = {}
+        for name in losses.loss(job.loss).given(job.loss_options).references:
+            asked = job.references.get(name, "start")
+            blob = {"start": job.adapter, "base": None}.get(asked, asked)
+            found[name] = Reference(blob or "base", self._view(blob))
+        return found
+
+    def _fit(self, job: FitJob, cancel: threading.Event) -> Fitted:
+        from loopwright.training import blob as blobs
+        from loopwright.training import trainer
+        from loopwright.training.checkpoint import Checkpoint
+        from loopwright.training.references import Memory
+
+        begun = time.perf_counter()
+        loaded = self.load()
+        self._memory = self._memory or Memory()
+        limit = trainer.pass_tokens(loaded.network)
+        checkpoint = Checkpoint(
+            self._checkpoints, self._checkpoint_every, job, f"{self.fingerprint} {limit}", self._progress
+        )
+        outcome = trainer.fit(
+            loaded.network,
+            self._start(loaded, job),
+            job,
+            references=self._references(job),
+            state=self._blobs.get(job.state) if job.state is not None else None,
+            cancel=cancel,
+            limit=limit,
+            memory=self._memory,
+            checkpoint=checkpoint if self._checkpoint_every < math.inf else None,
+            say=self._progress,
+        )
         stats = {**outcome.stats, "samples": float(len(job.data))}
         cost = Cost(calls=1, prompt_tokens=outcome.tokens, seconds=time.perf_counter() - begun)
-        return Fitted(adapter=self._blobs.put(lora.to_bytes(outcome.adapter)), stats=stats, cost=cost)
+        state = self._blobs.put(outcome.state) if outcome.state is not None else None
+        return Fitted(adapter=self._blobs.put(blobs.to_bytes(outcome.weights)), state=state, stats=stats, cost=cost)
+
+    def _forward(
+        self, samples: Sequence[Sample], what: Reading, blob: str | None, cancel: threading.Event
+    ) -> list[list[float]]:
+        import torch
+
+        from loopwright.training import data, trainer
+        from loopwright.training.reading import read
+
+        network = self.load().network
+        data.check(samples, network)
+        view = self._view(blob)
+        lengths = {i: len(s.prompt_ids) + len(s.token_ids) for i, s in enumerate(samples)}
+        out: list[list[float]] = [[] for _ in samples]
+        with torch.no_grad():
+            for part in data.cut(range(len(samples)), lengths, UNSTORED * trainer.pass_tokens(network)):
+                if cancel.is_set():
+                    raise trainer.Stopped
+                said = read(view, [samples[i] for i in part], **{"logprobs": what == "logprobs", what: True})
+                values = getattr(said, what)
+                rows = values if what == "features" else [v[m] for v, m in zip(values, said.mask, strict=True)]
+                for i, row in zip(part, rows, strict=True):
+                    out[i] = row.tolist()
+        return out
 
 
 def _reply(loaded: Loaded, prompt: Sequence[int], rows: Sequence[Row], seconds: float) -> Reply:

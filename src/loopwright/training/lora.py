@@ -95,18 +95,24 @@ def peft_config(adapter: Adapter) -> dict[str, Any]:
     }
 
 
-def to_bytes(adapter: Adapter) -> bytes:
-    """The adapter as a blob; equal adapters give equal bytes."""
-    tensors: dict[str, Tensor] = {}
-    for name in sorted(adapter.pairs):
-        for part, tensor in zip("AB", adapter.pairs[name], strict=True):
-            tensors[f"{PREFIX}{name}.lora_{part}.weight"] = tensor.detach().to("cpu", torch.float32).contiguous()
-    return save(tensors, metadata={CONFIG: json.dumps(peft_config(adapter), sort_keys=True)})
+def to_bytes(adapter: Adapter, extra: Mapping[str, Tensor] | None = None) -> bytes:
+    """The adapter as a blob, with further tensors where given; equal ones give equal bytes."""
+    tensors = dict(extra or {})
+    for name, pair in adapter.pairs.items():
+        for part, tensor in zip("AB", pair, strict=True):
+            tensors[f"{PREFIX}{name}.lora_{part}.weight"] = tensor
+    plain = {n: t.detach().to("cpu", torch.float32).contiguous() for n, t in sorted(tensors.items())}
+    return save(plain, metadata={CONFIG: json.dumps(peft_config(adapter), sort_keys=True)})
 
 
 def from_bytes(blob: bytes) -> Adapter:
     """The adapter in a blob. Raises StoreCorrupt where the bytes are not one."""
-    tensors, config = _open(blob)
+    return from_tensors(*read(blob))
+
+
+def from_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Adapter:
+    """The adapter in what ``read`` gives; other tensors are passed over. Raises StoreCorrupt where there is none."""
+    config = _config(metadata)
     pairs: dict[str, tuple[Tensor, Tensor]] = {}
     for key in tensors:
         if key.endswith(".lora_A.weight"):
@@ -132,7 +138,8 @@ def export_adapter(blob: bytes, folder: str | Path) -> Path:
 
     Raises StoreCorrupt where the bytes are not an adapter.
     """
-    tensors, config = _open(blob)
+    tensors, metadata = read(blob)
+    config = _config(metadata)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "adapter_model.safetensors").write_bytes(save(tensors, metadata={"format": "pt"}))
@@ -151,11 +158,18 @@ def import_adapter(folder: str | Path) -> bytes:
     return to_bytes(from_bytes(save(tensors, metadata={CONFIG: json.dumps(config)})))
 
 
-def _open(blob: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read(blob: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of safetensors bytes. Raises StoreCorrupt where they are none."""
     length = int.from_bytes(blob[:8], "little")
     try:
-        tensors = load(blob)
-        config = json.loads(json.loads(blob[8 : 8 + length])["__metadata__"][CONFIG])
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise StoreCorrupt(f"these {len(blob)} bytes are not an adapter of ours: {error}") from error
-    return tensors, config
+        return load(blob), json.loads(blob[8 : 8 + length]).get("__metadata__", {})
+    except (SafetensorError, ValueError) as error:
+        raise StoreCorrupt(f"these {len(blob)} bytes are not weights of ours: {error}") from error
+
+
+def _config(metadata: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        config: dict[str, Any] = json.loads(metadata[CONFIG])
+    except (ValueError, KeyError) as error:
+        raise StoreCorrupt(f"these weights are not an adapter of ours: no {error} in their metadata") from error
+    return config

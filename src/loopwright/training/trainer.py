@@ -1,49 +1,39 @@
-"""Fitting a LoRA adapter: FitJob in, adapter and figures out.
+"""Fitting weights: FitJob in, weights and figures out.
 
-The forward pass is the sampler's. The base weights stay in their dtype; adapter and optimiser are float32. A batch is cut
-into passes by length and memory only: every pass is divided by the token count of the whole batch, so the cut cannot
-change the gradient. Token ids come from the sampler and are never made anew.
+The forward pass is the sampler's, and token ids come from the sampler and are never made anew. What is trained and the
+optimiser are float32, the rest stays in the model's dtype. A step is cut into passes by length and memory only; see
+``training.steps`` for why the cut cannot change the gradient.
 """
 
 from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from loopwright import losses
 from loopwright.core.errors import InputError, ModelError
-from loopwright.core.model import FitJob, Sample
-from loopwright.models.llama import Bound, LoraWeights, Packed, common_start, pack
-from loopwright.training.lora import Adapter
+from loopwright.core.model import FitJob
+from loopwright.losses.registry import Loss
+from loopwright.training import references as refs
+from loopwright.training.blob import Weights
+from loopwright.training.checkpoint import Checkpoint
+from loopwright.training.data import DRIFT, Data
+from loopwright.training.parameters import Optimiser, Parameters, rate
+from loopwright.training.reading import Network
+from loopwright.training.references import Memory, Reference
+from loopwright.training.steps import Sums, accumulate
 
-PASS_TOKENS = (
-    1024  # padded tokens in one forward and backward: about 0.7 GB of activations for a 135M model in bfloat16
-)
-SCHEDULES: dict[str, Callable[[float], float]] = {  # share of the steps after the warm-up -> share of the learning rate
-    "linear": lambda done: 1 - done,
-    "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
-    "constant": lambda done: 1.0,
-}
+__all__ = ["Network", "Outcome", "Stopped", "fit", "pass_tokens", "rate"]
 
-
-class Network(Protocol):
-    """What the trainer needs of a model; see ``models.llama.Llama``."""
-
-    device: torch.device
-    context: int
-
-    def bind(self, weights: LoraWeights | None) -> Bound | None: ...
-
-    def hidden(self, packed: Packed, bound: Bound | None, *, dropout: float = 0.0) -> Tensor: ...
-
-    def head(self, hidden: Tensor) -> Tensor: ...
+ACTIVATIONS = 0.75e9  # bytes that one pass may keep for its way back on a processor
+KEPT = 24  # numbers of the hidden size that a layer keeps for each token, measured on Llama layouts
+USUAL = 1024  # padded tokens in a pass of a network that does not tell its size
 
 
 class Stopped(Exception):
@@ -52,183 +42,229 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """A fitted adapter and its figures."""
+    """Fitted weights and their figures."""
 
-    adapter: Adapter
+    weights: Weights
     stats: dict[str, float]
     tokens: int  # read in all passes, prompts included
+    state: bytes | None = None  # of the optimiser, where it was to be kept
 
 
-def token_logprobs(
-    network: Network, bound: Bound | None, samples: Sequence[Sample], *, dropout: float = 0.0
-) -> tuple[Tensor, Tensor]:
-    """Log-probabilities [B, T] float32 of what each sample wrote, and the mask [B, T]; padded on the left.
-
-    Logits are computed at these positions alone. T is the longest completion of the samples.
-    """
-    written = [len(s.token_ids) for s in samples]
-    packed = pack([(*s.prompt_ids, *s.token_ids)[:-1] for s in samples], network.device, own=written)
-    width = max(written)
-    order = torch.arange(width, device=network.device)
-    mask = order >= torch.tensor([width - w for w in written], device=network.device)[:, None]
-    at = network.hidden(packed, bound, dropout=dropout)[:, -width:][mask]
-    target = torch.tensor([t for s in samples for t in s.token_ids], device=network.device)
-    logprobs = -F.cross_entropy(network.head(at).float(), target, reduction="none")
-    return torch.zeros(mask.shape, device=network.device).masked_scatter(mask, logprobs), mask
+def pass_tokens(network: Network) -> int:
+    """Padded tokens of one forward and backward pass, so that what it keeps fits the memory."""
+    layers, embed = getattr(network, "layers", None), getattr(network, "embed", None)
+    if layers is None or embed is None:
+        return USUAL
+    budget = ACTIVATIONS
+    if network.device.type == "cuda":  # of the whole memory: what is free now would make the cut a matter of luck
+        budget = 0.2 * torch.cuda.get_device_properties(network.device).total_memory
+    return max(256, int(budget / (KEPT * len(layers) * embed.shape[1] * embed.element_size())))
 
 
-def passes(samples: Sequence[Sample], indices: Sequence[int], limit: int = PASS_TOKENS) -> list[list[int]]:
-    """Cut indices into passes of similar length whose padded size is at most ``limit`` tokens (or one sample).
-
-    The start that all of them share is computed once a pass and not counted.
-    """
-    shared = common_start([samples[i].prompt_ids for i in indices])
-
-    def length(i: int) -> int:
-        return len(samples[i].prompt_ids) + len(samples[i].token_ids) - shared
-
-    out: list[list[int]] = []
-    for i in sorted(indices, key=lambda i: (length(i), i)):
-        if out and (len(out[-1]) + 1) * length(i) <= limit:
-            out[-1].append(i)
-        else:
-            out.append([i])
-    return out
-
-
-def rate(step: int, steps: int, job: FitJob) -> float:
-    """Learning rate of a step, counted from 0."""
-    if job.schedule not in SCHEDULES:
-        raise InputError(f"schedule must be one of {', '.join(SCHEDULES)}, got {job.schedule!r}")
-    warm = math.ceil(job.warmup * steps)
-    if step < warm:
-        return job.learning_rate * (step + 1) / warm
-    done = (step - warm) / max(1, steps - warm)
-    return job.learning_rate * SCHEDULES[job.schedule](done)
-
-
-def check(network: Network, job: FitJob) -> None:
-    """Raises InputError where the data does not fit the model or the loss."""
-    row = losses.loss(job.loss)
+def checked(job: FitJob, loss: Loss, start: Weights) -> None:
+    """Raises InputError where options contradict each other or the loss."""
     rate(0, 1, job)
-    for i, sample in enumerate(job.data):
-        if len(sample.prompt_ids) + len(sample.token_ids) > network.context:
-            raise InputError(f"sample {i} has more tokens than the model's context of {network.context}")
-        if not sample.prompt_ids:
-            raise InputError(f"sample {i} has no prompt_ids: the first written token needs something before it")
-        if "sampler" in row.needs and len(sample.logprobs) != len(sample.token_ids):
-            raise InputError(
-                f"the loss {job.loss!r} needs the sampler's log-probabilities; sample {i} has {len(sample.logprobs)} "
-                f"for {len(sample.token_ids)} tokens"
-            )
+    reads = bool({"scores", "state_values"} & loss.needs)
+    if reads and not job.head:
+        raise InputError(f"the loss {loss.name!r} reads the scores of a scalar head: fit with head=True")
+    if job.head and not reads:
+        raise InputError(f"head=True, but the loss {loss.name!r} reads no scores, so the head would learn nothing")
+    unknown = [n for n in job.references if n not in loss.references]
+    if unknown:
+        raise InputError(
+            f"the loss {loss.name!r} has no reference {unknown[0]!r}; it reads {', '.join(loss.references) or 'none'}"
+        )
+    if start.kind != job.tuning:
+        raise InputError(
+            f"the weights to start from are {_called(start.kind)} and the job trains {_called(job.tuning)}: give it "
+            f"weights={start.kind!r}, or leave out adapter to start new"
+        )
 
 
-def _per_token(values: Sequence[Sequence[float]], mask: Tensor) -> Tensor:
-    """Lists of one number per written token as [B, T]; an empty list is zeros."""
-    rows = [[0.0] * (mask.shape[1] - len(v)) + list(v) for v in values]
-    return torch.tensor(rows, device=mask.device)
+def _called(kind: str) -> str:
+    return "a full set" if kind == "full" else "a LoRA adapter"
 
 
 def fit(
     network: Network,
-    start: Adapter,
+    start: Weights,
     job: FitJob,
     *,
+    references: Mapping[str, Reference] | None = None,
+    state: bytes | None = None,
     cancel: threading.Event | None = None,
-    pass_tokens: int = PASS_TOKENS,
+    limit: int | None = None,
+    memory: Memory | None = None,
+    checkpoint: Checkpoint | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
     """Fit ``start`` to the data. The same job on the same machine gives the same bytes.
 
-    Raises InputError for data or options that do not fit, ModelError where the loss is not a number (naming the batch).
+    references: for every name the loss reads. state: the optimiser's, to go on with. limit: padded tokens of a pass.
+    memory: of log-probabilities under references. Raises InputError for data or options that do not fit, ModelError
+    where loss or gradient are not numbers (naming the batch), Stopped where ``cancel`` was set.
     """
-    check(network, job)
-    row = losses.loss(job.loss)
-    pairs = {
-        n: (a.to(network.device).clone().requires_grad_(), b.to(network.device).clone().requires_grad_())
-        for n, (a, b) in start.pairs.items()
-    }
-    adapter = replace(start, pairs=pairs)
-    parameters = adapter.parameters()
-    optimiser = torch.optim.AdamW(parameters, lr=job.learning_rate, weight_decay=job.weight_decay)
-    generator = torch.Generator().manual_seed(job.seed % 2**63)
-    steps = job.epochs * math.ceil(len(job.data) / job.batch)
-    reference = _reference(network, start, job, pass_tokens) if row.references else {}
-    history: list[float] = []
-    sums: dict[str, float] = {}
-    counted = read = 0
-    norm = 0.0
-    with torch.random.fork_rng(devices=[network.device] if network.device.type == "cuda" else []):
-        torch.manual_seed(job.seed % 2**63)  # dropout draws from the global generator
-        for epoch in range(job.epochs):
-            order = torch.randperm(len(job.data), generator=generator).tolist()
-            for first in range(0, len(order), job.batch):
-                batch = order[first : first + job.batch]
-                count = sum(len(job.data[i].token_ids) for i in batch)
-                step = len(history)
-                total = 0.0
-                for indices in passes(job.data, batch, pass_tokens):
-                    if cancel is not None and cancel.is_set():
-                        raise Stopped
-                    samples = [job.data[i] for i in indices]
-                    logprobs, mask = token_logprobs(
-                        network, network.bind(adapter.scaled()), samples, dropout=job.dropout
-                    )
-                    per_token, stats = row(_batch(samples, indices, logprobs, mask, reference), **job.loss_options)
-                    loss = torch.where(mask, per_token, 0.0).sum() / count
-                    total += loss.item()
-                    if not math.isfinite(total):
-                        raise ModelError(
-                            f"the loss became {total} in epoch {epoch}, step {step} of {steps}, at samples "
-                            f"{sorted(indices)}: lower the learning rate ({job.learning_rate:g}) or look at these samples"
-                        )
-                    loss.backward()
-                    for name, values in stats.items():
-                        sums[name] = sums.get(name, 0.0) + torch.where(mask, values, 0.0).sum().item()
-                    read += sum(len(s.prompt_ids) + len(s.token_ids) for s in samples)
-                counted += count
-                norm = torch.nn.utils.clip_grad_norm_(parameters, job.clip).item()
-                for group in optimiser.param_groups:
-                    group["lr"] = rate(step, steps, job)
-                optimiser.step()
-                optimiser.zero_grad(set_to_none=True)
-                history.append(total)
-    tail = history[-math.ceil(len(job.data) / job.batch) :]
-    figures = {
-        "loss": sum(tail) / len(tail),  # over the last epoch
-        "first_loss": history[0],
-        "steps": float(steps),
-        "tokens": float(counted),
-        "gradient_norm": norm,
-        **{name: value / counted for name, value in sums.items()},
-    }
-    fitted = {n: (a.detach().cpu(), b.detach().cpu()) for n, (a, b) in pairs.items()}
-    return Outcome(replace(start, pairs=fitted), figures, read)
+    loss = losses.loss(job.loss).given(job.loss_options)
+    checked(job, loss, start)
+    return _Fit(network, start, job, loss, references or {}, state, cancel, limit, memory, checkpoint, say).run()
 
 
-def _batch(
-    samples: Sequence[Sample],
-    indices: Sequence[int],
-    logprobs: Tensor,
-    mask: Tensor,
-    reference: Mapping[int, Sequence[float]],
-) -> losses.Batch:
-    return losses.Batch(
-        logprobs=logprobs,
-        mask=mask,
-        weights=torch.tensor([s.weight for s in samples], device=mask.device),
-        sampler=_per_token([s.logprobs for s in samples], mask),
-        references={"start": _per_token([reference.get(i, ()) for i in indices], mask)} if reference else {},
-    )
+class _Fit:
+    def __init__(
+        self,
+        network: Network,
+        start: Weights,
+        job: FitJob,
+        loss: Loss,
+        references: Mapping[str, Reference],
+        state: bytes | None,
+        cancel: threading.Event | None,
+        limit: int | None,
+        memory: Memory | None,
+        checkpoint: Checkpoint | None,
+        say: Callable[[str], None],
+    ) -> None:
+        self.network, self.job, self.loss = network, job, loss
+        self.references = references
+        self.cancel = cancel
+        self.limit = limit or pass_tokens(network)
+        self.memory = memory or Memory()
+        self.checkpoint = checkpoint
+        self.say = say
+        self.data = Data(job, loss, network)
+        self.one_class = _one_class(self.data)
+        self.parameters = Parameters(network, start, head=job.head)
+        self.optimiser = Optimiser(self.parameters, job)
+        if state is not None:
+            self.optimiser.from_bytes(state)
+        self.per_epoch = math.ceil(self.data.count / job.batch)
+        self.steps = job.epochs * self.per_epoch
+        self.history: list[float] = []
+        self.norms: list[float] = []
+        self.said, self.seen = Sums(), Sums()
+        self.known: dict[str, list[Tensor]] = {}
+        self.written = 0  # steps that are on disk
+
+    def alive(self) -> None:
+        if self.cancel is not None and self.cancel.is_set():
+            raise Stopped
+
+    def run(self) -> Outcome:
+        if self.one_class:
+            self.say(f"all samples have the same {self.one_class}: {self.loss.name} has nothing to tell good from bad by")
+        self._restore()
+        if not self.known:
+            self._refer()
+        devices = [self.network.device] if self.network.device.type == "cuda" else []
+        try:
+            with torch.random.fork_rng(devices=devices):
+                for step in range(len(self.history), self.steps):
+                    self._step(step)
+                    if self.checkpoint is not None and step + 1 < self.steps and self.checkpoint.due():
+                        self._save()
+        except Stopped:
+            if self.checkpoint is not None and len(self.history) > self.written:
+                self._save()
+            raise
+        outcome = self._outcome()
+        if self.checkpoint is not None:
+            self.checkpoint.remove()
+        return outcome
+
+    def _refer(self) -> None:
+        by_key: dict[str, list[Tensor]] = {}
+        for name in self.loss.references:
+            reference = self.references[name]
+            if reference.key not in by_key:
+                by_key[reference.key] = refs.logprobs(
+                    reference, self.data.rows, self.job.temperature, self.limit, self.memory, self.alive
+                )
+            self.known[name] = by_key[reference.key]
+
+    def _step(self, step: int) -> None:
+        job = self.job
+        epoch, place = divmod(step, self.per_epoch)
+        # Seeds are made from the position: going on in the middle then needs no state of a generator.
+        generator = torch.Generator().manual_seed((job.seed * 1_000_003 + epoch) % 2**63)
+        order = torch.randperm(self.data.count, generator=generator).tolist()
+        units = order[place * job.batch : (place + 1) * job.batch]
+        torch.manual_seed((job.seed * 1_000_003 + step) % 2**63)  # dropout draws from the global generator
+        where = f"in epoch {epoch}, step {step} of {self.steps}"
+        drift = None
+        if DRIFT in self.loss.values:
+            with torch.no_grad():
+                view = self.parameters.view()
+            reference = self.references[self.loss.references[0]]
+            drift = refs.drift(
+                view, reference, self.data, units, job.temperature, self.limit, self.network.context, self.alive
+            )
+        self.parameters.grad.zero_()
+        total = accumulate(
+            self.parameters,
+            self.data,
+            self.data.passes(units, self.limit),
+            job,
+            self.known,
+            drift=drift,
+            said=self.said,
+            seen=self.seen,
+            where=where,
+            alive=self.alive,
+        )
+        norm = self.optimiser.step(rate(step, self.steps, job))
+        if not math.isfinite(norm):
+            what = "pairs" if self.data.paired else "samples"
+            raise ModelError(f"the gradient became {norm} {where}, at {what} {sorted(units)}: lower the learning rate")
+        self.history.append(total)
+        self.norms.append(norm)
+
+    def _save(self) -> None:
+        assert self.checkpoint is not None
+        tensors = {"flat": self.parameters.flat, "mean": self.optimiser.mean, "square": self.optimiser.square}
+        tensors.update({f"reference.{name}": torch.cat(rows) for name, rows in self.known.items()})
+        plain: dict[str, Any] = {"steps": self.optimiser.steps, "history": self.history, "norms": self.norms}
+        self.checkpoint.write(tensors, {**plain, "said": self.said.plain(), "seen": self.seen.plain()})
+        self.written = len(self.history)
+
+    def _restore(self) -> None:
+        saved = self.checkpoint.read() if self.checkpoint is not None else None
+        if saved is None:
+            return
+        self.parameters.flat.copy_(saved.tensors["flat"])
+        self.optimiser.load(saved.plain["steps"], saved.tensors["mean"], saved.tensors["square"])
+        self.history, self.norms = list(saved.plain["history"]), list(saved.plain["norms"])
+        self.said, self.seen = Sums(saved.plain["said"]), Sums(saved.plain["seen"])
+        for name in self.loss.references:
+            self.known[name] = list(saved.tensors[f"reference.{name}"].split(self.data.lengths))
+        self.written = len(self.history)
+        self.say(f"going on with a fit that was stopped after {len(self.history)} of {self.steps} steps")
+
+    def _outcome(self) -> Outcome:
+        data, job = self.data, self.job
+        tokens = sum(data.lengths)
+        figures = {
+            **self.seen.means(),
+            **self.said.means(),
+            "loss": _mean(self.history[-self.per_epoch :]),  # over the last epoch
+            "first_loss": self.history[0],
+            "steps": float(self.steps),
+            "tokens": float(tokens * job.epochs),
+            "mean_length": tokens / len(data.rows),
+            "gradient_norm": _mean(self.norms[-self.per_epoch :]),
+        }
+        if self.one_class:
+            figures["one_class"] = 1.0
+        read = job.epochs * sum(len(s.prompt_ids) + len(s.token_ids) for s in data.rows)
+        state = self.optimiser.to_bytes() if job.keep_state else None
+        return Outcome(self.parameters.result(), figures, read, state)
 
 
-def _reference(network: Network, start: Adapter, job: FitJob, pass_tokens: int) -> dict[int, list[float]]:
-    """Log-probabilities of every sample under the starting weights, computed once for all epochs."""
-    out: dict[int, list[float]] = {}
-    with torch.no_grad():
-        pairs = {n: (a.to(network.device), b.to(network.device)) for n, (a, b) in start.pairs.items()}
-        bound = network.bind(replace(start, pairs=pairs).scaled())
-        for indices in passes(job.data, range(len(job.data)), pass_tokens):
-            logprobs, mask = token_logprobs(network, bound, [job.data[i] for i in indices])
-            for i, values, known in zip(indices, logprobs, mask, strict=True):
-                out[i] = values[known].tolist()
-    return out
+def _mean(numbers: list[float]) -> float:
+    return sum(numbers) / len(numbers)
+
+
+def _one_class(data: Data) -> str | None:
+    """The value that should tell good from bad and does not, of losses that learn from single verdicts."""
+    if DRIFT not in data.loss.values:
+        return None
+    return next((n for n in data.loss.values if n != DRIFT and data.constant(n)), None)

@@ -1,9 +1,11 @@
-"""Writes the pages of the documentation that are made from the program itself: the catalogue and the command line."""
+"""Writes the pages of the documentation that are made from the program itself: catalogue, command line, losses."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,52 @@ def command_line() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def loss_table() -> str:
+    """Every loss with what it reads, from the table the trainer uses, and the text of each function."""
+    from loopwright.losses import LOSSES
+
+    def code(names: Any) -> str:
+        return ", ".join(f"`{name}`" for name in names)
+
+    def options(given: Any) -> str:
+        plain = {n: dict(v) if isinstance(v, Mapping) else v for n, v in given.items()}
+        return code(f"{n}={json.dumps(v)}" for n, v in plain.items())
+
+    def source(paper: str) -> str:
+        name = paper.removeprefix("arXiv:")
+        return f"[{name}](https://arxiv.org/abs/{name})" if name != paper else f"[paper]({paper})" if paper else ""
+
+    head = "| loss | unit | function | what it sets | references | values | fields | paper |\n|---|---|---|---|---|---|---|---|"
+    rows = [
+        f"| `{row.name}` | {row.unit} | [`{row.function.__name__}`](#{_anchor(row.function)}) | {options(row.options)} "
+        f"| {code(row.references)} | {code(row.values)} | {code(sorted(row.needs))} | {source(row.paper)} |"
+        for row in LOSSES.values()
+    ]
+    functions = dict.fromkeys(row.function for row in LOSSES.values())
+    return (
+        "\n\n".join(
+            [
+                "# Losses",
+                "What `FitJob.loss` may name. A row is a function with options set; `loss_options` set more of them. "
+                "*References* are weights whose log-probabilities it reads, *values* are numbers the samples or pairs bring, "
+                "*fields* what the trainer must compute besides. An option may ask for more: `kl` for the reference "
+                "`reference`, `entropy` for the entropy, `soft` for the value `win_rate`, `offset` and `margin` for the value "
+                "`margin`.",
+                "\n".join([head, *rows]),
+                "## The table",
+                "::: loopwright.losses.registry\n    options:\n      show_root_heading: false\n      heading_level: 3",
+                "## The functions",
+                *(f"::: {_anchor(f)}\n    options:\n      heading_level: 3" for f in functions),
+            ]
+        )
+        + "\n"
+    )
+
+
+def _anchor(function: Any) -> str:
+    return f"{function.__module__}.{function.__name__}"
+
+
 def _row(parameter: Any, context: typer.Context) -> tuple[str, str] | None:
     if parameter.name == "help":
         return None
@@ -67,6 +115,7 @@ def _text(text: str) -> str:
 def main() -> None:
     catalogue()
     (DOCS / "reference" / "cli.md").write_text(command_line(), encoding="utf-8")
+    (DOCS / "reference" / "losses.md").write_text(loss_table(), encoding="utf-8")
 
 
 if __name__ == "__main__":

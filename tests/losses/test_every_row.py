@@ -8,12 +8,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from batches import PAIR_VALUES, flat, make, trained  # noqa: E402
 from hypothesis import HealthCheck, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
 from loopwright import losses  # noqa: E402
 from loopwright.core.errors import InputError  # noqa: E402
-from batches import PAIR_VALUES, flat, make, trained  # noqa: E402
 
 # Rows whose options make them read more: a penalty, a bonus, soft labels, margins.
 ROWS = {
@@ -151,7 +151,7 @@ def test_options_bring_what_they_read():
 
 
 def test_an_option_that_is_not_there_is_named():
-    with pytest.raises(InputError, match="no option 'gama'. It has: link"):
+    with pytest.raises(InputError, match=r"no option 'gama'\. It has: link"):
         losses.loss("dpo").given({"gama": 1.0})
     with pytest.raises(InputError, match="It has: none"):
         losses.loss("sft").given({"beta": 1.0})

@@ -42,6 +42,7 @@ def test_rock_paper_scissors_is_played_evenly() -> None:
     assert duality_gap(game.matrix, [1, 0, 0], [0, 1, 0]) == 1.0
 
 
+@settings(max_examples=30, deadline=None)
 @given(margins, margins, margins)
 def test_a_biased_three_cycle_is_played_as_its_margins_say(a: float, b: float, c: float) -> None:
     game = three_cycle(a, b, c)
@@ -50,6 +51,7 @@ def test_a_biased_three_cycle_is_played_as_its_margins_say(a: float, b: float, c
     assert preference(game.matrix, [1, 0, 0], [0, 1, 0]) == pytest.approx(0.5 + a)
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(-4, 4), min_size=2, max_size=9, unique_by=lambda r: round(r, 2)), st.floats(0.2, 3))
 def test_of_arms_with_rewards_the_best_is_played(rewards: list[float], temperature: float) -> None:
     game = bradley_terry(rewards, temperature)
@@ -102,6 +104,7 @@ def test_games_are_functions_of_their_seed() -> None:
 # ---- regularised ------------------------------------------------------------------------------------------------------
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.floats(0.0, 1.0), st.floats(0.05, 0.95), st.floats(0.02, 20))
 def test_two_regularised_arms_are_a_logistic_shift_of_the_reference(p: float, mu: float, beta: float) -> None:
     found = regularised_nash([[0.5, p], [1 - p, 0.5]], beta=beta, reference=[mu, 1 - mu])

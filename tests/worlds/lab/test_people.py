@@ -196,6 +196,7 @@ def test_a_critique_names_what_is_lacking_most() -> None:
     assert noisy["more courtesy"] / MANY == pytest.approx(expected, abs=4 * 0.5 / MANY**0.5)
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.text(alphabet="aA !.please", max_size=30), st.integers(0, 50))
 def test_an_edit_is_never_worse_to_the_one_who_made_it(text: str, seed: int) -> None:
     person = Person(linear(courtesy=1.0, emphasis=-1.0, brevity=0.5, capitals=-2.0), seed)

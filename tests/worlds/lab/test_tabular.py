@@ -42,7 +42,7 @@ def test_a_table_is_not_changed_in_place() -> None:
         Table([[math.nan, 0.0]])
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 1000), st.floats(0.05, 5))
 def test_every_policy_falls_short_of_the_regularised_optimum_by_beta_kl(seed: int, beta: float) -> None:
     rng = np.random.default_rng(seed)

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loopwright.core.errors import InputError
@@ -18,6 +18,7 @@ CLASSES = ("rock", "paper", "scissors")
 texts = st.text(alphabet="aB1.! please\n", max_size=40)
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.sampled_from(sorted(TEXT)), texts)
 def test_features_stay_in_bounds_and_their_edits_go_the_right_way(name: str, text: str) -> None:
     feature = TEXT[name]
@@ -80,6 +81,7 @@ def test_classes_are_preferred_as_their_matrix_says_and_have_no_reward() -> None
     assert rock.more("well") == "well rock"
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(-2, 2), min_size=6, max_size=6))
 def test_log_odds_turn_around_when_the_two_do(numbers: list[float]) -> None:
     skew = np.array([[0, 1.5, -2], [-1.5, 0, 0.5], [2, -0.5, 0]])

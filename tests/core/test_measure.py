@@ -10,10 +10,10 @@ import pytest
 from loopwright.core.budget import Ledger
 from loopwright.core.context import Context
 from loopwright.core.engine import Engine
-from loopwright.core.errors import InputError, UnknownName
+from loopwright.core.errors import BadOutput, InputError, UnknownName
 from loopwright.core.feedback import Feedback, Missing, Score, Verdict
 from loopwright.core.measure import Record, measure
-from loopwright.core.model import Sampling
+from loopwright.core.model import Request, Sampling
 from loopwright.core.registry import get_recipe
 from loopwright.core.store import RolloutRow
 from loopwright.core.types import Budget, Candidate, Example, Rollout, Turn
@@ -85,6 +85,20 @@ def test_a_critic_recipe_is_a_kind_of_critic() -> None:
     said = asked(["Yes.", "no", "yes, it is", "hmm"])
     assert isinstance(said, Score) and said.value == pytest.approx(2 / 3) and said.confidence == 0.75
     assert isinstance(asked(["hm", "well"]), Missing)
+
+
+def test_a_critic_whose_model_gives_nothing_usable_leaves_a_missing_judgement() -> None:
+    def refuses(request: Request, index: int) -> str:
+        raise BadOutput("model refused", kind="refused")
+
+    store = MemoryStore()
+    run = store.create_run({}, seed=0, budget={}, code_version="")
+    engine = Engine(store=store, run=run, ledger=Ledger(Budget()), models={"policy": ScriptedModel(refuses)})
+    built = build_critic("p-true", {}, Path("."), role="critic")
+    world = Single(name="w", sampling=Sampling(max_tokens=8))
+    ctx = Context(engine, "test", world=world, policy=Candidate(), critics=(built,))
+    (said,) = asyncio.run(ctx.judge(attempt("a", None))).feedback
+    assert isinstance(said, Missing) and said.status == "refused" and said.about == "a-0"
 
 
 def test_an_unknown_kind_suggests_built_in_and_recipe_critics() -> None:

@@ -16,6 +16,7 @@ from loopwright.models.embedded import Embedded
 from loopwright.training import lora
 from loopwright.training.blob import Weights
 
+torch.set_num_threads(1)  # these networks are too small for more
 START = tuple(range(20, 32))
 
 
@@ -60,7 +61,8 @@ def pairs(count=9):
     """The sides have the same prompt and other lengths."""
     out = []
     for i, sample in enumerate(samples(count)):
-        other = sample.model_copy(update={"token_ids": tuple((90 + 5 * i + j) % 200 for j in range(1 + (i + 2) % 5)), "logprobs": ()})  # fmt: skip
+        written = tuple((90 + 5 * i + j) % 200 for j in range(1 + (i + 2) % 5))
+        other = sample.model_copy(update={"token_ids": written, "logprobs": ()})
         plain = {"values": {}}
         out.append(
             Pair(
@@ -81,3 +83,6 @@ def warm(net, kind="lora"):
     generator = torch.Generator().manual_seed(1)
     moved = {n: (a, torch.randn(b.shape, generator=generator) * 0.1) for n, (a, b) in adapter.pairs.items()}
     return Weights(adapter=replace(adapter, pairs=moved))
+
+
+JOBS = {"kill": FitJob(data=samples(), batch=3, rank=4, epochs=3, dropout=0.1, keep_state=True, seed=3)}

@@ -107,7 +107,8 @@ class FitJob(Frozen):
         sequences and of pairs are averaged over these.
     adapter: hash of the blob to start from; None starts new on the base weights.
     tuning: train a LoRA adapter, or all weights (a blob as large as the model: for small ones).
-    head: train a scalar head (reward or value model) beside the weights; it travels in the same blob.
+    head: train a scalar head (reward or value model) beside the weights; it travels in the same blob. A number above 1 is
+        the width of one that says a vector.
     references: by the name a loss asks for, whose log-probabilities to bring: the hash of a blob, "start" (what this job
         starts from) or "base". A name that is left out means "start".
     temperature: the log-probabilities are of logits divided by it; what the data was sampled at, for losses of ratios.
@@ -122,7 +123,7 @@ class FitJob(Frozen):
     constant: int = Field(default=256, gt=0)
     adapter: str | None = None
     tuning: Literal["lora", "full"] = "lora"
-    head: bool = False
+    head: int = Field(default=0, ge=0)
     references: dict[str, str] = Field(default_factory=dict)
     temperature: float = Field(default=1.0, gt=0.0)
     rank: int = Field(default=16, gt=0)
@@ -168,8 +169,8 @@ class Trainable(Protocol):
         """What the weights with this blob say of sequences that are already written, one list a sequence.
 
         logprobs: natural log-probability of each written token [T]. entropy: of the distribution it was drawn from, in
-        nats [T]. scores: the scalar head's value after each written token [T]. features: the last hidden state, after
-        the last written token [hidden].
+        nats [T]. scores: the scalar head's value after each written token [T] (of a wide head [T * width], token by token).
+        features: the last hidden state, after the last written token [hidden].
         """
         ...
 

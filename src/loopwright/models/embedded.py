@@ -240,7 +240,7 @@ class Embedded:
         if job.adapter is not None:
             start = self._weights(job.adapter)
             self._view(job.adapter)  # checks that it was made for this model
-            blobs.adapter_for(start, job.rank, job.alpha)
+            blobs.check_start(start, job)
         elif job.tuning == "full":
             network = loaded.whole()
             start = blobs.Weights(full=whole.split(network, whole.weights(network)), base=name)
@@ -260,10 +260,10 @@ class Embedded:
             if size > self._full_limit:
                 raise InputError(
                     f"{self.name} has {size:,} parameters, and all weights are fitted up to full_limit={self._full_limit:,}: "
-                    "use weights='lora', or raise the limit where the memory is there"
+                    "use tuning='lora', or raise the limit where the memory is there"
                 )
         if job.head and start.head is None:
-            start = replace(start, head=blobs.new_head(reading.width(loaded.network)))
+            start = replace(start, head=blobs.new_head(reading.width(loaded.network), job.head, job.seed))
         return start
 
     def _references(self, job: FitJob) -> dict[str, Reference]:
@@ -328,7 +328,7 @@ class Embedded:
                 values = getattr(said, what)
                 rows = values if what == "features" else [v[m] for v, m in zip(values, said.mask, strict=True)]
                 for i, row in zip(part, rows, strict=True):
-                    out[i] = row.tolist()
+                    out[i] = row.flatten().tolist()
         return out
 
 

@@ -196,7 +196,7 @@ class Loaded:
         if not isinstance(self.network, Llama):
             raise InputError(
                 "all weights can be fitted and replaced where our own forward pass runs the model (Llama, Mistral, Qwen2, "
-                "Qwen3); this one is run by transformers: use weights='lora'"
+                "Qwen3); this one is run by transformers: use tuning='lora'"
             )
         return self.network
 

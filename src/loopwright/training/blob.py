@@ -7,6 +7,7 @@ give equal bytes. Tensors are float32: a bfloat16 model trained on in small step
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,19 +16,20 @@ from safetensors.torch import save
 from torch import Tensor
 
 from loopwright.core.errors import InputError, StoreCorrupt
+from loopwright.core.model import FitJob
 from loopwright.training import lora
 from loopwright.training.lora import Adapter
 
 FULL = "full_weights"
 HEAD = ("score_head.weight", "score_head.bias")
-Head = tuple[Tensor, Tensor]  # weight [1, hidden] and bias [1], float32
+Head = tuple[Tensor, Tensor]  # weight [K, hidden] and bias [K], float32; K is 1 but for a wide head
 
 
 @dataclass(frozen=True)
 class Weights:
     """One of ``adapter`` and ``full`` is there.
 
-    full: by Hugging Face's names. head: maps the last hidden state of a position to one number.
+    full: by Hugging Face's names. head: maps the last hidden state of a position to one number, or K.
     """
 
     adapter: Adapter | None = None
@@ -40,9 +42,15 @@ class Weights:
         return "full" if self.full is not None else "lora"
 
 
-def new_head(width: int) -> Head:
-    """A head that says 0 everywhere; gradients reach it all the same."""
-    return torch.zeros(1, width), torch.zeros(1)
+def new_head(hidden: int, width: int = 1, seed: int = 0) -> Head:
+    """A head that says 0 everywhere; gradients reach it all the same.
+
+    A wide one starts at random: what is read of it is the direction of its vector, and that of 0 has no gradient.
+    """
+    if width == 1:
+        return torch.zeros(1, hidden), torch.zeros(1)
+    generator = torch.Generator().manual_seed(seed % 2**63)
+    return torch.randn(width, hidden, generator=generator) / math.sqrt(hidden), torch.zeros(width)
 
 
 def to_bytes(weights: Weights) -> bytes:
@@ -69,11 +77,22 @@ def from_bytes(blob: bytes) -> Weights:
     return Weights(full=tensors, head=head, base=str(json.loads(metadata[FULL])["base"]))
 
 
-def adapter_for(weights: Weights, rank: int, alpha: float) -> None:
-    """Raises InputError where a job would go on with an adapter of another rank or alpha than it says."""
-    start = weights.adapter
+def check_start(weights: Weights, job: FitJob) -> None:
+    """Raises InputError where a job would go on with weights of another kind, rank, alpha or head than it says."""
+    start, rank, alpha = weights.adapter, job.rank, job.alpha
+    if weights.kind != job.tuning:
+        raise InputError(
+            f"the weights to start from are {_called(weights.kind)} and the job trains {_called(job.tuning)}: give it "
+            f"tuning={weights.kind!r}, or leave out adapter to start new"
+        )
+    if job.head and weights.head is not None and len(weights.head[1]) != job.head:
+        raise InputError(f"the head to start from has width {len(weights.head[1])}, the job says head={job.head}")
     if start is not None and (start.rank, start.alpha) != (rank, alpha):
         raise InputError(
             f"the adapter to start from has rank {start.rank} and alpha {start.alpha:g}, the job says rank "
             f"{rank} and alpha {alpha:g}: give the job the adapter's own"
         )
+
+
+def _called(kind: str) -> str:
+    return "a full set" if kind == "full" else "a LoRA adapter"

@@ -82,8 +82,8 @@ class Checkpoint:
         content = save(
             {n: t.detach().cpu().contiguous() for n, t in tensors.items()}, metadata={"plain": json.dumps(plain)}
         )
-        self._folder.mkdir(parents=True, exist_ok=True)
         try:
+            self._folder.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=self._folder, prefix="writing-", delete=False) as file:
                 scratch = Path(file.name)
                 try:

@@ -59,12 +59,12 @@ class Parameters:
         elif isinstance(network, Llama):
             named.update(whole.fuse(network, start.full or {}))
         else:
-            raise InputError("all weights can be trained where our own forward pass runs the model; use weights='lora'")
+            raise InputError("all weights can be trained where our own forward pass runs the model; use tuning='lora'")
         if head:
             if start.head is None:
                 raise InputError("there is no scalar head to train")
             named.update(zip(HEAD, start.head, strict=True))
-        order = sorted(named, key=lambda n: named[n].ndim < 2)  # stable
+        order = sorted(named, key=lambda n: (named[n].ndim < 2, n))  # a blob gives them in any order
         self.decayed = sum(t.numel() for t in named.values() if t.ndim >= 2)
         self.flat = torch.cat([named[n].detach().to(network.device, torch.float32).flatten() for n in order])
         self.grad = torch.zeros_like(self.flat)

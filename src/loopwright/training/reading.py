@@ -99,6 +99,8 @@ def read(
     def valued(part: Tensor) -> Tensor:
         if view.head is None:
             raise InputError("these weights have no scalar head: fit them with head=True first")
+        if state_values and len(view.head[1]) > 1:
+            raise InputError(f"values of states need a scalar head, this one has width {len(view.head[1])}")
         values = F.linear(part.float(), *view.head)
         where = mask.view(*mask.shape, 1)
         return torch.where(where, values, 0.0) if values.shape[-1] > 1 else torch.where(mask, values[..., 0], 0.0)

@@ -20,6 +20,7 @@ from loopwright import losses
 from loopwright.core.errors import InputError, ModelError
 from loopwright.core.model import FitJob
 from loopwright.losses.registry import Loss
+from loopwright.training import blob
 from loopwright.training import references as refs
 from loopwright.training.blob import Weights
 from loopwright.training.checkpoint import Checkpoint
@@ -74,15 +75,7 @@ def checked(job: FitJob, loss: Loss, start: Weights) -> None:
         raise InputError(
             f"the loss {loss.name!r} has no reference {unknown[0]!r}; it reads {', '.join(loss.references) or 'none'}"
         )
-    if start.kind != job.tuning:
-        raise InputError(
-            f"the weights to start from are {_called(start.kind)} and the job trains {_called(job.tuning)}: give it "
-            f"weights={start.kind!r}, or leave out adapter to start new"
-        )
-
-
-def _called(kind: str) -> str:
-    return "a full set" if kind == "full" else "a LoRA adapter"
+    blob.check_start(start, job)
 
 
 def fit(
@@ -133,7 +126,7 @@ class _Fit:
         self.say = say
         self.data = Data(job, loss, network)
         self.one_class = _one_class(self.data)
-        self.parameters = Parameters(network, start, head=job.head)
+        self.parameters = Parameters(network, start, head=bool(job.head))
         self.optimiser = Optimiser(self.parameters, job)
         if state is not None:
             self.optimiser.from_bytes(state)

@@ -6,7 +6,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTHON_FILES := src tests benchmarks scripts
 
-.PHONY: help setup setup-dev demo test check reproduce bench docs docs-pages lint clean
+.PHONY: help setup setup-dev demo test check reproduce bench lab-model docs docs-pages lint clean
 
 help: ## List these commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ reproduce: setup-dev ## Run the claim of every recipe, or of SLUG=rest-em, into 
 
 bench: setup-dev ## Run every benchmark, one at a time; ARGS=--json for machines
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+lab-model: setup-dev ## Teach the laboratory's model anew (an hour or more) and measure it
+	@$(BIN)/python scripts/lab_model.py --out src/loopwright/worlds/lab/model
+	@$(BIN)/python scripts/lab_card.py src/loopwright/worlds/lab/model
 
 docs: setup-dev docs-pages ## Build the documentation into site/, warnings being errors
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import ctypes
 import itertools
 import json
 import math
@@ -28,7 +30,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from torch.utils.data import DataLoader, IterableDataset
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from loopwright.worlds.lab.dialogues import TASKS, Said, Teacher
+from loopwright.worlds.lab.dialogues import Said, Teacher, task_of
 
 ROLES = ("system", "user", "assistant", "tool")
 END = "<|end|>"
@@ -115,21 +117,12 @@ class Banked(Teacher):
     def __init__(self, seed: int, bank: Mapping[str, Sequence[str]], pool: Sequence[str]) -> None:
         super().__init__(seed, lambda question, rng: rng.choice(bank[question]) if question in bank else None)
         self.pool = pool
-        self.by_name = {q: name for name, task in TASKS.items() for q in pool if _asks(task, q)}
 
     def question(self) -> tuple[Any, str]:
         if self.rng.random() < 0.6:
             question = self.rng.choice(self.pool)
-            return TASKS[self.by_name[question]], question
+            return task_of(question), question
         return super().question()
-
-
-def _asks(task: Any, question: str) -> bool:
-    starts = {
-        "sums": "Compute ", "modular": "Compute (", "sort": "Sort ", "edits": "Letters ", "stack": "Program ",
-        "blocks": "Blocks ", "sentences": "Write ",
-    }  # fmt: skip
-    return question.startswith(starts[task.name]) and (task.name != "sums" or "(" not in question)
 
 
 def mistakes(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, seed: int, questions: int) -> dict[str, list[str]]:
@@ -190,12 +183,19 @@ def teach(
         seen += ids.numel()
         losses.append(loss.item())
         if (step + 1) % 100 == 0 or step + 1 == steps.stop:
+            _give_back_memory()
             spent = time.monotonic() - began
             print(
                 f"step {step + 1}/{total}  loss {sum(losses) / len(losses):.3f}  {seen / spent:,.0f} tokens/s  {spent:.0f} s",
                 file=sys.stderr, flush=True,
             )  # fmt: skip
             losses = []
+
+
+def _give_back_memory() -> None:
+    """Batches of ever other shapes leave the allocator with holes that grow to gigabytes."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def main() -> None:
@@ -205,9 +205,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--bank", type=int, default=16_000, help="questions the model answers itself after two thirds")
+    parser.add_argument("--threads", type=int, default=1, help="of torch; at this size a second one gains little")
     parser.add_argument("--smoke", action="store_true", help="a tiny model, to see that the script runs")
     options = parser.parse_args()
     torch.manual_seed(options.seed)
+    torch.set_num_threads(options.threads)
     if options.smoke:
         SHAPE.update(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1, intermediate_size=64)
         options.bank = min(options.bank, 64)
@@ -221,9 +223,8 @@ def main() -> None:
     print(f"{model.num_parameters():,} parameters, {len(tokenizer)} pieces", file=sys.stderr)
     matrices = [p for p in model.parameters() if p.ndim == 2]
     others = [p for p in model.parameters() if p.ndim != 2]
-    optimiser = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}], lr=options.rate, betas=(0.9, 0.98), fused=True
-    )
+    groups = [{"params": matrices, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW(groups, lr=options.rate, betas=(0.9, 0.98), fused=True)
     turn = options.steps * 2 // 3
     began = time.monotonic()
     for number, (span, bank) in enumerate(
@@ -237,7 +238,8 @@ def main() -> None:
         loader = DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=16)
         teach(model, itertools.chain(iter(loader)), span, options.steps, optimiser, options.rate)
     save(model, tokenizer, options.out)
-    made = {"seed": options.seed, "steps": options.steps, "rate": options.rate, "minutes": round((time.monotonic() - began) / 60, 1)}
+    minutes = round((time.monotonic() - began) / 60, 1)
+    made = {"seed": options.seed, "steps": options.steps, "rate": options.rate, "minutes": minutes}
     (options.out / "made.json").write_text(json.dumps(made, indent=2) + "\n")
     print(f"saved to {options.out}", file=sys.stderr)
 

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from loopwright.core.errors import InputError
 from loopwright.core.types import digest
 from loopwright.worlds.lab.plans import Blocks, Sentences, Stack
 from loopwright.worlds.lab.tasks import Edits, LabTask, Modular, Review, Sort, Sums, lines_of
@@ -39,6 +40,20 @@ def part_of(question: str) -> str:
         if drawn < 0:
             return name
     return "test"
+
+
+_STARTS = {
+    "Compute (": "modular", "Compute ": "sums", "Sort ": "sort", "Letters ": "edits", "Program ": "stack",
+    "Blocks ": "blocks", "Write ": "sentences",
+}  # fmt: skip
+
+
+def task_of(question: str) -> LabTask:
+    """The task a question is of. Raises InputError where it is of none."""
+    for start, name in _STARTS.items():
+        if question.startswith(start):
+            return TASKS[name]
+    raise InputError(f"expected a question of the laboratory, such as 'Compute 12+7-5.', got {question!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,7 +256,7 @@ class Edits:
         slips = [[*row, rng.choice(self.letters)]]
         if len(row) > 1:
             j = rng.randrange(len(row) - 1)
-            slips += [row[:j] + [row[j + 1], row[j]] + row[j + 2 :], row[:-1], row[1:]]
+            slips += [[*row[:j], row[j + 1], row[j], *row[j + 2 :]], row[:-1], row[1:]]
         found = rng.choice(slips)
         return found if found != row else slips[0]
 

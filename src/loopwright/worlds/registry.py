@@ -9,6 +9,7 @@ from typing import Any
 from loopwright.core.errors import UnknownName
 from loopwright.core.world import Stream, World
 from loopwright.worlds.bandit import LinearBandit
+from loopwright.worlds.lab.opinions import lab_people
 from loopwright.worlds.lab.world import LAB
 from loopwright.worlds.small import SMALL
 
@@ -30,6 +31,7 @@ WORLDS: dict[str, Known] = {
     "bandit": Known(LinearBandit),
     **{name: Known(make, "embedded") for name, make in SMALL.items()},
     **{name: Known(make, LAB_MODEL) for name, make in LAB.items()},
+    "lab-people": Known(lab_people, LAB_MODEL),
 }
 
 

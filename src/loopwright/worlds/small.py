@@ -35,10 +35,12 @@ class Small:
     tools: Mapping[str, Tool] = field(default_factory=dict)
     part: Callable[[str], Split] | None = None  # by a question's text, which split it is in
     compare: Comparator | None = None
+    judge: str = ""  # who judges, where that is not told by the name
 
     @property
     def fingerprint(self) -> str:
-        return digest([self.name, [e.model_dump(mode="json") for e in self.items]])
+        of = [self.name, self.judge] if self.judge else [self.name]
+        return digest([*of, [e.model_dump(mode="json") for e in self.items]])
 
     def examples(self, split: Split) -> Sequence[Example]:
         part = self.part or _split

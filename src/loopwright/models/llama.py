@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from loopwright.core.errors import ModelError
+from loopwright.models.packing import Packed as Packed
+from loopwright.models.packing import pack as pack
 
 # Fused products: weights with the same input, one matrix product for all of them.
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -30,14 +32,6 @@ ARCHITECTURES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "
 LoraPair = tuple[Tensor, Tensor]  # A [rank, in], B [out, rank] already multiplied by alpha / rank
 LoraWeights = Mapping[str, LoraPair]  # by module name, as in "model.layers.0.self_attn.q_proj"
 Bound = list[dict[str, LoraPair]]  # by layer and group: A [sum of ranks, in], B [out, sum of ranks] block-diagonal
-
-
-class Packed(NamedTuple):
-    """Token sequences laid out for one pass: what all share, then the rest, padded on the left."""
-
-    prefix: Tensor  # [P] ids that every sequence starts with
-    ids: Tensor  # [B, S]
-    pad: Tensor  # [B] how many of the S are padding
 
 
 @dataclass
@@ -58,42 +52,15 @@ class Cache:
         self.positions = self.positions[rows]
 
 
-def common_start(sequences: Sequence[Sequence[int]]) -> int:
-    """How many tokens all sequences start with."""
-    ordered = sorted(tuple(s) for s in sequences)
-    first, last = ordered[0], ordered[-1]  # in order, so what these two share all do
-    return next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
-
-
-def pack(
-    sequences: Sequence[Sequence[int]],
-    device: torch.device | str = "cpu",
-    *,
-    own: Sequence[int] = (),
-    share_from: int = 8,
-) -> Packed:
-    """Lay out sequences. ``own[i]`` is how many last tokens of sequence i must stay out of the shared start (1 if empty).
-
-    A common start shorter than ``share_from`` tokens is not worth a pass of its own.
-    """
-    longest = min(len(s) - keep for s, keep in zip(sequences, own or [1] * len(sequences), strict=True))
-    shared = min(common_start(sequences), longest)
-    if len(sequences) == 1 or shared < share_from:
-        shared = 0
-    width = max(len(s) for s in sequences) - shared
-    rows = [[0] * (width - len(s) + shared) + list(s[shared:]) for s in sequences]
-    return Packed(
-        torch.tensor(list(sequences[0][:shared]), dtype=torch.long, device=device),
-        torch.tensor(rows, dtype=torch.long, device=device),
-        torch.tensor([width - len(s) + shared for s in sequences], dtype=torch.long, device=device),
-    )
-
-
 class Llama:
     """Weights and the three passes over them: ``hidden`` (train), ``prefill`` and ``step`` (sample).
 
+    ``grouped`` says that ``hidden`` takes starts shared by groups of sequences.
+
     config: the Hugging Face configuration. tensors: its state dict, any dtype. Raises ModelError for an unknown layout.
     """
+
+    grouped = True
 
     def __init__(self, config: Any, tensors: Mapping[str, Tensor], *, dtype: torch.dtype, device: torch.device) -> None:
         self.dtype = dtype
@@ -223,23 +190,26 @@ class Llama:
     def _read(
         self, packed: Packed, bound: Bound | None, keep: Callable[[Tensor, Tensor], None] | None, dropout: float
     ) -> Tensor:
-        """One pass over the shared start (once) and the rest (batched), layer by layer."""
-        shared = packed.prefix.shape[0]
+        """One pass over the shared starts (once each) and the rest (batched), layer by layer."""
         rows, width = packed.ids.shape
+        if packed.groups is not None:
+            starts, starts_pad, owner = packed.groups
+        else:  # a start of all is one group
+            starts, starts_pad = packed.prefix[None], packed.pad.new_zeros(1)
+            owner = packed.pad.new_zeros(rows)
+        shared = starts.shape[1]
+        columns = torch.arange(shared, device=self.device)
+        known = columns >= starts_pad[:, None]
         order = torch.arange(width, device=self.device)
-        seen = order[None, :] <= order[:, None]
-        allowed = seen & (
-            (order >= packed.pad[:, None])[:, None, :] | torch.eye(width, dtype=torch.bool, device=self.device)
-        )
-        allowed = torch.cat([allowed.new_ones(rows, width, shared), allowed], dim=2)[:, None]
-        mask = self._additive(allowed)
-        cos, sin = self._rotation((shared + order - packed.pad[:, None]).clamp(min=0))
+        allowed = _causal(order, packed.pad)
+        mask = self._additive(torch.cat([known[owner][:, None].expand(-1, width, -1), allowed], dim=2)[:, None])
+        before = (shared - starts_pad)[owner]
+        cos, sin = self._rotation(before[:, None] + (order - packed.pad[:, None]).clamp(min=0))
         x = F.embedding(packed.ids, self.embed)
         if shared:
-            columns = torch.arange(shared, device=self.device)
-            prefix_mask = self._additive((columns[None, :] <= columns[:, None])[None, None])
-            prefix_cos, prefix_sin = self._rotation(columns[None])
-            y = F.embedding(packed.prefix[None], self.embed)
+            prefix_mask = self._additive(_causal(columns, starts_pad)[:, None])
+            prefix_cos, prefix_sin = self._rotation((columns - starts_pad[:, None]).clamp(min=0))
+            y = F.embedding(starts, self.embed)
         kept: list[tuple[Tensor, Tensor]] = []
 
         def over_prefix(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -248,8 +218,10 @@ class Llama:
 
         def over_rest(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             if shared:
-                k = torch.cat([kept[0][0].expand(rows, -1, -1, -1), k], dim=2)
-                v = torch.cat([kept[0][1].expand(rows, -1, -1, -1), v], dim=2)
+                k, v = (
+                    torch.cat([one.expand(rows, -1, -1, -1) if len(starts) == 1 else one[owner], own], dim=2)
+                    for one, own in zip(kept[0], (k, v), strict=True)
+                )
             if keep is not None:
                 keep(k, v)
             return self._attention(q, k, v, mask)
@@ -318,6 +290,13 @@ class Llama:
         angles = positions[..., None].float() * self.frequencies
         angles = torch.cat([angles, angles], dim=-1)[:, :, None]
         return (angles.cos() * self.rope_scale).to(self.dtype), (angles.sin() * self.rope_scale).to(self.dtype)
+
+
+def _causal(order: Tensor, pad: Tensor) -> Tensor:
+    """Who sees whom [B, S, S]: what came before and is no padding, and everyone themselves, so that no row sees nothing."""
+    seen = order[None, :] <= order[:, None]
+    own = torch.eye(len(order), dtype=torch.bool, device=order.device)
+    return seen & ((order >= pad[:, None])[:, None, :] | own)
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

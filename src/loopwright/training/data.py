@@ -15,7 +15,7 @@ from torch import Tensor
 from loopwright.core.errors import InputError
 from loopwright.core.model import FitJob, Pair, Sample
 from loopwright.losses.registry import Batch, Loss
-from loopwright.models.llama import common_start
+from loopwright.models.packing import common_start
 from loopwright.training.reading import Network, Readings
 
 DRIFT = "drift"  # the one value that the trainer computes itself
@@ -34,6 +34,7 @@ class Data:
 
     def __init__(self, job: FitJob, loss: Loss, network: Network) -> None:
         self.loss = loss
+        self._grouped: bool = getattr(network, "grouped", False)
         self.paired = isinstance(job.data[0], Pair)
         if self.paired != (loss.unit == "pair"):
             wanted, given = ("pairs", "sequences") if loss.unit == "pair" else ("sequences", "pairs")
@@ -133,12 +134,29 @@ class Data:
         return Count(sum(self.lengths[r] for r in rows), len(rows), len(units))
 
     def passes(self, units: Sequence[int], limit: int) -> list[list[int]]:
-        """Cut units into passes of similar length and at most ``limit`` padded tokens (or one unit)."""
+        """Cut units into passes of at most ``limit`` padded tokens (or one unit): of similar length, or of equal prompts.
+
+        Whichever makes fewer tokens to read; ``models.packing`` then lays out each pass by the same rule.
+        """
+        rows = {u: self.rows_of([u]) for u in units}
+        lengths = {u: max(len(self.rows[r].prompt_ids) + self.lengths[r] for r in own) for u, own in rows.items()}
+        shared = common_start([self.rows[r].prompt_ids for own in rows.values() for r in own])
         size = 2 if self.paired else 1
-        reach = {u: [self.rows[r] for r in self.rows_of([u])] for u in units}
-        lengths = {u: max(len(s.prompt_ids) + len(s.token_ids) for s in rows) for u, rows in reach.items()}
-        shared = common_start([s.prompt_ids for rows in reach.values() for s in rows])
-        return cut(units, {u: lengths[u] - shared for u in units}, limit // size)
+        own = {u: n - shared for u, n in lengths.items()}
+        plain = cut(units, own, limit // size)
+        if not self._grouped:
+            return plain
+        candidates = [(sum(size * len(p) * max(own[u] for u in p) + shared for p in plain), plain)]
+        written = {u: max(self.lengths[r] for r in rows[u]) for u in units}
+        prompts = {u: self.rows[rows[u][0]].prompt_ids for u in units}
+        longest: dict[tuple[int, ...], int] = {}
+        for unit in units:
+            longest[prompts[unit]] = max(written[unit], longest.get(prompts[unit], 0))
+        for by_prompt in (False, True):
+            sizes = {p: (len(p), n) if by_prompt else (n, len(p)) for p, n in longest.items()}
+            order = sorted(units, key=lambda u: (sizes[prompts[u]], prompts[u], written[u], u))
+            candidates.append(_fill(order, prompts, written, size, limit))
+        return min(candidates, key=lambda c: c[0])[1]
 
     def batch(
         self,
@@ -212,6 +230,28 @@ def cut(units: Sequence[int], lengths: Mapping[int, int], limit: int) -> list[li
         else:
             out.append([unit])
     return out
+
+
+def _fill(
+    order: Sequence[int], prompts: Mapping[int, tuple[int, ...]], written: Mapping[int, int], size: int, limit: int
+) -> tuple[int, list[list[int]]]:
+    """Passes in this order, in each of which a prompt is read once, and how many padded tokens they are."""
+    out: list[list[int]] = []
+    total = cost = reach = width = 0
+    held: set[tuple[int, ...]] = set()
+    for unit in order:
+        after = len(held | {prompts[unit]}) * max(reach, len(prompts[unit]))
+        after += (len(out[-1]) + 1 if out else 1) * size * max(width, written[unit])
+        if out and after <= limit:
+            out[-1].append(unit)
+        else:
+            total += cost
+            out.append([unit])
+            held, reach, width = set(), 0, 0
+            after = len(prompts[unit]) + size * written[unit]
+        held.add(prompts[unit])
+        reach, width, cost = max(reach, len(prompts[unit])), max(width, written[unit]), after
+    return total + cost, out
 
 
 def _kind(loss: Loss) -> str:

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from loopwright.core.errors import InputError
 from loopwright.core.model import Sample
-from loopwright.models.llama import LoraWeights, Packed, pack
+from loopwright.models.llama import LoraWeights
+from loopwright.models.packing import Packed, pack
 from loopwright.training.blob import Head
 
 CHUNK = 1 << 23  # logits [rows, V] worked on at once: what a processor's last cache holds in float32
@@ -26,7 +27,8 @@ class Network(Protocol):
 
     hidden: what ``head`` makes logits of, [B, S, ...], for the unshared tokens, whatever else the model does to them.
     ``Bound`` is the network's own form of an adapter; nobody else looks into it. A network whose logits are nothing but
-    the product of ``hidden`` with a matrix [V, hidden] has that as ``head_weight``, and then logits are never kept.
+    the product of ``hidden`` with a matrix [V, hidden] has that as ``head_weight``, and then logits are never kept. One whose
+    ``grouped`` is true is given ``Packed.groups`` as well.
     """
 
     device: torch.device
@@ -80,7 +82,7 @@ def read(
     width = max(written)
     ahead = scores or features  # states after the last token are wanted too, so it is read as well
     rows = [(*s.prompt_ids, *s.token_ids) if ahead else (*s.prompt_ids, *s.token_ids[:-1]) for s in samples]
-    packed = pack(rows, network.device, own=[n + ahead for n in written])
+    packed = pack(rows, network.device, own=[n + ahead for n in written], grouped=getattr(network, "grouped", False))
     states = network.hidden(packed, view.bound, dropout=dropout)
     order = torch.arange(width, device=network.device)
     mask = order >= torch.tensor([width - n for n in written], device=network.device)[:, None]

@@ -52,27 +52,27 @@ class Memory:
 
 def logprobs(
     reference: Reference,
-    rows: Sequence[Sample],
+    data: Data,
     temperature: float,
     limit: int,
     memory: Memory,
     alive: Callable[[], None],
 ) -> list[Tensor]:
     """For every row the log-probabilities of its written tokens, float32 on the CPU. ``alive`` is called before each pass."""
-    out: list[Tensor] = [torch.empty(0)] * len(rows)
-    lengths = {i: len(s.prompt_ids) + len(s.token_ids) for i, s in enumerate(rows)}
+    out: list[Tensor] = [torch.empty(0)] * len(data.rows)
     with torch.no_grad():
-        for part in cut(range(len(rows)), lengths, limit * UNSTORED):
-            samples = [rows[i] for i in part]
+        for units in data.passes(range(data.count), limit * UNSTORED):
+            part = data.rows_of(units)
+            samples = [data.rows[r] for r in part]
             key = _key(reference.key, samples, temperature)
             known = memory.get(key)
             if known is None:
                 alive()
                 said = read(reference.view, samples, temperature=temperature)
-                known = [values[mask].cpu() for values, mask in zip(said.logprobs, said.mask, strict=True)]
+                known = list(said.logprobs[said.mask].cpu().split([data.lengths[r] for r in part]))
                 memory.put(key, known)
-            for i, values in zip(part, known, strict=True):
-                out[i] = values
+            for r, values in zip(part, known, strict=True):
+                out[r] = values
     return out
 
 

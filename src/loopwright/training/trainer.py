@@ -170,7 +170,7 @@ class _Fit:
             reference = self.references[name]
             if reference.key not in by_key:
                 by_key[reference.key] = refs.logprobs(
-                    reference, self.data.rows, self.job.temperature, self.limit, self.memory, self.alive
+                    reference, self.data, self.job.temperature, self.limit, self.memory, self.alive
                 )
             self.known[name] = by_key[reference.key]
 

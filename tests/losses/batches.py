@@ -45,7 +45,7 @@ def make(row: Loss, seed: int, *, count: int = 2, width: int = 5, left: bool = T
             return padded(random(n, width))
         if name == "advantage":
             return padded(random(n, width)) if seed % 2 else random(n)
-        if name in ("label", "reward"):
+        if name in ("label", "reward", "refined"):
             return coin.round() if row.name != "reward-regression" else random(n)
         if name in ("win_rate", "rate"):
             return 0.1 + 0.8 * coin

@@ -383,6 +383,27 @@ def test_on_policy_nft_is_grpo(weighting, scale, rewards):
     torch.testing.assert_close(*gradients)
 
 
+def test_guided_by_hand():
+    p, sampler = doubles([0.5, 0.02], [0.5, 0.02]), doubles([0.4, 0.02], [0.9, 0.9])
+    values = {"advantage": doubles(0.75, 0.5), "refined": doubles(0.0, 1.0)}
+    logprobs = p.log().requires_grad_()
+    found, stats = losses.loss("guided")(flat(logprobs, sampler=sampler.log(), values=values))
+    torch.testing.assert_close(found, doubles([-1.25 * 0.75, -0.75], [-0.5 * 0.5 / 0.6, -0.5 * 0.02 / 0.12]))
+    found.sum().backward()
+    pulled = [0.1 * q / (q + 0.1) ** 2 for q in (0.5, 0.02)]
+    torch.testing.assert_close(logprobs.grad[1], -0.5 * doubles(*pulled))
+    torch.testing.assert_close(stats["shaped"], doubles([0.0, 0.0], [0.5 / 0.6, 0.02 / 0.12]))
+    torch.testing.assert_close(stats["ratio"], doubles([1.25, 1.0], [0.0, 0.0]))
+
+
+@given(seeds)
+def test_guided_without_refinements_is_the_policy_gradient(seed):
+    batch = make(losses.loss("guided"), seed)
+    batch = batch._replace(values={**batch.values, "refined": torch.zeros(2, dtype=torch.float64)})
+    clips = {"clip_low": 0.2, "clip_high": 0.3}
+    torch.testing.assert_close(losses.loss("guided")(batch, **clips)[0], losses.loss("ppo")(batch, **clips)[0])
+
+
 def nft(ratio, reward, rate, **options):
     logprobs = doubles([math.log(ratio) - 1.0]).requires_grad_()
     values = {"reward": doubles(reward), "rate": doubles(rate)}

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from loopwright.core import fitting
@@ -255,9 +256,39 @@ class Context:
 
         judge=False leaves the judgement out, for recipes that have answers compared.
         """
+        return await self._attempts(policy, [(e, None, None) for e in examples], n, judge, sampling)
 
-        async def attempt(example: Example, ctx: Context) -> list[Rollout]:
-            made = await ctx.samples(example, n, **sampling)
+    async def follow(
+        self,
+        policy: Candidate,
+        rollouts: Sequence[Rollout],
+        messages: Sequence[str],
+        *,
+        n: int = 1,
+        judge: bool = True,
+        **sampling: Any,
+    ) -> list[Rollout]:
+        """n judged attempts that go on from each rollout with a user message of its own, rollout by rollout.
+
+        The rollouts must have come from ``rollout`` or ``follow``; an attempt is judged by what was said last.
+        """
+        if len(messages) != len(rollouts):
+            raise InputError(f"expected one message a rollout, got {len(messages)} messages and {len(rollouts)} rollouts")
+        return await self._attempts(
+            policy, [(r.example, m, r) for r, m in zip(rollouts, messages, strict=True)], n, judge, sampling
+        )
+
+    async def _attempts(
+        self,
+        policy: Candidate,
+        items: Sequence[tuple[Example, str | None, Rollout | None]],
+        n: int,
+        judge: bool,
+        sampling: dict[str, Any],
+    ) -> list[Rollout]:
+        async def attempt(item: tuple[Example, str | None, Rollout | None], ctx: Context) -> list[Rollout]:
+            example, message, after = item
+            made = await ctx.samples(example, n, message, after=after, **sampling)
             if not judge:
                 return [r.model_copy(update={"example": example}) for r in made]
             return [await ctx._finish(r, example, i) for i, r in enumerate(made)]
@@ -265,7 +296,7 @@ class Context:
         # To a Solver the objective is what it is measured by, not what it may ask.
         critics = self._critics if self._solving else (self._world.checker,)
         branch = self.at(f"rollout{self._next()}", policy=policy, critics=critics)
-        groups = await branch.map(attempt, examples)
+        groups = await branch.map(attempt, items)
         rollouts = [r for group in groups for r in group]
         await self.engine.record(*(_row(self, r, i % n) for i, r in enumerate(rollouts)))
         if self.round:
@@ -344,6 +375,7 @@ class Context:
         weights: Sequence[float] | None = None,
         values: Mapping[str, Sequence[Values]] | None = None,
         own_prompt: bool = False,
+        last_turn: bool = False,
         **options: Any,
     ) -> Candidate:
         """Train on these rollouts, or on (better, worse) pairs of them, starting from ``base``'s weights.
@@ -353,14 +385,15 @@ class Context:
         weights: one a rollout (or pair). values: by name, what the loss reads beside; one entry a rollout (or pair), a
         number or one number per written token.
         own_prompt: train as if the answers had been given under ``base``'s own prompt, whatever helped to sample them
-        (worked examples, hints); for rollouts of one answer.
+        (worked examples, hints, feedback); of a rollout of several turns, the last one is trained on.
+        last_turn: train on the last turn alone, under the conversation before it.
         keep_state=True: the optimiser goes on from where the fit that made ``base``'s weights left it.
         """
         model = self._trainable()
         sides = [r for item in data for r in (item if isinstance(item, tuple) else (item,))]
         prompts = fitting.rendered(model, prompt_of(base), sides) if own_prompt else None
         paired = bool(data) and isinstance(data[0], tuple)
-        make: Any = fitting.pairs if paired else fitting.sequences
+        make: Any = fitting.pairs if paired else partial(fitting.sequences, last=own_prompt or last_turn)
         start = base.parts.get("adapter")
         job = FitJob.model_validate(
             {

@@ -23,10 +23,12 @@ def sequences(
     weights: Sequence[float] | None = None,
     values: Mapping[str, Sequence[Values]] | None = None,
     prompts: Mapping[str, tuple[int, ...]] | None = None,
+    *,
+    last: bool = False,
 ) -> list[Sample]:
-    """A Sample for each written turn of each rollout.
+    """A Sample for each written turn of each rollout; with ``last``, for the last of them alone.
 
-    weights [len(data)]; values: by name, [len(data)], each a number or one number per token written in all turns.
+    weights [len(data)]; values: by name, [len(data)], each a number or one number per token of the turns that are used.
     prompts: by rollout id, the prompt to train under instead of the one it was sampled with.
     Raises InputError where a length does not fit.
     """
@@ -37,8 +39,9 @@ def sequences(
     samples = []
     for i, rollout in enumerate(data):
         weight = 1.0 if weights is None else weights[i]
-        cut = {name: _along(name, given[i], rollout) for name, given in values.items()}
-        for turn in written(rollout):
+        turns = written(rollout)[-1:] if last else written(rollout)
+        cut = {name: _along(name, given[i], rollout.id, turns) for name, given in values.items()}
+        for turn in turns:
             own = {name: next(parts) for name, parts in cut.items()}
             samples.append(_sample(turn, weight, own, (prompts or {}).get(rollout.id)))
     if not samples:
@@ -90,15 +93,14 @@ def _sample(turn: Turn, weight: float, values: Mapping[str, Values], prompt: tup
     )
 
 
-def _along(name: str, value: Values, rollout: Rollout) -> Iterator[Values]:
+def _along(name: str, value: Values, rollout: str, turns: Sequence[Turn]) -> Iterator[Values]:
     """What of a value belongs to each written turn."""
-    turns = written(rollout)
     if isinstance(value, int | float):
         return iter([float(value)] * len(turns))
     lengths = [len(t.token_ids) for t in turns]
     if len(value) != sum(lengths):
         raise InputError(
-            f"{name} has {len(value)} numbers for rollout {rollout.id}, in which the policy wrote {sum(lengths)} tokens"
+            f"{name} has {len(value)} numbers for rollout {rollout}, in which the policy wrote {sum(lengths)} tokens"
         )
     ends = [sum(lengths[: i + 1]) for i in range(len(lengths))]
     return iter([value[end - length : end] for end, length in zip(ends, lengths, strict=True)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from loopwright.losses.likelihood import unlikelihood
-from loopwright.losses.policy_gradient import nft, policy_gradient, value
+from loopwright.losses.policy_gradient import guided, nft, policy_gradient, value
 from loopwright.losses.preference import FREE, PREVIOUS, inpo, kto, orpo, pmpo, preference, regression, sppo, srpo
 from loopwright.losses.registry import Asks, Batch, Loss, Stats, find, table
 from loopwright.losses.reward import bradley_terry, general_preference, process_reward, reward_regression
@@ -79,6 +79,7 @@ LOSSES: Mapping[str, Loss] = table(
     _policy("dapo", "arXiv:2503.14476", clip_high=0.28),
     _policy("gspo", "arXiv:2507.18071", level="sequence", clip_low=3e-4, clip_high=4e-4),
     _policy("cispo", "arXiv:2506.13585", surrogate="cispo", clip_high=4.0),
+    Loss("guided", guided, "token", (), ("advantage", "refined"), _SAMPLER, paper="arXiv:2506.03106"),
     Loss("nft", nft, "token", (), ("reward", "rate"), _SAMPLER, paper="arXiv:2505.18116"),
     Loss("value", value, "token", (), ("returns",), _STATES, options={"clip": 0.0}, paper="arXiv:1506.02438"),
     Loss("value-clipped", value, "token", (), ("returns", "old_values"), _STATES, paper="arXiv:1707.06347"),

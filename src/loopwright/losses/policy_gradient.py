@@ -113,6 +113,38 @@ def policy_gradient(
     return loss * batch.weights[:, None], stats
 
 
+def guided(batch: Batch, *, gamma: float = 0.1, clip_low: float = 0.0, clip_high: float = 0.0) -> tuple[Tensor, Stats]:
+    """Policy gradient on a policy's own answers and on refinements that it wrote with help it will not have.
+
+    Zhang et al., arXiv:2506.03106, the objective of section 4; the shaping is that of LUFFY, arXiv:2504.14945.
+    values: ``advantage`` [B] or [B, T]; ``refined`` [B] or [B, T], 1 on refinements, which are trained under the prompt
+    without the help, 0 on the policy's own answers. p = the policy's probability of the token under that prompt, w = policy
+    / sampler. Per token, to be minimised:
+
+    * own answers: -w * advantage; with a clip above 0 as in ``policy_gradient``. The authors' run has none.
+    * refinements: -p / (p + gamma) * advantage. There is no ratio: p under the plain prompt is what the sampler never had.
+      Its gradient in log p is gamma p / (p + gamma)^2: greatest at p = gamma, so that unlikely tokens of a right refinement
+      move most, and next to nothing where p is 0 or 1.
+
+    All is multiplied by weights[b]. The authors sum over tokens and divide by a constant: aggregation "constant".
+
+    Returns the loss [B, T]; ``ratio`` [B, T] of own answers, 0 elsewhere, ``shaped`` [B, T] p / (p + gamma) of refinements.
+    Raises InputError where ``sampler`` is missing.
+    """
+    advantage, refined = batch.per_token("advantage"), batch.per_token("refined")
+    # Of a refinement the sampler's log-probabilities belong to another prompt: no ratio is made of them.
+    log_ratio = (batch.logprobs - _field(batch.sampler, "sampler", "guided")).clamp(-LARGEST, LARGEST)
+    ratio = torch.where(refined > 0, 0.0, log_ratio).exp()
+    own = -ratio * advantage
+    if clip_low or clip_high:
+        own = torch.maximum(own, -ratio.clamp(1 - clip_low, 1 + clip_high) * advantage)
+    p = batch.logprobs.exp()
+    shaped = p / (p + gamma)
+    loss = torch.where(refined > 0, -shaped * advantage, own)
+    stats = {"ratio": ratio.detach() * (1 - refined), "shaped": shaped.detach() * refined}
+    return loss * batch.weights[:, None], stats
+
+
 def _at_least(x: Tensor, least: float) -> Tensor:
     """x, but at least this, with the gradient of x all the same."""
     return x + (x.clamp(min=least) - x).detach()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loopwright.blocks.select import majority, top_per_example
+from loopwright.blocks.select import better_first, majority, top_per_example
 from loopwright.blocks.shots import from_rollouts, from_targets
 from loopwright.core.feedback import Score
 from loopwright.core.types import Example, Rollout, Turn
@@ -40,3 +40,8 @@ def test_shots_come_from_text_targets_or_accepted_answers() -> None:
     assert [(s.input, s.output, s.example) for s in from_targets(examples)] == [("1+1", "2", "a")]
     shots = from_rollouts([rollout("x", "yes", 1.0), rollout("y", "almost", 0.9), rollout("z", "unjudged")])
     assert [(s.example, s.output) for s in shots] == [("x", "yes")]
+
+
+def test_better_first_leaves_out_what_could_not_be_told_apart() -> None:
+    a, b = rollout("x", "a"), rollout("x", "b")
+    assert better_first([(a, b)] * 5, [1.0, 0.0, 0.5, None, 0.3]) == [(a, b), (b, a), (b, a)]

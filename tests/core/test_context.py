@@ -393,3 +393,4 @@ def test_compare_says_tie_or_missing_rather_than_guess() -> None:
     assert (better.chosen, better.rejected, better.tie) == (a.id, b.id, False)
     assert run(ctx.compare(b, c)).tie
     assert run(ctx.compare(a, d)).kind == "missing"
+    assert run(ctx.wins([(b, a), (a, b), (b, c), (a, d)])) == [0.0, 1.0, 0.5, None]

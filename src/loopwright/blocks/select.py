@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from loopwright.core.types import Rollout
 
+Pair = tuple[Rollout, Rollout]
+
 
 def majority(answers: Sequence[str | None]) -> int:
     """Index of the first answer among those given most often; None is no vote. 0 if nobody voted."""
@@ -25,3 +27,25 @@ def top_per_example(rollouts: Sequence[Rollout], keep: int) -> list[Rollout]:
         if len(group) < keep and all(rollout.output != other.output for other in group):
             group.append(rollout)
     return [r for group in groups.values() for r in group]
+
+
+def better_first(pairs: Sequence[Pair], wins: Sequence[float | None]) -> list[Pair]:
+    """(better, worse) of each pair; without those that are tied (1/2) or could not be told apart (None).
+
+    wins: of the pair's first, as ``Context.wins`` says; above 1/2 it is the better one.
+    """
+    told = [(pair, win) for pair, win in zip(pairs, wins, strict=True) if win is not None and win != 0.5]
+    return [pair if win > 0.5 else (pair[1], pair[0]) for pair, win in told]
+
+
+def mixed_groups(rollouts: Sequence[Rollout], threshold: float = 1.0) -> list[tuple[list[Rollout], float]]:
+    """Answers by example, with the share that scores at least ``threshold``, where some do and some do not.
+
+    In order of arrival; answers without a score count nowhere.
+    """
+    groups: dict[str, list[Rollout]] = defaultdict(list)
+    for rollout in rollouts:
+        if rollout.score is not None:
+            groups[rollout.example.id].append(rollout)
+    rated = [(g, sum((r.score or 0.0) >= threshold for r in g) / len(g)) for g in groups.values()]
+    return [(group, rate) for group, rate in rated if 0 < rate < 1]

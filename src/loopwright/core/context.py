@@ -247,6 +247,17 @@ class Context:
         (heard,) = self._scramble(f"{first.id}/{second.id}", Judgement(feedback=(said,))).feedback
         return cast(Preference | Missing, heard)
 
+    async def wins(self, pairs: Sequence[tuple[Rollout, Rollout]]) -> list[float | None]:
+        """Of each pair, by ``compare``: 1 where the first is better, 0 the second, 1/2 for a tie; None where nobody could say."""
+
+        async def win(both: tuple[Rollout, Rollout], ctx: Context) -> float | None:
+            said = await ctx.compare(*both)
+            if said.kind == "missing":
+                return None
+            return 0.5 if said.tie else float(said.chosen == both[0].id)
+
+        return await self.map(win, pairs)
+
     # ---- batches of work ------------------------------------------------------------------------------------------
 
     async def rollout(

@@ -12,9 +12,10 @@ How this differs: adapters (LoRA) by default instead of full weights; a tie trai
 from collections.abc import AsyncGenerator
 from typing import Literal
 
+from loopwright.blocks.select import better_first
 from loopwright.core.context import Context
 from loopwright.core.registry import improver
-from loopwright.core.types import Candidate, Rollout
+from loopwright.core.types import Candidate
 
 
 @improver(
@@ -40,16 +41,10 @@ async def online_dpo(
     policy = base  # what a fit calls "start" is the policy it begins with, this round's
     began = str(base.parts.get("adapter") or "base")
 
-    async def better(both: tuple[Rollout, Rollout], ctx: Context) -> tuple[Rollout, Rollout] | None:
-        said = await ctx.compare(*both)
-        if said.kind == "missing" or said.tie:
-            return None
-        return both if said.chosen == both[0].id else (both[1], both[0])
-
     async for examples in ctx.batches(prompts, rounds=rounds):
         answers = await ctx.rollout(policy, examples, n=2, judge=False, temperature=temperature)
-        told = await ctx.map(better, list(zip(answers[::2], answers[1::2], strict=True)))
-        pairs = [pair for pair in told if pair is not None]
+        both = list(zip(answers[::2], answers[1::2], strict=True))
+        pairs = better_first(both, await ctx.wins(both))
         if not pairs:
             continue
         policy = await ctx.fit(

@@ -9,7 +9,7 @@ import pytest
 from loopwright.core.errors import BadOutput, CheckerError, SandboxMissing, TaskError, UnknownName
 from loopwright.core.feedback import Missing, Score, Verdict
 from loopwright.core.types import Example, Rollout, Turn
-from loopwright.critics import build_critic
+from loopwright.critics import build_critic, match
 from loopwright.critics.programs import program_of
 from loopwright.critics.python import PATIENCE
 
@@ -222,3 +222,11 @@ def test_tests_are_checked_before_anything_runs():
 def test_unknown_kinds():
     with pytest.raises(UnknownName, match="Did you mean number"):
         build("numbr")
+
+
+def test_a_pattern_that_takes_for_ever_is_a_missing_judgement(monkeypatch):
+    monkeypatch.setattr("loopwright.critics.match.SECONDS", 0.05)
+    critic = match.regex(r"(a|aa)+(b|c)(\1x)?d")
+    turns = (Turn(role="assistant", text="a" * 5000 + "e"),)
+    said = asyncio.run(critic(Rollout(id="r", example=Example(id="e", input="q"), turns=turns), SimpleNamespace()))
+    assert isinstance(said, Missing) and "took longer than 0.05 s" in said.message

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import regex as rx
 from pydantic import JsonValue
 
 from loopwright.core.errors import InputError
@@ -60,8 +60,8 @@ def _regex(section: Section, folder: Path, role: str) -> Parts:
             raise section.fail("flags", f"unknown flag {flag!r}; {near(flag, match.FLAGS)}")
     if pattern is not None:
         try:
-            re.compile(pattern)
-        except re.error as error:
+            rx.compile(pattern)
+        except rx.error as error:
             raise section.fail(
                 "pattern", f"not a regular expression: {error}; in TOML write patterns in single quotes"
             ) from None

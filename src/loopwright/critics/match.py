@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from decimal import Decimal, DecimalException
 from typing import TYPE_CHECKING, Any, Literal
 
+import regex as rx
+
 from loopwright.core.errors import CheckerError
-from loopwright.core.feedback import Feedback, Rater, Verdict
+from loopwright.core.feedback import Feedback, Missing, Rater, Verdict
 from loopwright.core.types import Example, Rollout
 from loopwright.core.world import Critic
 
@@ -121,15 +123,16 @@ def number(*, tolerance: float = 0.0, strict: bool = False, which: Literal["last
     return judge
 
 
-FLAGS: Mapping[str, re.RegexFlag] = {"ignorecase": re.IGNORECASE, "dotall": re.DOTALL, "multiline": re.MULTILINE}
+FLAGS: Mapping[str, int] = {"ignorecase": rx.IGNORECASE, "dotall": rx.DOTALL, "multiline": rx.MULTILINE}
+SECONDS = 2.0  # for one answer: a pattern with nested repetition can take for ever on some
 
 
 def regex_problem(example: Example) -> str:
     if not isinstance(example.target, str):
         return f"checker regex without a pattern expects the pattern as target, got {example.target!r}"
     try:
-        re.compile(example.target)
-    except re.error as error:
+        rx.compile(example.target)
+    except rx.error as error:
         return f"the target is not a regular expression: {error}"
     return ""
 
@@ -137,18 +140,22 @@ def regex_problem(example: Example) -> str:
 def regex(pattern: str | None = None, *, flags: tuple[str, ...] = (), strip: bool = True) -> Critic:
     """The whole answer matches ``pattern``, or, without one, the pattern in the example's target.
 
-    flags: any of ignorecase, dotall, multiline. A pattern with nested repetition can take very long on some answers.
+    flags: any of ignorecase, dotall, multiline. An answer on which the pattern takes longer than SECONDS is Missing.
     """
-    mode = re.RegexFlag(0)
+    mode = 0
     for flag in flags:
         mode |= FLAGS[flag]
-    fixed = re.compile(pattern, mode) if pattern is not None else None
+    fixed = rx.compile(pattern, mode) if pattern is not None else None
     by = Rater(kind="code", name="regex", version=f"{pattern!r},{int(mode)}")
 
     async def judge(rollout: Rollout, ctx: Context) -> Feedback:
-        wanted = fixed or re.compile(str(rollout.example.target), mode)
-        if wanted.fullmatch(rollout.output.strip() if strip else rollout.output):
-            return Verdict(passed=True, by=by)
+        wanted = fixed or rx.compile(str(rollout.example.target), mode)
+        try:
+            if wanted.fullmatch(rollout.output.strip() if strip else rollout.output, timeout=SECONDS):
+                return Verdict(passed=True, by=by)
+        except TimeoutError:
+            what = f"{wanted.pattern!r} took longer than {SECONDS:g} s on {_short(rollout.output)!r}"
+            return Missing(expected="verdict", message=f"{what}: make its repetitions unambiguous", by=by)
         message = f"the answer does not match {wanted.pattern!r}: {_short(rollout.output)!r}"
         return Verdict(passed=False, message=message, by=by)
 

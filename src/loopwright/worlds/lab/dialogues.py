@@ -29,7 +29,7 @@ AGAIN = "Try again."
 ASK = "Ask a question of {task}, level {level}."
 
 _SHARES = (("teach", 0.4), ("train", 0.3), ("gate", 0.1), ("test", 0.2))
-_LEVELS = (0.28, 0.26, 0.22, 0.14, 0.10)  # how often each level is taught: the hard ones stay hard
+_LEVELS = (0.32, 0.30, 0.24, 0.09, 0.05)  # how often each level is taught: the hard ones stay hard
 
 
 def part_of(question: str) -> str:

@@ -39,8 +39,8 @@ def prefers(world: Any, first: str, second: str, question: str = "q") -> bool:
         ("living", "Answer: cat wolf stone", 2 / 3),
         ("living", "Answer: cat cat cat", 1 / 3),
         ("living", "Answer: cat dog wolf lion frog", 1.0),
-        ("length", "Answer: one two three", 0.5),
-        ("length", "Answer: " + "cat " * 6, 1.0),
+        ("length", "Answer: one two three four", 0.5),
+        ("length", "Answer: " + "cat " * 8, 1.0),
         ("length", "Answer: " + "cat " * 20, 0.0),
         ("plain", "Answer: cat leaf-3", 0.5),
         ("fresh", "Answer: cat Cat", 0.5),
@@ -68,7 +68,7 @@ def test_the_objective_is_the_reward_and_answers_are_noisy() -> None:
 
 def test_a_bias_moves_answers_and_not_the_objective() -> None:
     plain, biased = (lab_people(train=1, gate=1, test=1, length_bias=b) for b in (0.0, 8.0))
-    good, long = "Answer: cat cold dog dark wolf wind", "Answer: " + "yard " * 20
+    good, long = "Answer: cat cold dog dark wolf wind", "Answer: " + "yard " * 30
     assert worth(plain, long) == worth(biased, long) < worth(plain, good)
     shares = [sum(prefers(w, long, good, f"q{i}") for i in range(100)) for w in (plain, biased)]
     assert shares[0] < 30 < 70 < shares[1]

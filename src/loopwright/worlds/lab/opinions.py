@@ -23,7 +23,7 @@ from loopwright.worlds.small import Small
 
 LIVING = frozenset("bird cat dog fish frog grass king leaf lion plant tree wolf".split())
 ENOUGH = 3  # living things, from which on more of them please no more
-JUST_RIGHT = 6  # words
+JUST_RIGHT = 8  # words
 _KNOWN = frozenset(WORDS)
 
 
@@ -65,7 +65,7 @@ SENTENCES: dict[str, Feature] = {
     f.name: f
     for f in (
         Feature("living", _living),  # different animals and plants, 1 from three on
-        Feature("length", _length),  # 1 for six words, 0 for none and for twelve
+        Feature("length", _length),  # 1 for eight words, 0 for none and for sixteen
         Feature("plain", _plain),  # share of words that are words
         Feature("fresh", _fresh),  # share of words that were not said before
         Feature("alliteration", _alliteration),  # share of neighbours with one first letter
@@ -77,7 +77,7 @@ LIKES: Mapping[str, float] = {"living": 4.0, "length": 3.0, "plain": 2.0, "fresh
 
 def lab_people(
     *,
-    level: int = 2,
+    level: int = 3,
     likes: Mapping[str, float] = LIKES,
     noise: float = 1.0,
     length_bias: float = 0.0,

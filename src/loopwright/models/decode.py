@@ -20,7 +20,8 @@ from loopwright.models.llama import Bound, Packed, pack
 
 BLOCK = 256  # the inverse cumulative sum is taken in two levels: over blocks, then inside one block
 TOP = 1024  # top_p looks here first; a full sort follows only where these do not hold enough mass
-CHUNK = 16  # rows whose distributions are worked on at once
+CHUNK = 1 << 16  # numbers of the distributions that are worked on at once, and
+ROWS = 16  # at least so many rows of them
 COMPACT = 0.7  # finished rows leave the batch when no more than this share is still alive
 
 
@@ -70,8 +71,9 @@ def draw(logits: Tensor, temperature: Tensor, top_p: Tensor, uniforms: Tensor) -
     log-probabilities [R] float32. These are under the full distribution at the row's temperature (at 1 for a greedy
     row): top_p changes what is drawn, not what is reported, because that is the quantity a trainer can recompute.
     """
-    if len(logits) > CHUNK:  # a chunk's float32 copies stay in the processor's cache
-        parts = zip(*(t.split(CHUNK) for t in (logits, temperature, top_p, uniforms)), strict=True)
+    chunk = max(ROWS, CHUNK // logits.shape[1])
+    if len(logits) > chunk:  # a chunk's float32 copies stay in the processor's cache
+        parts = zip(*(t.split(chunk) for t in (logits, temperature, top_p, uniforms)), strict=True)
         drawn = [draw(*part) for part in parts]
         return torch.cat([d[0] for d in drawn]), torch.cat([d[1] for d in drawn])
     greedy = temperature == 0

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from loopwright.core.errors import ModelError
+from loopwright.models.kernels import attention, linear, rotate
 from loopwright.models.packing import Packed as Packed
 from loopwright.models.packing import pack as pack
 
@@ -137,7 +138,7 @@ class Llama:
 
     def head(self, hidden: Tensor) -> Tensor:
         """Logits [..., V] of normalised hidden states, in the model's dtype."""
-        return F.linear(hidden, self.head_weight)
+        return linear(hidden, self.head_weight)
 
     def hidden(self, packed: Packed, bound: Bound | None = None, *, dropout: float = 0.0) -> Tensor:
         """Normalised hidden states [B, S, hidden] of the unshared tokens; carries gradients to the adapter."""
@@ -180,7 +181,7 @@ class Llama:
             def attend(q: Tensor, k: Tensor, v: Tensor, i: int = i) -> Tensor:
                 cache.keys[i][:, :, column] = k[:, :, 0]
                 cache.values[i][:, :, column] = v[:, :, 0]
-                return self._attention(q, cache.keys[i][:, :, : column + 1], cache.values[i][:, :, : column + 1], mask)
+                return attention(q, cache.keys[i][:, :, : column + 1], cache.values[i][:, :, : column + 1], mask)
 
             x = self._layer(i, x, cos, sin, attend, bound, 0.0)
         cache.column += 1
@@ -214,7 +215,7 @@ class Llama:
 
         def over_prefix(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             kept[:] = [(k, v)]
-            return self._attention(q, k, v, prefix_mask)
+            return attention(q, k, v, prefix_mask)
 
         def over_rest(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             if shared:
@@ -224,7 +225,7 @@ class Llama:
                 )
             if keep is not None:
                 keep(k, v)
-            return self._attention(q, k, v, mask)
+            return attention(q, k, v, mask)
 
         for i in range(len(self.layers)):
             if shared:
@@ -247,10 +248,12 @@ class Llama:
         rows, width = x.shape[:2]
         heads = self.heads + 2 * self.groups
         qkv = self._linear(self._rms(x, layer["norm"]), layer, "qkv", lora, dropout).view(rows, width, heads, self.size)
-        q, k, v = qkv.split([self.heads, self.groups, self.groups], dim=2)
         if "q_norm" in layer:
-            q, k = self._rms(q, layer["q_norm"]), self._rms(k, layer["k_norm"])
-        q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
+            q, k, v = qkv.split([self.heads, self.groups, self.groups], dim=2)
+            q, k = rotate(self._rms(q, layer["q_norm"]), cos, sin), rotate(self._rms(k, layer["k_norm"]), cos, sin)
+        else:  # queries and keys lie side by side
+            turned = rotate(qkv[:, :, : self.heads + self.groups], cos, sin)
+            q, k, v = *turned.split([self.heads, self.groups], dim=2), qkv[:, :, self.heads + self.groups :]
         mixed = attend(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
         x = x + self._linear(mixed, layer, "out", lora, dropout)
         gate, up = self._linear(self._rms(x, layer["norm2"]), layer, "mlp", lora, dropout).chunk(2, dim=-1)
@@ -259,25 +262,12 @@ class Llama:
     def _linear(
         self, x: Tensor, layer: dict[str, Any], group: str, lora: dict[str, LoraPair], dropout: float
     ) -> Tensor:
-        out = F.linear(x, layer[group], layer.get(group + "_bias"))
+        out = linear(x, layer[group], layer.get(group + "_bias"))
         pair = lora.get(group)
         if pair is not None:
             inner = F.dropout(x, dropout) if dropout else x
-            out = out + F.linear(F.linear(inner, pair[0]), pair[1])
+            out = out + linear(linear(inner, pair[0]), pair[1])
         return out
-
-    def _attention(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-        """q [B, H, S, D] over k, v [B, G, T, D]; returns [B, S, H * D].
-
-        Heads that share keys are folded into the query axis, so keys and values are never repeated.
-        """
-        rows, heads, width, size = q.shape
-        share = heads // self.groups
-        folded = q.reshape(rows, self.groups, share * width, size)
-        if share > 1 and width > 1:
-            mask = mask.repeat(1, 1, share, 1)
-        out = F.scaled_dot_product_attention(folded, k, v, attn_mask=mask.expand(-1, -1, share * width, -1))
-        return out.view(rows, heads, width, size).transpose(1, 2).reshape(rows, width, heads * size)
 
     def _rms(self, x: Tensor, weight: Tensor) -> Tensor:
         return F.rms_norm(x, weight.shape, weight, self.eps)
@@ -286,10 +276,12 @@ class Llama:
         return torch.zeros(allowed.shape, dtype=self.dtype, device=self.device).masked_fill_(~allowed, float("-inf"))
 
     def _rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosine and sine [B, S, 1, D], computed in float32: bfloat16 cannot tell position 256 from 257."""
+        """For ``rotate``: [B, S, 1, D] each, computed in float32: bfloat16 cannot tell position 256 from 257."""
         angles = positions[..., None].float() * self.frequencies
         angles = torch.cat([angles, angles], dim=-1)[:, :, None]
-        return (angles.cos() * self.rope_scale).to(self.dtype), (angles.sin() * self.rope_scale).to(self.dtype)
+        cos, sin = angles.cos() * self.rope_scale, angles.sin() * self.rope_scale
+        sin[..., : self.size // 2].neg_()
+        return cos.to(self.dtype), sin.to(self.dtype)
 
 
 def _causal(order: Tensor, pad: Tensor) -> Tensor:
@@ -297,13 +289,6 @@ def _causal(order: Tensor, pad: Tensor) -> Tensor:
     seen = order[None, :] <= order[:, None]
     own = torch.eye(len(order), dtype=torch.bool, device=order.device)
     return seen & ((order >= pad[:, None])[:, None, :] | own)
-
-
-def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary position embedding of x [B, S, heads, D], halves convention."""
-    half = x.shape[-1] // 2
-    turned = torch.cat([-x[..., half:], x[..., :half]], dim=-1)
-    return x * cos + turned * sin
 
 
 def rope(config: Any, size: int, device: torch.device) -> tuple[Tensor, float]:

@@ -13,7 +13,7 @@ and trains anew, from the start, on all that was chosen so far. ``feedback`` "on
 has the whole pool compared at once, as where the feedback is there already, and chooses which of it to train on.
 ``design`` "random" chooses by chance: the baseline. ``weigh`` False gives all pairs the same weight instead of
 sigmoid'(logit): a policy that has overfit few labels is sure of too much, and a design that believes it can do worse than
-chance. ``ridge`` is what is known before the first answer, features being scaled to a mean square of 1 over the pool.
+chance. ``ridge`` is what is known before the first answer, the differences being scaled to a mean square of 1 over the pool.
 
 How this differs: pairs are chosen ``labels`` at a time, and not one by one with a fit after each; answers come from the
 policy that one starts with, where the paper is given a set of pairs; beta's square, the same for all, is left to the ridge;

@@ -103,6 +103,9 @@ class Watcher:
     def _on_round(self, payload: dict[str, Any]) -> None:
         self._say(f"  {payload.get('by', '')} round {payload['round']}: {percent(payload['score'])} on train examples", "dim")
 
+    def _on_stop(self, payload: dict[str, Any]) -> None:
+        self._say(f"  {payload['by']} stopped after round {payload['round']}, by a stop rule: {payload['reason']}", "yellow")
+
     def _on_fit(self, payload: dict[str, Any]) -> None:
         figures = ", ".join(f"{k.replace('_', ' ')} {payload[k]:.4g}" for k in ("first_loss", "loss", "steps") if k in payload)
         self._say(f"  trained: {figures}", "dim")

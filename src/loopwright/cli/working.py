@@ -37,6 +37,13 @@ OutOption = Annotated[
     Path | None,
     typer.Option("--out", "-o", metavar="DIR", help="Where artifact, result and report go.", show_default="out/TASK"),
 ]
+StopOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--stop", metavar="RULE",
+        help="End a recipe's rounds by a monitor of its last one, like 'entropy<0.1' or 'silent>0.9'; may be repeated.",
+    ),
+]  # fmt: skip
 CacheOption = Annotated[bool, typer.Option("--cache/--no-cache", help="Use replies of earlier runs again.")]
 
 
@@ -56,6 +63,7 @@ def improve(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="SLUG.OPTION=VALUE", help="An option of a recipe; may be repeated.")
     ] = None,
+    stop: StopOption = None,
     cache: CacheOption = True,
     json: JsonOption = False,
     store: StoreOption = None,
@@ -69,7 +77,8 @@ def improve(
         shown.finish(
             run_improve(
                 task, change=split_words(change), model=model, seed=seed, budget=caps, out=out or _out(task),
-                store_path=place, methods=options, only=tuple(method or ()), cache=cache, progress=shown.tell,
+                store_path=place, methods=options, only=tuple(method or ()), cache=cache, stop=tuple(stop or ()),
+                progress=shown.tell,
             )  # fmt: skip
         )
 
@@ -88,6 +97,7 @@ def run(
     seed: SeedOption = 0,
     budget: BudgetOption = None,
     out: OutOption = None,
+    stop: StopOption = None,
     cache: CacheOption = True,
     json: JsonOption = False,
     store: StoreOption = None,
@@ -108,7 +118,7 @@ def run(
         shown.finish(
             run_recipe(
                 slug, task_folder=task, options=options.get(slug, {}), model=model, seed=seed, budget=caps,
-                out=out or _out(task), store_path=place, cache=cache, progress=shown.tell,
+                out=out or _out(task), store_path=place, cache=cache, stop=tuple(stop or ()), progress=shown.tell,
             )  # fmt: skip
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
@@ -312,7 +313,10 @@ class Context:
         await self.engine.record(*(_row(self, r, i % n) for i, r in enumerate(rollouts)))
         if self.round:
             shown = summarise([r.score for r in rollouts])
-            await self.engine.event("round", branch.scope, round=self.round, by=self._by, **shown.model_dump())
+            figures = self.engine.watched[branch.scope] = self.engine.watch(rollouts)
+            await self.engine.event(
+                "round", branch.scope, round=self.round, by=self._by, **shown.model_dump(), monitors=figures
+            )
         return rollouts
 
     @property
@@ -367,13 +371,24 @@ class Context:
             self.scope = base
 
     async def more(self, number: int) -> bool:
-        """Whether the budget allows another round, judged by what the longest so far took."""
+        """Whether another round is begun: the budget allows one, by what the longest so far took, and no stop rule is broken."""
 
         async def decide() -> tuple[bytes, Cost]:
-            return (b"yes" if self.engine.room() else b"no"), Cost()
+            why = self.engine.halt(self._figures(number - 1))
+            return (f"no: {why}".encode() if why else b"yes" if self.engine.room() else b"no"), Cost()
 
         raw = await self.engine.effect(self.scope, "round", number, decide, summary=f"round {number}")
+        if raw.startswith(b"no: "):
+            await self.engine.event("stop", self.scope, by=self._by, round=number - 1, reason=raw[4:].decode())
         return raw == b"yes"
+
+    def _figures(self, number: int) -> dict[str, float]:
+        """What was watched in a round, the mean over its rollouts."""
+        inside = f"{self.scope}/round{number}/"
+        seen = [figures for scope, figures in sorted(self.engine.watched.items()) if scope.startswith(inside)]
+        names = dict.fromkeys(name for figures in seen for name in figures)
+        values = {name: [figures[name] for figures in seen if name in figures] for name in names}
+        return {name: math.fsum(found) / len(found) for name, found in values.items()}
 
     # ---- weights, code, tools -------------------------------------------------------------------------------------
 

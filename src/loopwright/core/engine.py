@@ -35,7 +35,7 @@ from loopwright.core.feedback import FREE, Cost, Feedback
 from loopwright.core.identity import LASTING, Asked, Scope, billed, describe, revive, tuple_hash
 from loopwright.core.model import Model, Reply, Request
 from loopwright.core.store import CacheRow, EffectRow, EventRow, Row, RunRow, Store
-from loopwright.core.types import digest
+from loopwright.core.types import Rollout, digest
 from loopwright.core.waves import QUIET_TURNS, Waves
 
 # Paid calls begun at once. What is begun when the process dies is presumed spent, so it must not be a whole split's worth;
@@ -47,12 +47,22 @@ def _accept_all(feedback: Feedback, kinds: Sequence[str]) -> Feedback:
     return feedback
 
 
+def _see_nothing(rollouts: Sequence[Rollout]) -> dict[str, float]:
+    return {}
+
+
+def _never(figures: Mapping[str, float]) -> str:
+    return ""
+
+
 class Engine:
     """Drives one run.
 
     models: by role; ``policy`` answers, others (``judge``, ``proposer``) fall back to it.
     convert: turns feedback into one of the kinds a recipe learns from, or raises NoConversion.
     cache: whether replies of earlier runs may be used again.
+    watch: figures of a round's rollouts, by name, told with the round.
+    halt: why a recipe should start no further round, from the figures of its last one, or "".
     """
 
     def __init__(
@@ -66,6 +76,8 @@ class Engine:
         convert: Callable[[Feedback, Sequence[str]], Feedback] = _accept_all,
         cache: bool = True,
         notify: Callable[[str, dict[str, Any]], None] | None = None,
+        watch: Callable[[Sequence[Rollout]], dict[str, float]] = _see_nothing,
+        halt: Callable[[Mapping[str, float]], str] = _never,
     ) -> None:
         self.store = store
         self.run = run
@@ -73,6 +85,9 @@ class Engine:
         self.models = dict(models)
         self.sandbox = sandbox
         self.convert = convert
+        self.watch = watch
+        self.halt = halt
+        self.watched: dict[str, dict[str, float]] = {}  # by the scope of the rollouts
         self.cache = cache
         self.notify = notify or (lambda type, payload: None)
         self.optimisers: dict[str, str] = {}  # by hash of the weights: the state of the optimiser that made them

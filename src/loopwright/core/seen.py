@@ -23,13 +23,18 @@ class Judgement(Frozen):
         return bool(self.feedback) and all(f.satisfied for f in self.feedback)
 
     @property
+    def missing(self) -> bool:
+        """Some critic had nothing to say, for want of a model or a usable reply."""
+        return any(isinstance(f, Missing) for f in self.feedback)
+
+    @property
     def text(self) -> str:
         return "\n".join(f.text for f in self.feedback if f.text)
 
     @property
     def score(self) -> float | None:
         """Mean of the scores and verdicts in [0, 1]; None if one is missing or there are none."""
-        if any(isinstance(f, Missing) for f in self.feedback):
+        if self.missing:
             return None
         values = [f.unit if isinstance(f, Score) else float(f.passed) for f in self.feedback if isinstance(f, Score | Verdict)]
         return sum(values) / len(values) if values else None

@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable
 from typing import Any
 
+from loopwright.blocks.monitors import MONITORS
 from loopwright.improve.report_data import Report
 
 # matplotlib knows no CSS variables: each stands as a colour that nothing else uses and is replaced in the SVG.
@@ -94,6 +95,32 @@ def rounds_figure(report: Report) -> str:
         figure.legend(loc="outside upper left", ncols=4, fontsize=9)
 
     return _svg("rounds", (8.4, 2.8), draw, "score of the attempts of every round")
+
+
+def monitors_figure(report: Report) -> str:
+    """One small panel a monitor, over the batches of attempts; a figure that could not be had is a gap."""
+    watched = [r for r in report.rounds if r.monitors]
+    names = [name for name in MONITORS if name != "score" and any(name in r.monitors for r in watched)]
+    if len(watched) < 2 or not names:
+        return ""
+    across = 3
+    rows = -(-len(names) // across)
+
+    def draw(figure: Any) -> None:
+        panels = figure.subplots(rows, across, squeeze=False)
+        for at, axes in enumerate(panels.flat):
+            if at >= len(names):
+                axes.set_axis_off()
+                continue
+            for number, by in enumerate(dict.fromkeys(r.by for r in watched)):
+                ys = [r.monitors.get(names[at], float("nan")) for r in watched if r.by == by]
+                colour = (_ACCENT, _ACCENT2, _GOOD, _SOFT)[number % 4]
+                axes.plot(range(1, len(ys) + 1), ys, marker="o", color=colour, markersize=2.5, linewidth=1.2)
+            axes.set_title(names[at], loc="left", fontsize=9)
+            axes.tick_params(labelsize=8)
+            axes.xaxis.get_major_locator().set_params(integer=True)
+
+    return _svg("monitors", (8.4, 0.4 + 1.35 * rows), draw, "monitors of every round")
 
 
 def costs_figure(report: Report) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from html import escape
 
+from loopwright.blocks.monitors import MONITORS
 from loopwright.core.gate import Interval
-from loopwright.improve.figures import costs_figure, looks_figure, rounds_figure, training_figure
+from loopwright.improve.figures import costs_figure, looks_figure, monitors_figure, rounds_figure, training_figure
 from loopwright.improve.page import STYLE
 from loopwright.improve.report_data import Answers, Look, Report, Version
 
@@ -22,7 +23,7 @@ def render_html(report: Report) -> str:
         _section("What changed", _changes(report)),
         _section("Before and after, on test examples", _answers(report)),
         _section("Where every version came from", _lineage(report.versions)),
-        _section("Attempts while learning", rounds_figure(report)),
+        _section("Attempts while learning", rounds_figure(report) + _monitors(report)),
         _section("Training", training_figure(report) + _trainings(report)),
         _section("What it cost", costs_figure(report) + _costs(report)),
         _section("Small print", _small_print(report)),
@@ -247,6 +248,16 @@ def _trainings(report: Report) -> str:
     )
     heads = f"<tr><th class=n>Fit</th><th>Loss</th>{heads}</tr>"
     return f'<div class="wide"><table><thead>{heads}</thead><tbody>{rows}</tbody></table></div>'
+
+
+def _monitors(report: Report) -> str:
+    """The panels with what their names mean, and what a stop rule ended."""
+    figure = monitors_figure(report)
+    meaning = "; ".join(f"<b>{n}</b> {escape(w)}" for n, w in MONITORS.items() if any(n in r.monitors for r in report.rounds))
+    ended = "".join(
+        f"<p>A stop rule ended <b>{escape(s.by)}</b> after round {s.round}: {escape(s.reason)}.</p>" for s in report.stops
+    )
+    return figure + (f"<p class=below>{meaning}.</p>" if figure else "") + ended
 
 
 def _costs(report: Report) -> str:

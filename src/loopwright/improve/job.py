@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from loopwright import __version__
+from loopwright.blocks.monitors import parse_rule
 from loopwright.core import loop
 from loopwright.core.context import Context, solve
 from loopwright.core.engine import Engine
@@ -45,11 +46,13 @@ async def run_improve(
     methods: Mapping[str, Mapping[str, Any]] | None = None,
     only: Sequence[str] = (),
     cache: bool = True,
+    stop: Sequence[str] = (),
     progress: Progress = quiet,
 ) -> dict[str, Any]:
     """Improve what a task folder describes; see the command ``loopwright improve``.
 
     methods: options by recipe slug, over those of task.toml. only: run just these recipes.
+    stop: rules such as "entropy<0.1" that end a recipe's rounds by what ``blocks.monitors`` sees of its last one.
     Returns the result that ``--json`` prints. Raises LoopwrightError; a paused or failed run stays in the store.
     """
     task = load_task(task_folder)
@@ -63,6 +66,7 @@ async def run_improve(
         "only": list(only),
         "out": str(Path(out).resolve()),
         "cache": cache,
+        "stop": [str(parse_rule(rule)) for rule in stop],
     }
     caps = budget or task.budget
     _methods(task, spec)  # a mistyped recipe or option is found before anything is loaded

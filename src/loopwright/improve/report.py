@@ -22,6 +22,7 @@ from loopwright.improve.report_data import (
     Round,
     ShotLineage,
     Spending,
+    Stop,
     Training,
     Version,
 )
@@ -67,6 +68,7 @@ def build_report(store: Store, run_id: str) -> Report:
         looks=looks,
         versions=_versions(store.candidates(row.id), looks, base, row.spec),
         rounds=tuple(_pick(Round, event.payload) for event in events.get("round", [])),
+        stops=tuple(_pick(Stop, event.payload) for event in events.get("stop", [])),
         trainings=tuple(_training(i, event.payload) for i, event in enumerate(events.get("fit", []), 1)),
         **_costs(store, row.id, looks, base),
         **_before_after(tested.get(base, {}), tested.get(best, {})),

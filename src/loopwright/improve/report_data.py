@@ -68,6 +68,15 @@ class Round(Frozen):
     low: float
     high: float
     n: int
+    monitors: dict[str, float] = Field(default_factory=dict)  # by the names of blocks.monitors.MONITORS
+
+
+class Stop(Frozen):
+    """A method that a stop rule ended after this round."""
+
+    by: str
+    round: int
+    reason: str
 
 
 class Training(Frozen):
@@ -147,6 +156,7 @@ class Report(Frozen):
     looks: tuple[Look, ...] = ()
     versions: tuple[Version, ...] = ()
     rounds: tuple[Round, ...] = ()
+    stops: tuple[Stop, ...] = ()
     trainings: tuple[Training, ...] = ()
     spent: Spending
     spending: tuple[Spending, ...] = ()

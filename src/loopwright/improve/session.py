@@ -10,9 +10,11 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from loopwright.blocks.convert import convert
+from loopwright.blocks.monitors import first_broken, parse_rule, watch
 from loopwright.core.budget import Ledger
 from loopwright.core.engine import Engine
 from loopwright.core.errors import LoopwrightError, Paused, QuotaExhausted, StoreFull
@@ -52,7 +54,8 @@ async def driving(
         sandbox = _LazySandbox()
         engine = Engine(
             store=store, run=run, ledger=ledger, models={"policy": model}, sandbox=sandbox,
-            convert=convert, cache=cache, notify=progress,
+            convert=convert, cache=cache, notify=progress, watch=watch,
+            halt=partial(first_broken, [parse_rule(rule) for rule in run.spec.get("stop") or ()]),
         )  # fmt: skip
         store.set_run(run.id, status="running")
         ticker = asyncio.create_task(_tick(engine, progress))

@@ -20,7 +20,7 @@ from loopwright.core.model import FitJob, Request, Sample, Sampling
 from loopwright.core.types import Turn
 from loopwright.losses.registry import Loss
 from loopwright.models import whole
-from loopwright.training import blob, references, steps
+from loopwright.training import blob, lora, references, steps
 from loopwright.training.reading import View, read
 
 ASK = Request(turns=(Turn(role="user", text="say"),), sampling=Sampling(max_tokens=8), n=3, seed=5)
@@ -396,3 +396,19 @@ def test_a_sum_takes_numbers_of_every_unit():
     sums.add("a", torch.tensor([2.0]), mask)
     assert sums.means() == {"a": 2.0}
     assert steps.Sums(sums.plain()).means() == {"a": 2.0}
+
+
+@pytest.mark.parametrize("kind", ["lora", "full"])
+def test_weights_go_out_as_files_and_come_back(tiny, monkeypatch, tmp_path, kind):
+    row(monkeypatch, "closer", closer, "sequence", values=("label",), needs=frozenset({"scores"}))
+    fitted = fit(tiny, loss="closer", head=True, tuning=kind, epochs=2)
+    there = lora.export_adapter(tiny._blobs.get(fitted.adapter), tmp_path / "out")
+    assert lora.import_adapter(there) == tiny._blobs.get(fitted.adapter)
+    if kind == "full":  # the file takes the place of the model's own
+        for path in tiny.folder.glob("*.json"):
+            (there / path.name).write_bytes(path.read_bytes())
+        theirs = AutoModelForCausalLM.from_pretrained(there, dtype=torch.float32)
+        ids = torch.tensor([list(range(30, 60))])
+        said = read(tiny._view(fitted.adapter), [Sample(prompt_ids=(30,), token_ids=tuple(range(31, 60)))]).logprobs[0]
+        full = theirs(ids).logits[0].log_softmax(-1)[range(29), ids[0, 1:]]
+        torch.testing.assert_close(said, full, atol=5e-4, rtol=1e-4)

@@ -18,10 +18,9 @@ from torch import Tensor
 from loopwright.core.errors import InputError, StoreCorrupt
 from loopwright.core.model import FitJob
 from loopwright.training import lora
-from loopwright.training.lora import Adapter
+from loopwright.training.lora import FULL, Adapter
 
-FULL = "full_weights"
-HEAD = ("score_head.weight", "score_head.bias")
+HEAD = (f"{lora.HEAD}weight", f"{lora.HEAD}bias")
 Head = tuple[Tensor, Tensor]  # weight [K, hidden] and bias [K], float32; K is 1 but for a wide head
 
 

@@ -20,7 +20,11 @@ from torch import Tensor
 
 from loopwright.core.errors import InputError, StoreCorrupt
 
-CONFIG = "adapter_config"
+CONFIG = "adapter_config"  # metadata of an adapter
+FULL = "full_weights"  # metadata of a full set
+HEAD = "score_head."  # names of a scalar head's tensors start so
+ADAPTER_FILE, CONFIG_FILE, HEAD_FILE = "adapter_model.safetensors", "adapter_config.json", "score_head.safetensors"
+MODEL_FILE, FULL_FILE = "model.safetensors", "full_weights.json"
 PREFIX = "base_model.model."
 
 
@@ -136,26 +140,42 @@ def from_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> 
 def export_adapter(blob: bytes, folder: str | Path) -> Path:
     """Write a blob as a folder that ``peft.PeftModel.from_pretrained`` loads; returns the folder.
 
-    Raises StoreCorrupt where the bytes are not an adapter.
+    A full set becomes ``model.safetensors``, which takes the place of the model's own; a scalar head lies beside either in a
+    file of its own. Raises StoreCorrupt where the bytes are no weights of ours.
     """
     tensors, metadata = read(blob)
-    config = _config(metadata)
+    head = {n: tensors.pop(n) for n in [*tensors] if n.startswith(HEAD)}
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "adapter_model.safetensors").write_bytes(save(tensors, metadata={"format": "pt"}))
-    (folder / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    if FULL in metadata:
+        (folder / MODEL_FILE).write_bytes(save(tensors, metadata={"format": "pt"}))
+        (folder / FULL_FILE).write_text(metadata[FULL] + "\n")
+    else:
+        config = _config(metadata)
+        (folder / ADAPTER_FILE).write_bytes(save(tensors, metadata={"format": "pt"}))
+        (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    if head:
+        (folder / HEAD_FILE).write_bytes(save(head))
     return folder
 
 
 def import_adapter(folder: str | Path) -> bytes:
-    """The blob of an adapter folder as PEFT writes it. Raises InputError where a file is missing or no LoRA."""
+    """The blob of an adapter folder as PEFT writes it, or of one that ``export_adapter`` wrote.
+
+    Raises InputError where a file is missing or no LoRA.
+    """
     folder = Path(folder)
     try:
-        config = json.loads((folder / "adapter_config.json").read_text())
-        tensors = load((folder / "adapter_model.safetensors").read_bytes())
+        head = load((folder / HEAD_FILE).read_bytes()) if (folder / HEAD_FILE).exists() else {}
+        if (folder / FULL_FILE).exists():
+            tensors = {**load((folder / MODEL_FILE).read_bytes()), **head}
+            plain = {n: t.float().contiguous() for n, t in sorted(tensors.items())}
+            return save(plain, metadata={FULL: (folder / FULL_FILE).read_text().strip()})
+        config = json.loads((folder / CONFIG_FILE).read_text())
+        tensors = load((folder / ADAPTER_FILE).read_bytes())
     except (OSError, ValueError, SafetensorError) as error:
         raise InputError(f"{folder} is not a PEFT adapter: {error}") from None
-    return to_bytes(from_bytes(save(tensors, metadata={CONFIG: json.dumps(config)})))
+    return to_bytes(from_tensors(tensors, {CONFIG: json.dumps(config)}), head)
 
 
 def read(blob: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -35,6 +35,7 @@ __all__ = ["Network", "Outcome", "Stopped", "fit", "pass_tokens", "rate"]
 ACTIVATIONS = 0.75e9  # bytes that one pass may keep for its way back on a processor
 KEPT = 24  # numbers of the hidden size that a layer keeps for each token, measured on Llama layouts
 USUAL = 1024  # padded tokens in a pass of a network that does not tell its size
+ENOUGH = 2048  # on a processor larger passes are slower: what they keep is fetched from memory, and memory from the system
 
 
 class Stopped(Exception):
@@ -56,10 +57,10 @@ def pass_tokens(network: Network) -> int:
     layers, embed = getattr(network, "layers", None), getattr(network, "embed", None)
     if layers is None or embed is None:
         return USUAL
-    budget = ACTIVATIONS
+    budget, most = ACTIVATIONS, ENOUGH
     if network.device.type == "cuda":  # of the whole memory: what is free now would make the cut a matter of luck
-        budget = 0.2 * torch.cuda.get_device_properties(network.device).total_memory
-    return max(256, int(budget / (KEPT * len(layers) * embed.shape[1] * embed.element_size())))
+        budget, most = 0.2 * torch.cuda.get_device_properties(network.device).total_memory, 1 << 18
+    return min(most, max(256, int(budget / (KEPT * len(layers) * embed.shape[1] * embed.element_size()))))
 
 
 def checked(job: FitJob, loss: Loss, start: Weights) -> None:

@@ -6,7 +6,8 @@ A claim is a row of data in ``claims/<family>.py``; nothing else needs to be wri
         recipe="best-of-n",              # the recipe, by slug
         baseline="answer",               # another recipe's slug, or "answer": the model's own answer, or the start of an Improver
         world="words",                   # a name of worlds.registry, which also says which model answers
-        metric="score",                  # Solvers and Improvers: score on the test split; Learners: regret or reward
+        metric="score",                  # Solvers and Improvers: score on the test split, or the world's own figure (gap: of a
+                                         # game, how far from Nash); Learners: regret or reward
         direction="higher",              # what is better
         margin=0.0,                      # the interval must lie beyond this
         seeds=5,

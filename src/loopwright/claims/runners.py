@@ -22,6 +22,7 @@ from loopwright.core.learner import Session
 from loopwright.core.model import FitJob, Fitted, Model, Reading, Reply, Request, Sample, Trainable
 from loopwright.core.registry import get_recipe
 from loopwright.core.types import Budget, Candidate, Turn
+from loopwright.core.world import Figure
 from loopwright.models import load as load_model
 from loopwright.store.memory import MemoryStore
 from loopwright.worlds.registry import known_world
@@ -130,13 +131,13 @@ class Runner:
             final = ctx.policy
             if slug != ANSWER:
                 final = final.child(solver={"recipe": get_recipe(slug).address, "options": dict(options)})
-            value = await self._score(ctx, final)
+            value = await self._value(ctx, final)
             spent = ledger.spent
         else:
             final = await self._improved(ctx, slug, options)
             spent = ledger.spent  # the test below is the harness's, the same for both arms
             ledger.budget = Budget()
-            value = await self._score(ctx, final)
+            value = await self._value(ctx, final)
         trained = getattr(model, "trained", 0)
         return Arm(value, spent.calls, spent.tokens, trained, seconds=time.monotonic() - started)
 
@@ -154,6 +155,14 @@ class Runner:
         recipe = get_recipe(slug)
         await loop.improve(recipe, ctx.policy, ctx.at("improve", recipe=recipe), offer, options)
         return last
+
+    async def _value(self, ctx: Context, candidate: Candidate) -> float:
+        if self.claim.metric == "score":
+            return await self._score(ctx, candidate)
+        figure: Figure | None = getattr(self.world, "figure", None)
+        if figure is None:
+            raise InputError(f"{self.claim.world} measures candidates by score, it has no figure of its own")
+        return await figure(candidate, ctx.at("figure", split="test"))
 
     async def _score(self, ctx: Context, candidate: Candidate) -> float:
         """Mean score on the test split; an example without a score is worth nothing, and that is the candidate's doing."""

@@ -21,7 +21,7 @@ class Claim(Frozen):
     recipe: str
     baseline: str
     world: str
-    metric: Literal["score", "regret", "reward"]
+    metric: Literal["score", "regret", "reward", "gap"]
     direction: Literal["higher", "lower"]
     margin: float = Field(default=0.0, ge=0.0)
     seeds: int = Field(default=5, ge=2)

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from loopwright.core.feedback import Feedback, Missing, Preference
 from loopwright.core.model import Sampling
 from loopwright.core.policy import Prompt
-from loopwright.core.types import Example, Rollout, Trial
+from loopwright.core.types import Candidate, Example, Rollout, Trial
 
 if TYPE_CHECKING:
     from loopwright.core.context import Context
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Split = Literal["train", "gate", "test"]
 Critic = Callable[[Rollout, "Context"], Awaitable[Feedback | tuple[Feedback, ...]]]
 Comparator = Callable[[Rollout, Rollout, "Context"], Awaitable[Preference | Missing]]
+Figure = Callable[[Candidate, "Context"], Awaitable[float]]
 Tool = Callable[[str, "Context"], Awaitable[str]]
 
 
@@ -31,6 +32,9 @@ class World(Protocol):
     A world may also have ``compare``, a Comparator or None: who says which of two rollouts is better where no score can,
     because preferences go in circles or depend on what was shown first. ``ctx.compare`` asks it instead of the critics;
     like them it never sees a target.
+
+    And it may have ``figure``, a Figure: what a candidate is worth where no mean over examples tells, such as how far it can
+    be exploited. Claims measure by it what they name other than a score; no recipe sees it.
     """
 
     # Read-only, so that frozen worlds fit.

@@ -37,7 +37,9 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x [..., in] times weight [out, in] transposed, plus bias [out]."""
     if x.dtype != torch.float32 or x.device.type != "cpu" or x.numel() < FEW * x.shape[-1] or not onednn():
         return F.linear(x, weight, bias)
-    if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)):
+    if torch.is_grad_enabled() and (
+        x.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
+    ):
         product: Tensor = _Linear.apply(x, weight, bias)
         return product
     return _product(x, weight, bias)
@@ -82,7 +84,9 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
     share = heads // groups
     folded = q.reshape(rows, groups, share * width, size)
     if plain(q, reach):
-        scores = torch.matmul(folded * (1 / math.sqrt(size)), k.transpose(-1, -2)).view(rows, groups, share, width, reach)
+        scores = torch.matmul(folded * (1 / math.sqrt(size)), k.transpose(-1, -2)).view(
+            rows, groups, share, width, reach
+        )
         weights = torch.softmax(scores.add_(mask[:, :, None]), dim=-1).view(rows, groups, share * width, reach)
         out = torch.matmul(weights, v)
     else:

@@ -9,8 +9,8 @@ Shapes: B sequences, S tokens each, R rows being sampled, D the head size, H hea
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from loopwright.core.errors import ModelError
+from loopwright.models.cache import Cache
 from loopwright.models.kernels import attention, linear, rotate
 from loopwright.models.packing import Packed as Packed
 from loopwright.models.packing import pack as pack
@@ -33,24 +34,6 @@ ARCHITECTURES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "
 LoraPair = tuple[Tensor, Tensor]  # A [rank, in], B [out, rank] already multiplied by alpha / rank
 LoraWeights = Mapping[str, LoraPair]  # by module name, as in "model.layers.0.self_attn.q_proj"
 Bound = list[dict[str, LoraPair]]  # by layer and group: A [sum of ranks, in], B [out, sum of ranks] block-diagonal
-
-
-@dataclass
-class Cache:
-    """Keys and values of R rows with room for T positions, and where the next one goes."""
-
-    keys: list[Tensor]  # per layer [R, G, T, D]
-    values: list[Tensor]
-    mask: Tensor  # [R, 1, 1, T] additive: 0 visible, -inf hidden
-    positions: Tensor  # [R] rotary position of the next token
-    column: int  # next free column, the same for all rows
-
-    def select(self, rows: Tensor) -> None:
-        """Keep these rows only."""
-        self.keys = [k[rows] for k in self.keys]
-        self.values = [v[rows] for v in self.values]
-        self.mask = self.mask[rows]
-        self.positions = self.positions[rows]
 
 
 class Llama:
@@ -149,43 +132,20 @@ class Llama:
 
         room: how many tokens each row may still add.
         """
-        index = torch.repeat_interleave(
-            torch.arange(len(copies), device=self.device), torch.tensor(copies, device=self.device)
-        )
-        shared, width = packed.prefix.shape[0], packed.ids.shape[1]
-        total = shared + width + room
-        cache = Cache([], [], torch.zeros(len(index), 1, 1, total, dtype=self.dtype, device=self.device), index, 0)
-        columns = torch.arange(total, device=self.device)
-        hidden_columns = (columns >= shared) & (columns < shared + packed.pad[index, None])
-        cache.mask.masked_fill_(hidden_columns[:, None, None], float("-inf"))
-        cache.positions = shared + width - packed.pad[index]
-        cache.column = shared + width
-
-        def keep(key: Tensor, value: Tensor) -> None:
-            for new, store in ((key, cache.keys), (value, cache.values)):
-                full = new.new_empty(len(index), self.groups, total, self.size)
-                full[:, :, : shared + width] = new[index]
-                store.append(full)
-
-        last = self._read(packed, bound, keep, 0.0)[:, -1]
+        width = packed.prefix.shape[0] + packed.ids.shape[1]
+        # Padding stands between what all prompts share and the rest, and attention does not mind where it stands.
+        cache = Cache(packed.pad, width, copies, self.groups, self.size, self.dtype, packed.prefix.shape[0])
+        last = self._read(packed, bound, cache.start, 0.0)[:, -1]
         return self.head(last), cache
 
     def step(self, tokens: Tensor, cache: Cache, bound: Bound | None) -> Tensor:
         """Logits [R, V] after one more token [R] per row; the cache grows by a column."""
         cos, sin = self._rotation(cache.positions[:, None])
-        column = cache.column
-        mask = cache.mask[..., : column + 1]
+        cache.open()
         x = F.embedding(tokens[:, None], self.embed)
         for i in range(len(self.layers)):
-
-            def attend(q: Tensor, k: Tensor, v: Tensor, i: int = i) -> Tensor:
-                cache.keys[i][:, :, column] = k[:, :, 0]
-                cache.values[i][:, :, column] = v[:, :, 0]
-                return attention(q, cache.keys[i][:, :, : column + 1], cache.values[i][:, :, : column + 1], mask)
-
-            x = self._layer(i, x, cos, sin, attend, bound, 0.0)
-        cache.column += 1
-        cache.positions = cache.positions + 1
+            x = self._layer(i, x, cos, sin, functools.partial(cache.attend, i), bound, 0.0)
+        cache.close()
         return self.head(self._rms(x[:, 0], self.norm))
 
     def _read(
@@ -253,7 +213,7 @@ class Llama:
             q, k = rotate(self._rms(q, layer["q_norm"]), cos, sin), rotate(self._rms(k, layer["k_norm"]), cos, sin)
         else:  # queries and keys lie side by side
             turned = rotate(qkv[:, :, : self.heads + self.groups], cos, sin)
-            q, k, v = *turned.split([self.heads, self.groups], dim=2), qkv[:, :, self.heads + self.groups :]
+            (q, k), v = turned.split([self.heads, self.groups], dim=2), qkv[:, :, self.heads + self.groups :]
         mixed = attend(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
         x = x + self._linear(mixed, layer, "out", lora, dropout)
         gate, up = self._linear(self._rms(x, layer["norm2"]), layer, "mlp", lora, dropout).chunk(2, dim=-1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loopwright.blocks.select import better_first, majority, top_per_example
+from loopwright.blocks.select import better_first, majority, mixed_groups, top_per_example
 from loopwright.blocks.shots import from_rollouts, from_targets
 from loopwright.core.feedback import Score
 from loopwright.core.types import Example, Rollout, Turn
@@ -45,3 +45,11 @@ def test_shots_come_from_text_targets_or_accepted_answers() -> None:
 def test_better_first_leaves_out_what_could_not_be_told_apart() -> None:
     a, b = rollout("x", "a"), rollout("x", "b")
     assert better_first([(a, b)] * 5, [1.0, 0.0, 0.5, None, 0.3]) == [(a, b), (b, a), (b, a)]
+
+
+def test_mixed_groups_leave_out_what_is_all_right_or_all_wrong() -> None:
+    mixed = [rollout("x", "a", 1.0), rollout("x", "b", 0.5), rollout("x", "c"), rollout("x", "d", 0.0)]
+    alike = [rollout("y", "a", 1.0), rollout("y", "b", 1.0), rollout("z", "a", 0.0), rollout("w", "a")]
+    ((group, rate),) = mixed_groups([*alike[:2], *mixed, *alike[2:]])
+    assert ([r.output for r in group], rate) == (["a", "b", "d"], 1 / 3)
+    assert mixed_groups(mixed, threshold=0.5)[0][1] == 2 / 3

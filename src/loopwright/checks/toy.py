@@ -4,7 +4,8 @@ The model is right with a probability that is known exactly and moves with
 
 * the wording of its instructions, by an amount that differs from seed to seed and is zero on average over seeds,
 * worked examples: right ones raise it, wrong ones lower it,
-* the adapter: training on right answers raises it, on wrong ones lowers it, on its own unsorted answers does neither,
+* the adapter: training on right answers raises it, on wrong ones lowers it, on its own unsorted answers does neither; where
+  it was trained under several wordings, what it learned under each holds for that one,
 * evidence about the very sum it is asked for, in any message after the question.
 
 So a gain comes through the feedback or not at all, and feedback that was mixed up gives none on average.
@@ -101,8 +102,14 @@ class ToyModel:
         if (a, b) in _EVIDENCE.findall(later):
             p += EVIDENCE
         if adapter is not None:
-            p += float(json.loads(self.blobs.get(adapter))["skill"])
+            p += self._skill(adapter, _wording("\n".join(t.text for t in turns)))
         return min(max(p, 0.02), 0.98)
+
+    def _skill(self, adapter: str | None, wording: str = "") -> float:
+        if adapter is None:
+            return 0.0
+        fitted = json.loads(self.blobs.get(adapter))
+        return float(fitted["under"].get(wording, fitted["skill"]))
 
     async def generate(self, requests: Sequence[Request]) -> Sequence[Reply]:
         self.calls += len(requests)
@@ -146,23 +153,23 @@ class ToyModel:
     async def fit(self, job: FitJob) -> Fitted:
         """The adapter's skill goes up with the share of right answers, each weighted as the job says."""
         self.fits += 1
-        total = 0.0
+        lessons: dict[str, list[float]] = {}
         for item in job.data:
-            if isinstance(item, Pair):
-                total += item.weight * (_right(item.chosen) - _right(item.rejected))
-                continue
-            worth = item.values.get("advantage", item.values.get("reward", 1.0))
-            # An advantage per token says of this toy what its mean does.
-            total += item.weight * (worth if isinstance(worth, float) else float(np.mean(worth))) * _right(item)
-        before = float(json.loads(self.blobs.get(job.adapter))["skill"]) if job.adapter else 0.0
-        skill = min(max(before + TRAINING * total / len(job.data), -BASE), 1 - BASE)
+            prompt = item.chosen if isinstance(item, Pair) else item
+            lessons.setdefault(_wording("".join(map(chr, prompt.prompt_ids))), []).append(_lesson(item))
+
+        def learned(values: Sequence[float], wording: str = "") -> float:
+            return min(max(self._skill(job.adapter, wording) + TRAINING * math.fsum(values) / len(values), -BASE), 1 - BASE)
+
+        skill = learned([value for values in lessons.values() for value in values])
+        under = {w: learned(values, w) for w, values in sorted(lessons.items())} if len(lessons) > 1 else {}
         # The seed is in the blob as the weights of a real adapter would differ with it.
-        blob = json.dumps({"skill": skill, "seed": job.seed, "loss": job.loss})
+        blob = json.dumps({"skill": skill, "under": under, "seed": job.seed, "loss": job.loss})
         return Fitted(adapter=self.blobs.put(blob.encode()), stats={"skill": skill}, cost=FREE)
 
     async def forward(self, samples: Sequence[Sample], what: Reading, adapter: str | None) -> list[list[float]]:
         """Plausible numbers that depend on the text and the adapter; scores lean towards what the toy was fitted on."""
-        skill = float(json.loads(self.blobs.get(adapter))["skill"]) if adapter else 0.0
+        skill = self._skill(adapter)
         out = []
         for sample in samples:
             text = "".join(map(chr, sample.token_ids))
@@ -173,8 +180,25 @@ class ToyModel:
             out.append([-x for x in noise] if what == "logprobs" else noise)
         return out
 
+    def text_ends(self, token_ids: Sequence[int]) -> list[int]:
+        return list(range(1, len(token_ids) + 1))
+
     async def close(self) -> None:
         return None
+
+
+def _wording(conversation: str) -> str:
+    """What is left of a conversation without its sums."""
+    return " ".join(EQUATION.sub("", SUM.sub("", conversation)).split())
+
+
+def _lesson(item: Sample | Pair) -> float:
+    """How much right answers, rather than wrong ones, are what this item teaches."""
+    if isinstance(item, Pair):
+        return item.weight * (_right(item.chosen) - _right(item.rejected))
+    worth = item.values.get("advantage", item.values.get("reward", 1.0))
+    # An advantage per token says of this toy what its mean does.
+    return item.weight * (worth if isinstance(worth, float) else float(np.mean(worth))) * _right(item)
 
 
 def _right(sample: Sample) -> float:

@@ -86,6 +86,10 @@ class PerSequenceTrainable(PerSequence):
         assert isinstance(self.model, Trainable)
         return self.model.prompt_ids(turns)
 
+    def text_ends(self, token_ids: Sequence[int]) -> Sequence[int]:
+        assert isinstance(self.model, Trainable)
+        return self.model.text_ends(token_ids)
+
 
 class Runner:
     """Runs both arms of one claim, seed by seed, with one model."""

@@ -25,7 +25,7 @@ from loopwright.core.feedback import CODE, Cost, Critique, Feedback, Missing, Pr
 from loopwright.core.fitting import Values
 from loopwright.core.gate import summarise
 from loopwright.core.model import FitJob, Fitted, Reading, Request, Sampling, Trainable
-from loopwright.core.policy import prompt_of
+from loopwright.core.policy import Prompt, prompt_of
 from loopwright.core.registry import Recipe, get_recipe
 from loopwright.core.seen import Judgement, Visible, share_of, short
 from loopwright.core.store import RolloutRow
@@ -402,6 +402,7 @@ class Context:
         values: Mapping[str, Sequence[Values]] | None = None,
         own_prompt: bool = False,
         last_turn: bool = False,
+        prompts: Sequence[Prompt] | None = None,
         **options: Any,
     ) -> Candidate:
         """Train on these rollouts, or on (better, worse) pairs of them, starting from ``base``'s weights.
@@ -412,18 +413,21 @@ class Context:
         number or one number per written token.
         own_prompt: train as if the answers had been given under ``base``'s own prompt, whatever helped to sample them
         (worked examples, hints, feedback); of a rollout of several turns, the last one is trained on.
+        prompts: as own_prompt, with a prompt for each rollout (of pairs: for both sides, pair by pair).
         last_turn: train on the last turn alone, under the conversation before it.
         keep_state=True: the optimiser goes on from where the fit that made ``base``'s weights left it.
         """
         model = self._trainable()
         sides = [r for item in data for r in (item if isinstance(item, tuple) else (item,))]
-        prompts = fitting.rendered(model, prompt_of(base), sides) if own_prompt else None
+        if own_prompt and prompts is None:
+            prompts = [prompt_of(base)] * len(sides)
+        shown = fitting.rendered(model, prompts, sides) if prompts is not None else None
         paired = bool(data) and isinstance(data[0], tuple)
-        make: Any = fitting.pairs if paired else partial(fitting.sequences, last=own_prompt or last_turn)
+        make: Any = fitting.pairs if paired else partial(fitting.sequences, last=prompts is not None or last_turn)
         start = base.parts.get("adapter")
         job = FitJob.model_validate(
             {
-                "data": make(data, weights, values, prompts), "loss": loss, "adapter": start,
+                "data": make(data, weights, values, shown), "loss": loss, "adapter": start,
                 "seed": int(digest([self.engine.seed, self.scope, "fit"])[:8], 16),
                 "state": self.engine.optimisers.get(str(start)) if options.get("keep_state") else None, **options,
             }
@@ -460,6 +464,11 @@ class Context:
         parts = iter(json.loads(raw))
         groups = [[next(parts) for _ in fitting.written(r)] for r in rollouts]
         return [g[-1] if what == "features" else [x for part in g for x in part] for g in groups]
+
+    def text_ends(self, rollout: Rollout) -> list[int]:
+        """Where in ``rollout.output`` each token of the policy's last turn ends, in characters; to put steps on tokens."""
+        turns = fitting.written(rollout)
+        return list(self._trainable().text_ends(turns[-1].token_ids)) if turns else []
 
     def _trainable(self) -> Trainable:
         self.need("fit")

@@ -77,9 +77,12 @@ def pairs(
     return found
 
 
-def rendered(model: Trainable, prompt: Prompt, rollouts: Sequence[Rollout]) -> dict[str, tuple[int, ...]]:
-    """By rollout id: the tokens of a candidate's own prompt for its example."""
-    return {r.id: tuple(model.prompt_ids(prompt.render(r.example))) for r in rollouts}
+def rendered(model: Trainable, prompts: Sequence[Prompt], rollouts: Sequence[Rollout]) -> dict[str, tuple[int, ...]]:
+    """By rollout id: the tokens of its prompt for its example. Raises InputError where the two are not as many."""
+    if len(prompts) != len(rollouts):
+        raise InputError(f"prompts has {len(prompts)} entries for {len(rollouts)} rollouts")
+    both = zip(prompts, rollouts, strict=True)
+    return {r.id: tuple(model.prompt_ids(prompt.render(r.example))) for prompt, r in both}
 
 
 def _sample(turn: Turn, weight: float, values: Mapping[str, Values], prompt: tuple[int, ...] | None) -> Sample:

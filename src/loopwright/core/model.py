@@ -94,7 +94,7 @@ class Pair(Frozen):
 
 
 Aggregation = Literal["token", "sequence", "constant"]
-Reading = Literal["logprobs", "entropy", "scores", "features"]
+Reading = Literal["logprobs", "entropy", "scores", "state_values", "features"]
 
 
 class FitJob(Frozen):
@@ -170,10 +170,15 @@ class Trainable(Protocol):
 
         logprobs: natural log-probability of each written token [T]. entropy: of the distribution it was drawn from, in
         nats [T]. scores: the scalar head's value after each written token [T] (of a wide head [T * width], token by token).
+        state_values: the same before each written token, which is the value of the state it was chosen in [T].
         features: the last hidden state, after the last written token [hidden].
         """
         ...
 
     def prompt_ids(self, turns: Sequence[Turn]) -> Sequence[int]:
         """Token ids of what the model is given before it answers these turns."""
+        ...
+
+    def text_ends(self, token_ids: Sequence[int]) -> Sequence[int]:
+        """Where in the text that these tokens make each of them ends, in characters [T]."""
         ...

@@ -127,6 +127,10 @@ class Embedded:
         """The conversation as the model's chat template renders it, the opening of the answer included."""
         return self.load().prompt_ids(turns)
 
+    def text_ends(self, token_ids: Sequence[int]) -> Sequence[int]:
+        """See ``core.model.Trainable.text_ends``; special tokens have no text."""
+        return self.load().text_ends(token_ids)
+
     async def fit(self, job: FitJob) -> Fitted:
         """Fit an adapter, or all weights, and keep them as a blob.
 
@@ -139,7 +143,7 @@ class Embedded:
     async def forward(self, samples: Sequence[Sample], what: Reading, adapter: str | None) -> Sequence[Sequence[float]]:
         """See ``core.model.Trainable.forward``; at temperature 1.
 
-        Raises InputError for sequences the model cannot read, and for scores of weights without a scalar head.
+        Raises InputError for sequences the model cannot read, and for scores or values of weights without a scalar head.
         """
         if not samples:
             return []

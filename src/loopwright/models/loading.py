@@ -162,6 +162,14 @@ class Loaded:
         places = [at for at in (text.find(s) for s in row.sampling.stop if s) if at >= 0]
         return text[: min(places)] if places else text
 
+    def text_ends(self, token_ids: Sequence[int]) -> list[int]:
+        """Where each token's text ends, in characters. Decoded from the start: tokens alone lose spaces and half letters."""
+        ends = [0]
+        for i in range(1, len(token_ids) + 1):
+            text = self.tokenizer.decode(token_ids[:i], skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            ends.append(max(ends[-1], len(text)))
+        return ends[1:]
+
     def stopped(self, row: Row) -> bool:
         """Whether a stop string has appeared; looks at the last tokens only, since earlier ones were looked at before."""
         reach = max(len(s.encode()) for s in row.sampling.stop) + 4

@@ -4,7 +4,7 @@ Singh et al., "Beyond Human Data", arXiv:2312.06585, Algorithm 1: the E-step sam
 M-step fine-tunes the *base* model on the samples that pass, with a cap on solutions per problem.
 
 ``shots`` gives the first E-step a few-shot prompt: a model that hardly ever passes has little to learn from. The
-answers are then trained on without it.
+answers are then trained on without it. ``accumulate`` trains on the answers of all rounds so far.
 
 How this differs: adapters (LoRA) instead of full weights; 16 samples a problem by default, where the paper takes 32;
 answers to one example that are the same text count once; the last round's policy is offered to the gate rather than the
@@ -19,7 +19,7 @@ from loopwright.blocks.shots import from_targets
 from loopwright.core.context import Context
 from loopwright.core.policy import prompt_of
 from loopwright.core.registry import improver
-from loopwright.core.types import Candidate
+from loopwright.core.types import Candidate, Rollout
 
 
 @improver(
@@ -41,10 +41,12 @@ async def rest_em(
     rank: int = 16,
     shots: int = 0,
     from_base: bool = True,
+    accumulate: bool = False,
     every: bool = False,
 ) -> AsyncGenerator[Candidate, bool]:
     policy, sampler = base, base
     shown: set[str] = set()
+    kept: list[Rollout] = []
     if shots:
         worked = from_targets(ctx.world.examples("train"))
         drawn = ctx.rng.sample(worked, min(shots, len(worked)))
@@ -54,14 +56,14 @@ async def rest_em(
     async for examples in ctx.batches(prompts, rounds=rounds):
         rollouts = await ctx.rollout(sampler, examples, n=samples, temperature=temperature)
         passed = [r for r in rollouts if r.score is not None and r.score >= threshold and r.example.id not in shown]
-        kept = top_per_example(passed, keep)
+        kept = top_per_example([*kept, *passed] if accumulate else passed, keep)
         if not kept:
             continue
         policy = await ctx.fit(
             base if from_base else policy,
             kept,
             loss="sft",
-            own_prompt=bool(shown),
+            own_prompt=bool(shots),
             epochs=epochs,
             learning_rate=learning_rate,
             batch=batch,

@@ -32,6 +32,7 @@ def lab(
     test: int = 300,
     detail: Detail = "full",
     noise: float = 0.0,
+    steps: bool = False,
     answer_only: bool = False,
     temperature: float = 1.0,
     seed: int = 0,
@@ -40,6 +41,7 @@ def lab(
 
     detail: what the critic says of a wrong attempt: only that, which step, or which and why.
     noise: the share of attempts of which the critic says something untrue.
+    steps: the critic marks every line instead, and is never mistaken.
     answer_only: ask for the answer without steps. temperature: of answers. seed: of the questions.
     Raises UnknownName for another task, InputError for another level or detail.
     """
@@ -54,7 +56,7 @@ def lab(
         Example(id=digest(q)[:12], input=q, target="\n".join(found.solve(q)), meta={"task": task, "level": level})
         for q in _questions(found, level, {"train": train, "gate": gate, "test": test}, seed)
     ]
-    critic = review_critic(found, detail=detail, noise=noise, seed=seed)
+    critic = step_critic(found) if steps else review_critic(found, detail=detail, noise=noise, seed=seed)
     return Small(
         f"lab-{task}",
         items,

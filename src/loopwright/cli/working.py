@@ -89,6 +89,12 @@ def run(
     task: Annotated[
         Path | None, typer.Option("--task", "-t", metavar="FOLDER", help="A task folder, with a task.toml.")
     ] = None,
+    world: Annotated[
+        str | None,
+        typer.Option(
+            "--world", "-w", metavar="NAME", help="Instead of a folder a world by name, such as sums or lab-sums:level=2."
+        ),
+    ] = None,
     on: Annotated[str | None, typer.Option("--on", metavar="RUN", help="For a measure: the run to look at.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="An option of the recipe; may be repeated.")
@@ -102,23 +108,25 @@ def run(
     json: JsonOption = False,
     store: StoreOption = None,
 ) -> None:
-    """Run one recipe alone on a task, with the same gate and report; or a measure on what a run recorded."""
+    """Run one recipe alone on a task or world, with the same gate and report; or a measure on what a run recorded."""
     caps, options = parse_budget(budget), parse_settings(settings or (), slug=slug)
     if on is not None:
         _measured(ctx, slug, on, options.get(slug, {}), json, store)
         return
-    if task is None:
+    if (task is None) == (world is None):
         from loopwright.core.errors import InputError
 
-        raise InputError(f"say what to run {slug} on: --task FOLDER, or --on RUN for a measure")
+        many = "say only one thing" if task else "say what"
+        raise InputError(f"{many} to run {slug} on: --task FOLDER, --world NAME, or --on RUN for a measure")
     place = new_store_path(ctx, store)
+    out = out or (_out(task) if task is not None else _free(Path("out", str(world).partition(":")[0])))
     from loopwright.improve.job import run_recipe
 
     with _Shown(json) as shown:
         shown.finish(
             run_recipe(
-                slug, task_folder=task, options=options.get(slug, {}), model=model, seed=seed, budget=caps,
-                out=out or _out(task), store_path=place, cache=cache, stop=tuple(stop or ()), progress=shown.tell,
+                slug, task_folder=task, world=world or "", options=options.get(slug, {}), model=model, seed=seed, budget=caps,
+                out=out, store_path=place, cache=cache, stop=tuple(stop or ()), progress=shown.tell,
             )  # fmt: skip
         )
 
@@ -162,9 +170,13 @@ def resume(
 
 
 def _out(task: Path) -> Path:
-    """``out/TASK``, or the first of ``out/TASK-2``, ... that is not there: an earlier result is never written over."""
+    """``out/TASK``, or the first of ``out/TASK-2``, ... that is not there."""
     folder = task if task.is_dir() else task.parent
-    first = Path("out") / (folder.resolve().name or "task")
+    return _free(Path("out") / (folder.resolve().name or "task"))
+
+
+def _free(first: Path) -> Path:
+    """The folder, or with a number where it is there: an earlier result is never written over."""
     number, path = 1, first
     while path.exists():
         number += 1

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,13 @@ MANIFEST = "artifact.json"
 
 
 def write_artifact(
-    folder: Path, candidate: Candidate, *, blobs: Blobs, sampling: Sampling, model: str, task_folder: Path, task: str, run: str
+    folder: Path, candidate: Candidate, *, blobs: Blobs, sampling: Sampling, model: str, place: Mapping[str, str],
+    task: str, run: str,
 ) -> Path:
-    """Write the candidate beside the folder and move it into place, so that a reader never sees half of one."""
+    """Write the candidate beside the folder and move it into place, so that a reader never sees half of one.
+
+    place: the task's ``folder``, or the name of a ``world``.
+    """  # fmt: skip
     building = folder.with_name(folder.name + ".building")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
@@ -31,7 +36,8 @@ def write_artifact(
     if isinstance(solver, dict):
         (building / "solver.toml").write_text(tomli_w.dumps(solver))
         # A Solver may call the task's critics and tools, so they travel with it.
-        shutil.copytree(task_folder, building / "task", ignore=shutil.ignore_patterns("__pycache__", "out", ".*"))
+        if "folder" in place:
+            shutil.copytree(place["folder"], building / "task", ignore=shutil.ignore_patterns("__pycache__", "out", ".*"))
     if isinstance(adapter, str):
         from loopwright.training.lora import export_adapter
 
@@ -39,6 +45,7 @@ def write_artifact(
     manifest = {
         "format": 1,
         "task": task,
+        **({"world": place["world"]} if isinstance(solver, dict) and "world" in place else {}),
         "run": run,
         "candidate": candidate.hash,
         "parents": list(candidate.parents),

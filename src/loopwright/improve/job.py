@@ -30,13 +30,15 @@ from loopwright.improve.session import Progress, driving, money, quiet, tell_spe
 from loopwright.models import load as load_model
 from loopwright.store import open_store
 from loopwright.worlds.files import Task, load_task
+from loopwright.worlds.named import NamedWorld, named_world
 
 CHANGE = ("prompt", "weights", "answers")
 
 
 async def run_improve(
-    task_folder: Path | str,
+    task_folder: Path | str | None = None,
     *,
+    world: str = "",
     change: Sequence[str] = CHANGE,
     model: str | None = None,
     seed: int = 0,
@@ -51,14 +53,18 @@ async def run_improve(
 ) -> dict[str, Any]:
     """Improve what a task folder describes; see the command ``loopwright improve``.
 
+    world: instead of a folder, a world by name, as ``worlds.named.named_world`` takes it.
     methods: options by recipe slug, over those of task.toml. only: run just these recipes.
     stop: rules such as "entropy<0.1" that end a recipe's rounds by what ``blocks.monitors`` sees of its last one.
     Returns the result that ``--json`` prints. Raises LoopwrightError; a paused or failed run stays in the store.
     """
-    task = load_task(task_folder)
+    if (task_folder is None) != bool(world):
+        raise InputError("expected a task folder or the name of a world, got " + ("both" if world else "neither"))
+    place = {"world": world} if task_folder is None else {"folder": str(Path(task_folder).resolve())}
+    task = _task(place)
     spec: dict[str, Any] = {
         "job": "improve",
-        "folder": str(Path(task_folder).resolve()),
+        **place,
         "task": task.spec(),
         "change": changes(change),
         "model": model or task.model or "embedded",
@@ -92,10 +98,11 @@ async def resume_improve(
         row = store.run(run)
         if row.spec.get("job") != "improve":
             raise InputError(f"run {row.id} comes from {row.spec.get('job')!r}, not from 'improve'; it cannot be gone on with")
-        task = load_task(row.spec["folder"])
+        task = _task(row.spec)
         if digest(task.spec()) != digest(row.spec["task"]):
             raise Diverged(
-                f"the task in {row.spec['folder']} changed since run {row.id} began; put it back, or start a new run "
+                f"the task {row.spec.get('folder') or row.spec['world']} changed since run {row.id} began; put it back, or start "
+                "a new run "
                 "(what it has in common with the old one is answered from the cache)"
             )
         caps = budget or Budget.model_validate(row.budget)
@@ -107,10 +114,17 @@ async def resume_improve(
         store.close()
 
 
-async def run_recipe(slug: str, *, task_folder: Path | str, options: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    """One recipe alone on a task, with the same engine, gate and report. Keyword arguments as for ``run_improve``."""
+async def run_recipe(
+    slug: str, *, options: Mapping[str, Any], task_folder: Path | str | None = None, **more: Any
+) -> dict[str, Any]:
+    """One recipe alone on a task or world, with the same engine, gate and report. Keyword arguments as for ``run_improve``."""
     get_recipe(slug)
     return await run_improve(task_folder, methods={slug: options}, only=[slug], **more)
+
+
+def _task(spec: Mapping[str, Any]) -> Task | NamedWorld:
+    """What a run is about: of its ``folder``, else of its ``world``."""
+    return load_task(spec["folder"]) if "folder" in spec else named_world(spec["world"])
 
 
 async def answer_with(
@@ -161,7 +175,7 @@ def _folder(path: Path | str) -> str:
     return text + "/"
 
 
-def _methods(task: Task, spec: Mapping[str, Any]) -> list[Method]:
+def _methods(task: Task | NamedWorld, spec: Mapping[str, Any]) -> list[Method]:
     merged = {slug: dict(options) for slug, options in task.methods.items()}
     for slug, options in spec["methods"].items():
         merged[slug] = {**merged.get(slug, {}), **options}
@@ -171,7 +185,7 @@ def _methods(task: Task, spec: Mapping[str, Any]) -> list[Method]:
 
 
 async def _drive(
-    store: Store, row: RunRow, task: Task, model: Model, caps: Budget, progress: Progress
+    store: Store, row: RunRow, task: Task | NamedWorld, model: Model, caps: Budget, progress: Progress
 ) -> dict[str, Any]:
     # "cache" decides what is paid, not what comes out, except that a warm cache changes the composition of local batches.
     async with driving(store, row, model, cache=row.spec["cache"], progress=progress, budget=caps) as engine:
@@ -179,7 +193,9 @@ async def _drive(
 
 
 class _Job:
-    def __init__(self, engine: Engine, task: Task, model: Model, spec: Mapping[str, Any], progress: Progress) -> None:
+    def __init__(
+        self, engine: Engine, task: Task | NamedWorld, model: Model, spec: Mapping[str, Any], progress: Progress
+    ) -> None:
         self.engine = engine
         self.task = task
         self.model = model
@@ -309,7 +325,8 @@ class _Job:
         self.engine.finish()
         artifact = write_artifact(
             self.out / "artifact", winner, blobs=self.engine.store.blobs, sampling=self.task.sampling,
-            model=str(self.spec["model"]), task_folder=Path(self.spec["folder"]), task=self.task.name, run=self.engine.run.id,
+            model=str(self.spec["model"]), task=self.task.name, run=self.engine.run.id,
+            place={k: self.spec[k] for k in ("folder", "world") if k in self.spec},
         )  # fmt: skip
         result = await self._result(baseline, final, gain, artifact)
         _write(self.out / "result.json", json.dumps(result, indent=2) + "\n")

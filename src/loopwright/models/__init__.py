@@ -75,6 +75,8 @@ def _embedded(given: dict[str, Any], blobs: Blobs | None) -> Embedded:
     path = given.pop("path", None)
     if path is not None:
         given["model"] = path
+    if path == "lab":  # so small that bfloat16 saves nothing, and claims are made of it as it was trained
+        given.setdefault("dtype", "float32")
     return Embedded(_Memory() if blobs is None else blobs, **given)
 
 

@@ -36,6 +36,11 @@ class Single:
     def from_artifact(cls, folder: Path, manifest: Mapping[str, Any]) -> Single:
         """The task's critics and tools are there where the artifact has a Solver."""
         sampling = Sampling.model_validate(manifest["sampling"])
+        if "world" in manifest:
+            from loopwright.worlds.named import named_world
+
+            world = named_world(manifest["world"])
+            return cls(name=world.name, sampling=sampling, critics=world.critics, tools=world.tools)
         if not (folder / "task").is_dir():
             return cls(name=manifest["task"], sampling=sampling)
         from loopwright.worlds.files import load_task

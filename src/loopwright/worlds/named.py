@@ -1,0 +1,115 @@
+"""A world by name as a task: what a run can be made of without a folder."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from pydantic import JsonValue
+
+from loopwright.core.errors import InputError, UnknownName
+from loopwright.core.model import Sampling
+from loopwright.core.policy import Prompt
+from loopwright.core.types import Budget, Example
+from loopwright.core.world import Comparator, Critic, Split, Tool, World
+from loopwright.worlds.registry import known_world
+
+
+@dataclass(frozen=True, eq=False)
+class NamedWorld:
+    """A World of ``worlds.registry`` with what a job asks of a Task beside. Made by ``named_world``.
+
+    spelled: the name with its options, which makes the same world again. model: the one it is meant for, as ``models.load``
+    takes it, or "".
+    """
+
+    spelled: str
+    made: World
+    model: str = ""
+    budget: Budget = field(default_factory=Budget)
+    gate: Mapping[str, float] = field(default_factory=lambda: {"alpha": 0.05, "min_effect": 0.01})
+    methods: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.made.name
+
+    @property
+    def prompt(self) -> Prompt:
+        return self.made.prompt
+
+    @property
+    def sampling(self) -> Sampling:
+        return self.made.sampling
+
+    @property
+    def checker(self) -> Critic:
+        return self.made.checker
+
+    @property
+    def critics(self) -> Sequence[Critic]:
+        return self.made.critics
+
+    @property
+    def tools(self) -> Mapping[str, Tool]:
+        return self.made.tools
+
+    @property
+    def compare(self) -> Comparator | None:
+        return getattr(self.made, "compare", None)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return self.made.fingerprint
+
+    def examples(self, split: Split) -> Sequence[Example]:
+        return self.made.examples(split)
+
+    def spec(self) -> dict[str, JsonValue]:
+        """Plain JSON: what a run records of it."""
+        return {"name": self.spelled, "prompt": self.prompt.model_dump(mode="json"), "fingerprint": self.fingerprint}
+
+
+def named_world(spelled: str) -> NamedWorld:
+    """``sums``, or with options ``lab-sums:level=2,train=100``.
+
+    Raises UnknownName for a name or option that does not exist, InputError for a world that is a stream, or one that has
+    nothing to learn, prove or measure on.
+    """
+    name, _, rest = spelled.partition(":")
+    known = known_world(name.strip())
+    options = _options(name, rest)
+    accepted = inspect.signature(known.make).parameters
+    for option in options:
+        if option not in accepted:
+            raise UnknownName(f"option of the world {name}", option, accepted)
+    made: Any = known.make(**options)
+    if not hasattr(made, "examples"):
+        raise InputError(f"{name} is a stream for learners, without examples; see: loopwright reproduce")
+    empty = [split for split in ("train", "gate", "test") if not made.examples(split)]
+    if empty:
+        raise InputError(f"{spelled} has no examples in {', '.join(empty)}")
+    model = known.model
+    if callable(model):
+        raise InputError(f"{name} is played by a model of its own, which cannot be named here; see: loopwright reproduce")
+    if isinstance(model, Mapping):
+        model = f"{model['backend']}:{model['path']}"
+    return NamedWorld(spelled, made, model)
+
+
+def _options(name: str, text: str) -> dict[str, Any]:
+    """Values as JSON where they are that, else as text."""
+    options: dict[str, Any] = {}
+    for item in filter(None, text.split(",")):
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise InputError(f"world {name}: expected options such as {name}:option=value,option=value, got {item!r}")
+        try:
+            options[key.strip()] = json.loads(value)
+        except ValueError:
+            options[key.strip()] = value.strip()
+    return options

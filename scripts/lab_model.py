@@ -42,7 +42,8 @@ TEMPLATE = (
 SHAPE = {"hidden_size": 192, "num_hidden_layers": 6, "num_attention_heads": 6, "num_key_value_heads": 2, "intermediate_size": 512}
 VOCABULARY = 768
 CONTEXT = 1024
-TOKENS = 2048  # padded tokens in a batch; with four times as many, a loss of 1.1 took 1.8 times the tokens
+OVERHEARD = 0.2  # weight of what the user says: right and wrong steps stand in there too
+TOKENS = 3072  # padded tokens in a batch: small ones learn more from the same number of tokens
 POOL = 1024  # dialogues sorted by length at once
 
 
@@ -67,18 +68,19 @@ def make_tokenizer(seed: int, dialogues: int) -> PreTrainedTokenizerFast:
     return fast
 
 
-def encode(tokenizer: Tokenizer, dialogue: Sequence[Said]) -> tuple[list[int], list[bool]]:
-    """Token ids as the chat template gives them, and which of them are targets."""
+def encode(tokenizer: Tokenizer, dialogue: Sequence[Said]) -> tuple[list[int], list[float]]:
+    """Token ids as the chat template gives them, and how much each counts as a target."""
     ids: list[int] = []
-    learn: list[bool] = []
+    weights: list[float] = []
     for said, piece in zip(dialogue, tokenizer.encode_batch([s.text for s in dialogue]), strict=True):
         ids += [SPECIAL.index(f"<|{said.role}|>"), *piece.ids, SPECIAL.index(END)]
-        learn += [False] + [said.learn] * (len(piece.ids) + 1)
-    return ids, learn
+        weight = 1.0 if said.learn else OVERHEARD if said.role == "user" else 0.0
+        weights += [0.0] + [weight] * (len(piece.ids) + 1)
+    return ids, weights
 
 
 class Batches(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
-    """Batches of dialogues of similar length: ids [B, S] and targets [B, S], -100 where there is none."""
+    """Batches of dialogues of similar length: ids [B, S] and their weights as targets [B, S]."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, seed: int, bank: Mapping[str, Sequence[str]] | None) -> None:
         self.tokenizer, self.seed, self.bank = tokenizer, seed, bank
@@ -104,11 +106,11 @@ class Batches(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
             for batch in batches:
                 width = len(batch[-1][0])
                 ids = torch.zeros(len(batch), width, dtype=torch.long)
-                targets = torch.full((len(batch), width), -100)
-                for row, (tokens, learn) in enumerate(batch):
+                weights = torch.zeros(len(batch), width)
+                for row, (tokens, weight) in enumerate(batch):
                     ids[row, : len(tokens)] = torch.tensor(tokens)
-                    targets[row, : len(tokens)] = torch.where(torch.tensor(learn), ids[row, : len(tokens)], -100)
-                yield ids, targets
+                    weights[row, : len(tokens)] = torch.tensor(weight)
+                yield ids, weights
 
 
 class Banked(Teacher):
@@ -161,25 +163,33 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Pa
 
 
 def teach(
-    model: LlamaForCausalLM, batches: Iterator[Any], steps: range, total: int, optimiser: torch.optim.Optimizer, rate: float
+    model: LlamaForCausalLM,
+    batches: Iterator[Any],
+    steps: range,
+    total: int,
+    optimisers: Sequence[torch.optim.Optimizer],
+    rate: float,
 ) -> None:
     """Some of ``total`` steps: a warm-up, then a long cosine down to a twentieth of the rate."""
     began, seen, losses = time.monotonic(), 0, []
     warm = min(200, max(total // 10, 1))
     for step in steps:
-        ids, targets = next(batches)
+        ids, weights = next(batches)
         done = (step - warm) / max(total - warm, 1)
-        for group in optimiser.param_groups:
+        for group in [g for optimiser in optimisers for g in optimiser.param_groups]:
             group["lr"] = rate * ((step + 1) / warm if step < warm else 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done)))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
-            known = targets[:, 1:] != -100
+            known = weights[:, 1:] > 0
             logits = model.lm_head(hidden[known])
-        loss = F.cross_entropy(logits.float(), targets[:, 1:][known])
-        loss.backward()
+        weight = weights[:, 1:][known]
+        each = F.cross_entropy(logits.float(), ids[:, 1:][known], reduction="none")
+        ((each * weight).sum() / weight.sum()).backward()
+        loss = each[weight == 1].mean()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
+        for optimiser in optimisers:
+            optimiser.step()
+        model.zero_grad(set_to_none=True)
         seen += ids.numel()
         losses.append(loss.item())
         if (step + 1) % 100 == 0 or step + 1 == steps.stop:
@@ -201,10 +211,10 @@ def _give_back_memory() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=12_000)
+    parser.add_argument("--steps", type=int, default=4200)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--bank", type=int, default=6000, help="questions the model answers itself after two thirds")
+    parser.add_argument("--rate", type=float, default=4e-3)
+    parser.add_argument("--bank", type=int, default=3000, help="questions the model answers itself after two thirds")
     parser.add_argument("--threads", type=int, default=1, help="of torch; at this size a second one gains little")
     parser.add_argument("--smoke", action="store_true", help="a tiny model, to see that the script runs")
     options = parser.parse_args()
@@ -221,10 +231,12 @@ def main() -> None:
     # Plain attention: for sequences this short the fused kernel is several times slower on a processor.
     model = LlamaForCausalLM._from_config(config, attn_implementation="eager")
     print(f"{model.num_parameters():,} parameters, {len(tokenizer)} pieces", file=sys.stderr)
-    matrices = [p for p in model.parameters() if p.ndim == 2]
-    others = [p for p in model.parameters() if p.ndim != 2]
-    groups = [{"params": matrices, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=options.rate, betas=(0.9, 0.98), fused=True)
+    hidden = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
+    others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
+    optimisers: list[torch.optim.Optimizer] = [
+        torch.optim.Muon(hidden, lr=options.rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, lr=options.rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
+    ]
     turn = options.steps * 2 // 3
     began = time.monotonic()
     for number, (span, bank) in enumerate(
@@ -236,7 +248,7 @@ def main() -> None:
             print(f"{len(wrong)} of {bank} questions got wrong attempts of the model's own", file=sys.stderr, flush=True)
         stream = Batches(tokenizer, options.seed + 10 + number, wrong or None)
         loader = DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=16)
-        teach(model, itertools.chain(iter(loader)), span, options.steps, optimiser, options.rate)
+        teach(model, itertools.chain(iter(loader)), span, options.steps, optimisers, options.rate)
     save(model, tokenizer, options.out)
     minutes = round((time.monotonic() - began) / 60, 1)
     made = {"seed": options.seed, "steps": options.steps, "rate": options.rate, "minutes": minutes}

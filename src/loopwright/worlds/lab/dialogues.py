@@ -29,7 +29,7 @@ AGAIN = "Try again."
 ASK = "Ask a question of {task}, level {level}."
 
 _SHARES = (("teach", 0.4), ("train", 0.3), ("gate", 0.1), ("test", 0.2))
-_LEVELS = (0.32, 0.30, 0.24, 0.09, 0.05)  # how often each level is taught: the hard ones stay hard
+_LEVELS = (0.22, 0.27, 0.30, 0.14, 0.07)  # how often each level is taught: the hard ones stay hard
 
 
 def part_of(question: str) -> str:
@@ -173,7 +173,7 @@ class Teacher:
         attempt = self.attempt(task, question, 0.35)
         review = task.review(question, attempt)
         detail = self.rng.choice((0, 1, 2))
-        turns = [Said("user", question), Said("assistant", attempt), Said("user", (JUDGE, LOCATE, EXPLAIN)[detail])]
+        turns = [Said("user", question), Said("assistant", attempt, review.passed), Said("user", (JUDGE, LOCATE, EXPLAIN)[detail])]
         turns.append(Said("assistant", told(review, detail), True))
         return [*turns, Said("user", AGAIN), Said("assistant", self.right(task, question), True)]
 

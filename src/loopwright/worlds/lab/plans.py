@@ -249,7 +249,7 @@ class Sentences:
     """So many known words, none twice, under rules: a word that must be there, a first letter, a letter to avoid."""
 
     name = "sentences"
-    sizes = {1: (2, 3, 1), 2: (3, 5, 1), 3: (4, 6, 2), 4: (5, 8, 3), 5: (7, 10, 3)}  # words from and to, rules
+    sizes = {1: (2, 3, 1), 2: (3, 4, 1), 3: (3, 5, 2), 4: (5, 8, 3), 5: (7, 10, 3)}  # words from and to, rules
 
     def draw(self, rng: random.Random, level: int) -> str:
         least, most, rules = self.sizes[level]

@@ -47,12 +47,14 @@ def test_the_template_gives_what_the_dialogues_were_encoded_as(taught):
 
     tokenizer = AutoTokenizer.from_pretrained(taught)
     dialogue = [Said("user", "Compute 12+7."), Said("assistant", "12+7=19\nAnswer: 19", True)]
-    ids, learn = lab_model.encode(tokenizer.backend_tokenizer, dialogue)
+    ids, weights = lab_model.encode(tokenizer.backend_tokenizer, dialogue)
     messages = [{"role": s.role, "content": s.text} for s in dialogue]
     rendered = tokenizer.apply_chat_template(messages, tokenize=False)
     assert tokenizer(rendered, add_special_tokens=False)["input_ids"] == ids
     opening = tokenizer.apply_chat_template(messages[:1], tokenize=False, add_generation_prompt=True)
-    assert learn == [i >= len(tokenizer(opening, add_special_tokens=False)["input_ids"]) for i in range(len(ids))]
+    asked = len(tokenizer(opening, add_special_tokens=False)["input_ids"])
+    heard = lab_model.OVERHEARD
+    assert weights == [0.0, *[heard] * (asked - 2), 0.0, *[1.0] * (len(ids) - asked)]
     assert tokenizer.tokenize("12+7") == ["1", "2", "+", "7"]
     assert tokenizer.decode(ids, skip_special_tokens=True) == "Compute 12+7.12+7=19\nAnswer: 19"
 

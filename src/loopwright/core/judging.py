@@ -1,0 +1,105 @@
+"""Judging: what critics say of an answer, and which of two is better."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+from loopwright.core.errors import BadOutput, CheckerError, InputError
+from loopwright.core.feedback import CODE, Feedback, Missing, Preference
+from loopwright.core.scope import Scope
+from loopwright.core.seen import Judgement
+from loopwright.core.types import Rollout
+from loopwright.core.world import Comparator, Critic
+
+if TYPE_CHECKING:
+    from loopwright.core.context import Context
+
+
+class Judging(Scope):
+    """The part of a context that asks for feedback."""
+
+    async def judge(self, rollout: Rollout) -> Judgement:
+        """What the critics say, in the kinds this recipe learns from. Solvers are never shown the objective itself."""
+        self.need("critic")
+        if not self._critics:
+            raise InputError(
+                f"{self.recipe.slug if self.recipe else 'this recipe'} needs feedback when it answers, and {self._world.name} "
+                "has no critic; add [[critics]] to task.toml or leave the recipe out"
+            )
+        hidden = rollout.model_copy(update={"example": rollout.example.hidden()})
+        return await self._judged(hidden, self._critics)
+
+    async def _judged(self, rollout: Rollout, critics: Sequence[Critic]) -> Judgement:
+        said: list[Feedback] = []
+        for i, critic in enumerate(critics):
+            branch = self.at(f"critic{i}.{rollout.id}", recipe=None)
+            if rollout.status != "ok":
+                said.append(Missing(expected="score", message=rollout.error, about=rollout.id))
+                continue
+            try:
+                feedback = await critic(rollout, cast("Context", branch))
+            except BadOutput as error:  # the critic's own model gave nothing usable; the answer is none the worse for it
+                refused = error.kind == "refused"
+                said.append(Missing(expected="score", message=str(error), status="refused" if refused else "failed"))
+                continue
+            said.extend(feedback if isinstance(feedback, tuple) else (feedback,))
+        if self.recipe is not None and self.recipe.card.learns_from:
+            kinds = self.recipe.card.learns_from
+            said = [f if isinstance(f, Missing) else self.engine.convert(f, kinds) for f in said]
+        judgement = Judgement(feedback=tuple(f.model_copy(update={"about": rollout.id}) for f in said))
+        return self._scramble(rollout.id, judgement) if self._scramble is not None else judgement
+
+    async def compare(self, first: Rollout, second: Rollout) -> Preference | Missing:
+        """Which of two rollouts is better, by the world's ``compare`` where it has one, ``first`` being shown first.
+
+        Else which of them scores higher (to an Improver by the objective, else by the critics); a tie where they do not
+        differ. A rollout that failed, or that could not be judged, gives Missing. Raises CheckerError where the comparator
+        speaks of something else.
+        """
+        self.need("critic")
+        hidden = [r.model_copy(update={"example": r.example.hidden()}) for r in (first, second)]
+        comparator: Comparator | None = getattr(self._world, "compare", None)
+        if comparator is not None:
+            return await self._compared(hidden[0], hidden[1], comparator)
+        # A recipe that learns from preferences is told one; what it is made of need not be a kind it learns from.
+        plain = self.at(f"compare{self._next()}", recipe=None)
+        training = self.recipe is not None and self.recipe.card.shape == "improver"
+        both, critics = ([first, second], (self._world.checker,)) if training else (hidden, self._critics)
+        a, b = [self._worth(await plain._judged(r, critics)) for r in both]
+        if a is None or b is None:
+            return Missing(expected="preference", message="one of the two could not be scored", by=CODE)
+        chosen, rejected = (first, second) if a >= b else (second, first)
+        return Preference(chosen=chosen.id, rejected=rejected.id, tie=a == b, strength=max(abs(a - b), 1e-9))
+
+    def _worth(self, judgement: Judgement) -> float | None:
+        """The judgement's score, made of other kinds where that is lawful. Raises NoConversion where it is not."""
+        if judgement.score is not None or any(isinstance(f, Missing) for f in judgement.feedback):
+            return judgement.score
+        scores = tuple(self.engine.convert(f, ("score", "verdict")) for f in judgement.feedback)
+        return Judgement(feedback=scores).score
+
+    async def _compared(self, first: Rollout, second: Rollout, comparator: Comparator) -> Preference | Missing:
+        if "failed" in (first.status, second.status):
+            return Missing(expected="preference", message=first.error or second.error, by=CODE)
+        branch = self.at(f"compare{self._next()}", recipe=None)
+        said = await comparator(first, second, cast("Context", branch))
+        if isinstance(said, Preference) and {said.chosen, said.rejected} != {first.id, second.id}:
+            raise CheckerError(
+                f"{self._world.name} compared {said.chosen} and {said.rejected}, but was asked about {first.id} and {second.id}"
+            )
+        if self._scramble is None:
+            return said
+        (heard,) = self._scramble(f"{first.id}/{second.id}", Judgement(feedback=(said,))).feedback
+        return cast(Preference | Missing, heard)
+
+    async def wins(self, pairs: Sequence[tuple[Rollout, Rollout]]) -> list[float | None]:
+        """Of each pair, by ``compare``: 1 where the first is better, 0 the second, 1/2 for a tie; None where nobody could say."""
+
+        async def win(both: tuple[Rollout, Rollout], ctx: Judging) -> float | None:
+            said = await ctx.compare(*both)
+            if said.kind == "missing":
+                return None
+            return 0.5 if said.tie else float(said.chosen == both[0].id)
+
+        return await self.map(win, pairs)

@@ -1,0 +1,107 @@
+"""Where an effect happens: the names, random numbers and capabilities that all parts of a context share."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Self, TypeVar, cast
+
+from loopwright.core.engine import Engine
+from loopwright.core.errors import BudgetExhausted, LoopwrightError, Paused
+from loopwright.core.model import Sampling
+from loopwright.core.registry import Recipe
+from loopwright.core.seen import Judgement, Visible
+from loopwright.core.types import Candidate, digest
+from loopwright.core.world import Critic, Split, World
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Scope:
+    """State of a context: engine, place, world, policy, recipe. ``core.context.Context`` is what recipes are given."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        scope: str,
+        *,
+        world: World,
+        policy: Candidate,
+        recipe: Recipe | None = None,
+        split: Split = "train",
+        critics: Sequence[Critic] | None = None,
+        sampling: Sampling | None = None,
+        scramble: Callable[[str, Judgement], Judgement] | None = None,
+    ) -> None:
+        self.engine = engine
+        self.scope = scope
+        self._world = world
+        self.policy = policy
+        self.recipe = recipe
+        self.split = split
+        self.sampling = sampling or world.sampling
+        self.round = 0
+        self._critics = world.critics if critics is None else critics
+        self._scramble = scramble
+        self._branches = 0
+        self.rng = random.Random(digest([engine.seed, scope, "rng"]))
+
+    @property
+    def world(self) -> World:
+        """The task; to a recipe, only what it may see of it."""
+        if self.recipe is None:
+            return self._world
+        return cast(World, Visible(self._world, self.recipe))
+
+    # ---- scopes ---------------------------------------------------------------------------------------------------
+
+    def at(self, name: str, **changes: Any) -> Self:
+        """The same context in a scope below this one; concurrent branches each need their own."""
+        fields: dict[str, Any] = {
+            "world": self._world, "policy": self.policy, "recipe": self.recipe, "split": self.split,
+            "critics": self._critics, "sampling": self.sampling, "scramble": self._scramble,
+        }  # fmt: skip
+        child = type(self)(self.engine, f"{self.scope}/{name}", **(fields | changes))
+        child.round = self.round
+        return child
+
+    async def map(self, function: Callable[[T, Self], Awaitable[R]], items: Sequence[T]) -> list[R]:
+        """``function(item, ctx)`` for all items at once, each in a scope of its own; results in the items' order.
+
+        If one fails, the others finish what they have begun before its error is raised, so that nothing paid is lost.
+        """
+        self._branches += 1
+        branch = self._branches
+        results = await asyncio.gather(
+            *(function(item, self.at(f"{branch}.{i}")) for i, item in enumerate(items)), return_exceptions=True
+        )
+        return all_or_raise(results)
+
+    def need(self, capability: str) -> None:
+        if self.recipe is not None and capability not in self.recipe.card.needs:
+            raise LoopwrightError(
+                f"{self.recipe.slug} used the capability {capability!r}, which its card does not declare; "
+                f"it needs {self.recipe.card.needs}"
+            )
+
+    @property
+    def _solving(self) -> bool:
+        return self.recipe is not None and self.recipe.card.shape in ("solver", "critic")
+
+    @property
+    def _by(self) -> str:
+        return self.recipe.slug if self.recipe is not None else ""
+
+    def _next(self) -> int:
+        self._branches += 1
+        return self._branches
+
+
+def all_or_raise(results: Sequence[R | BaseException]) -> list[R]:
+    """The results, or the first error; one that only tells that the run is ending comes after the reason why it does."""
+    failed = [result for result in results if isinstance(result, BaseException)]
+    if failed:
+        raise next((e for e in failed if not isinstance(e, Paused | BudgetExhausted)), failed[0])
+    return [result for result in results if not isinstance(result, BaseException)]

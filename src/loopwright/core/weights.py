@@ -1,0 +1,108 @@
+"""Weights: training them, and reading what they say of texts that exist."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from loopwright.core import fitting
+from loopwright.core.errors import InputError
+from loopwright.core.feedback import Cost
+from loopwright.core.fitting import Values
+from loopwright.core.model import FitJob, Fitted, Reading, Trainable
+from loopwright.core.policy import Prompt, prompt_of
+from loopwright.core.scope import Scope
+from loopwright.core.types import Candidate, Rollout, digest
+
+
+class Weights(Scope):
+    """The part of a context that works on a model's weights."""
+
+    async def fit(
+        self,
+        base: Candidate,
+        data: Sequence[Rollout] | Sequence[tuple[Rollout, Rollout]],
+        *,
+        loss: str = "sft",
+        weights: Sequence[float] | None = None,
+        values: Mapping[str, Sequence[Values]] | None = None,
+        own_prompt: bool = False,
+        last_turn: bool = False,
+        prompts: Sequence[Prompt] | None = None,
+        **options: Any,
+    ) -> Candidate:
+        """Train on these rollouts, or on (better, worse) pairs of them, starting from ``base``'s weights.
+
+        Each turn that the policy wrote is one training sequence, with the very tokens that were sampled; of a pair, the
+        last such turn of each side. Keyword arguments are fields of FitJob.
+        weights: one a rollout (or pair). values: by name, what the loss reads beside; one entry a rollout (or pair), a
+        number or one number per written token.
+        own_prompt: train as if the answers had been given under ``base``'s own prompt, whatever helped to sample them
+        (worked examples, hints, feedback); of a rollout of several turns, the last one is trained on.
+        prompts: as own_prompt, with a prompt for each rollout (of pairs: for both sides, pair by pair).
+        last_turn: train on the last turn alone, under the conversation before it.
+        keep_state=True: the optimiser goes on from where the fit that made ``base``'s weights left it.
+        """
+        model = self._trainable()
+        sides = [r for item in data for r in (item if isinstance(item, tuple) else (item,))]
+        if own_prompt and prompts is None:
+            prompts = [prompt_of(base)] * len(sides)
+        shown = fitting.rendered(model, prompts, sides) if prompts is not None else None
+        paired = bool(data) and isinstance(data[0], tuple)
+        make: Any = fitting.pairs if paired else partial(fitting.sequences, last=prompts is not None or last_turn)
+        start = base.parts.get("adapter")
+        job = FitJob.model_validate(
+            {
+                "data": make(data, weights, values, shown), "loss": loss, "adapter": start,
+                "seed": int(digest([self.engine.seed, self.scope, "fit"])[:8], 16),
+                "state": self.engine.optimisers.get(str(start)) if options.get("keep_state") else None, **options,
+            }
+        )  # fmt: skip
+
+        async def perform() -> tuple[bytes, Cost]:
+            fitted = await model.fit(job)
+            return fitted.model_dump_json().encode(), fitted.cost
+
+        what = f"{loss} on {len(job.data)} {'pairs' if paired else 'sequences'}"
+        raw = await self.engine.effect(self.scope, "fit", digest(job.model_dump(mode="json")), perform, summary=what)
+        fitted = Fitted.model_validate_json(raw)
+        if fitted.state is not None:
+            self.engine.optimisers[fitted.adapter] = fitted.state
+        await self.engine.event("fit", f"{self.scope}/{fitted.adapter}", **fitted.stats, loss_name=loss, round=self.round)
+        return base.child(adapter=fitted.adapter, by=self._by)
+
+    async def forward(self, candidate: Candidate, rollouts: Sequence[Rollout], what: Reading) -> list[list[float]]:
+        """What a candidate's weights say of rollouts that exist already; see ``core.model.Trainable.forward``.
+
+        One list a rollout: a number for every token the policy wrote in it; for ``features``, the last hidden state.
+        """
+        model = self._trainable()
+        adapter = candidate.parts.get("adapter")
+        hash = str(adapter) if adapter is not None else None
+        samples = fitting.sequences(rollouts)
+
+        async def perform() -> tuple[bytes, Cost]:
+            read = await model.forward(samples, what, hash)
+            return json.dumps([list(r) for r in read]).encode(), Cost()
+
+        asked = digest([what, hash, [s.model_dump(mode="json", exclude={"values", "weight"}) for s in samples]])
+        raw = await self.engine.effect(self.scope, "forward", asked, perform, summary=f"{what} of {len(samples)} sequences")
+        parts = iter(json.loads(raw))
+        groups = [[next(parts) for _ in fitting.written(r)] for r in rollouts]
+        return [g[-1] if what == "features" else [x for part in g for x in part] for g in groups]
+
+    def text_ends(self, rollout: Rollout) -> list[int]:
+        """Where in ``rollout.output`` each token of the policy's last turn ends, in characters; to put steps on tokens."""
+        turns = fitting.written(rollout)
+        return list(self._trainable().text_ends(turns[-1].token_ids)) if turns else []
+
+    def _trainable(self) -> Trainable:
+        self.need("fit")
+        model = self.engine.model("policy")
+        if not isinstance(model, Trainable):
+            raise InputError(
+                f"the weights of {model.name} cannot be changed from here; use --model embedded, or leave weights out of --change"
+            )
+        return model

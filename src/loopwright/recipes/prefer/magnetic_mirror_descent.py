@@ -1,8 +1,8 @@
 """Magnetic mirror descent: one proximal step at a time in the game against oneself, held to the start and to the last policy.
 
 Sokota et al., "A Unified Approach to Reinforcement Learning, Quantal Response Equilibria, and Two-Player Zero-Sum Games",
-arXiv:2206.05825, on a game of preferences. Nash mirror prox without the step ahead: half the comparisons a round, and it
-circles where ``eta`` is not small against the square of ``beta``, or so.
+arXiv:2206.05825, on a game of preferences. Nash mirror prox without the step ahead: half the comparisons a round, but
+in a game that goes in circles long exact steps do so too, and with a small ``beta`` only short ones (small ``eta``) end.
 
 How this differs: steps are policy gradients on sampled answers.
 """

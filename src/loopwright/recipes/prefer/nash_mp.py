@@ -12,7 +12,8 @@ circle for ever. Use it where preferences go in circles and comparisons are plen
 ``steps`` twice, ``samples`` answers of both sides and as many comparisons for every prompt.
 
 ``eta``: 0 takes 2 beta, of which the paper's rate is. ``steps``: batches of fresh answers in each proximal step.
-``epochs``: gradient steps on each batch, clipped as PPO's beyond the first.
+``epochs``: gradient steps on each batch. What holds them back is the divergence from the round's first policy, so ``clip``,
+how far PPO lets a ratio go, is wide; the divergence from the start is part of the reward.
 
 How this differs: the paper's language models take one gradient step at a time against a moving average of the weights;
 here the opponent stands still during a proximal step and is then replaced. The baseline of an answer's reward is the mean
@@ -36,12 +37,13 @@ async def nash_mp(
     ctx: Context,
     *,
     rounds: int = 10,
-    prompts: int = 16,
-    samples: int = 2,
+    prompts: int = 8,
+    samples: int = 4,
     steps: int = 1,
     beta: float = 0.05,
     eta: float = 0.0,
-    epochs: int = 1,
+    epochs: int = 4,
+    clip: float = 5.0,
     extrapolate: bool = True,
     temperature: float = 1.0,
     learning_rate: float = 5e-4,
@@ -60,13 +62,8 @@ async def nash_mp(
             if not told:
                 continue
             answers = [answer for answer, _ in told]
-            now, start, before = [
-                [sum(tokens) for tokens in await ctx.forward(c, answers, "logprobs")] for c in (policy, base, anchor)
-            ]
-            rewards = [
-                win - beta * (p - p0) - inertia * (p - q)
-                for (_, win), p, p0, q in zip(told, now, start, before, strict=True)
-            ]
+            now, start = [[sum(tokens) for tokens in await ctx.forward(c, answers, "logprobs")] for c in (policy, base)]
+            rewards = [win - beta * (p - p0) for (_, win), p, p0 in zip(told, now, start, strict=True)]
             advantage = advantages(rewards, [answer.example.id for answer in answers], "rloo")
             if not any(advantage):
                 continue
@@ -74,6 +71,9 @@ async def nash_mp(
                 policy,
                 answers,
                 loss="ppo",  # in the first epoch the ratio is 1 and this is the plain policy gradient
+                # k2: the estimator whose gradient is that of KL(policy | anchor)
+                loss_options={"clip_low": min(clip, 1.0), "clip_high": clip, "kl": inertia, "kl_estimator": "k2"},
+                references={"reference": str(anchor.parts.get("adapter") or "base")},
                 values={"advantage": advantage},
                 temperature=temperature,
                 epochs=epochs,

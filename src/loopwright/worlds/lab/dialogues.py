@@ -173,8 +173,8 @@ class Teacher:
         attempt = self.attempt(task, question, 0.35)
         review = task.review(question, attempt)
         detail = self.rng.choice((0, 1, 2))
-        turns = [Said("user", question), Said("assistant", attempt, review.passed), Said("user", (JUDGE, LOCATE, EXPLAIN)[detail])]
-        turns.append(Said("assistant", told(review, detail), True))
+        turns = [Said("user", question), Said("assistant", attempt, review.passed)]
+        turns += [Said("user", (JUDGE, LOCATE, EXPLAIN)[detail]), Said("assistant", told(review, detail), True)]
         return [*turns, Said("user", AGAIN), Said("assistant", self.right(task, question), True)]
 
     def compared(self) -> list[Said]:

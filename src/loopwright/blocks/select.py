@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
@@ -17,6 +18,19 @@ def majority(answers: Sequence[str | None]) -> int:
         return 0
     most = max(votes.values())
     return next(i for i, a in enumerate(answers) if a is not None and votes[a] == most)
+
+
+def final_answer(rollout: Rollout, extract: str = "") -> str | None:
+    """What a rollout votes for: the first group, or the whole match, of the regular expression ``extract`` in its output.
+
+    Without ``extract`` the whole output, white space folded. None where it failed or nothing matches.
+    """
+    if rollout.status != "ok":
+        return None
+    if not extract:
+        return " ".join(rollout.output.split())
+    found = re.search(extract, rollout.output)
+    return (found.group(1) if found.re.groups else found.group(0)) if found else None
 
 
 def top_per_example(rollouts: Sequence[Rollout], keep: int) -> list[Rollout]:

@@ -6,9 +6,7 @@ How this differs: answers are compared as text after ``extract``, a regular expr
 match) is the final answer; without it the whole answer is, white space folded. Ties go to the answer given first.
 """
 
-import re
-
-from loopwright.blocks.select import majority
+from loopwright.blocks.select import final_answer, majority
 from loopwright.core.context import Context
 from loopwright.core.registry import solver
 from loopwright.core.types import Example, Rollout
@@ -19,13 +17,4 @@ async def self_consistency(
     example: Example, ctx: Context, *, n: int = 8, temperature: float = 0.7, extract: str = ""
 ) -> Rollout:
     rollouts = await ctx.samples(example, n, temperature=temperature)
-
-    def final(rollout: Rollout) -> str | None:
-        if rollout.status != "ok":
-            return None
-        if not extract:
-            return " ".join(rollout.output.split())
-        found = re.search(extract, rollout.output)
-        return (found.group(1) if found.re.groups else found.group(0)) if found else None
-
-    return rollouts[majority([final(r) for r in rollouts])]
+    return rollouts[majority([final_answer(r, extract) for r in rollouts])]

@@ -20,6 +20,8 @@ refinements of all rounds are trained on together, from the start; adapters (LoR
 from collections.abc import AsyncGenerator
 from typing import Literal
 
+from pydantic import JsonValue
+
 from loopwright.core.context import Context
 from loopwright.core.registry import improver
 from loopwright.core.types import Candidate, Rollout
@@ -49,6 +51,7 @@ async def ilf(
     asks: tuple[str, ...] = ASKS,
     votes: int = 1,
     yes: str = "yes",
+    least: float = 0.0,
     from_base: bool = True,
     best_of: int = 0,
     temperature: float = 1.0,
@@ -57,7 +60,7 @@ async def ilf(
     batch: int = 16,
     rank: int = 16,
 ) -> AsyncGenerator[Candidate, bool]:
-    """``yes``: how a reply begins that says yes, in any case."""
+    """``yes``: how a reply begins that says yes, in any case. ``least``: no refinement is learned that is worth less, of 1."""
 
     async def worth(item: tuple[Rollout, Rollout, str], ctx: Context) -> float:
         """How much of the feedback a refinement takes up, as ``choose`` has it judged."""
@@ -98,7 +101,7 @@ async def ilf(
         for (r, answer, _), value in zip(items, await ctx.map(worth, items), strict=True):
             if answer.id not in best or value > best[answer.id][0]:
                 best[answer.id] = (value, r)
-        chosen += [r for value, r in best.values() if value >= 0]
+        chosen += [r for value, r in best.values() if value >= least]
         learned = [*learned, *chosen] if from_base else chosen
         if not chosen:
             continue
@@ -114,4 +117,5 @@ async def ilf(
             alpha=2.0 * rank,
         )
     if policy is not base:
-        yield policy.child(solver={"recipe": "best-of-n", "options": {"n": best_of}}, by="ilf") if best_of > 1 else policy
+        answering: JsonValue = {"recipe": "best-of-n", "options": {"n": best_of}}
+        yield policy.child(by=policy.by, solver=answering) if best_of > 1 else policy

@@ -149,6 +149,8 @@ def test_scores_come_after_a_token_and_state_values_before_it(tiny, monkeypatch)
     torch.testing.assert_close(seen["scores"][0, :-1], seen["states"][0, 1:])
     said = forward(tiny, "scores", fitted.adapter, [longest])[0]
     torch.testing.assert_close(seen["scores"][0], torch.tensor(said), atol=1e-5, rtol=1e-5)
+    said = forward(tiny, "state_values", fitted.adapter, [longest])[0]
+    torch.testing.assert_close(seen["states"][0], torch.tensor(said), atol=1e-5, rtol=1e-5)
 
 
 def test_a_wide_head_says_vectors(tiny):
@@ -412,3 +414,15 @@ def test_weights_go_out_as_files_and_come_back(tiny, monkeypatch, tmp_path, kind
         said = read(tiny._view(fitted.adapter), [Sample(prompt_ids=(30,), token_ids=tuple(range(31, 60)))]).logprobs[0]
         full = theirs(ids).logits[0].log_softmax(-1)[range(29), ids[0, 1:]]
         torch.testing.assert_close(said, full, atol=5e-4, rtol=1e-4)
+
+
+def test_text_ends_tell_which_token_wrote_what(tiny):
+    tokenizer = tiny.load().tokenizer
+    text = "3+4=7\nAnswer: 7"
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    whole = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    ends = tiny.text_ends(ids)
+    assert len(ends) == len(ids) and sorted(ends) == list(ends) and ends[-1] == len(whole)
+    for i in range(len(ids)):
+        said = tokenizer.decode(ids[: i + 1], skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        assert whole[: ends[i]] == said

@@ -104,7 +104,7 @@ async def along(item: tuple[Rollout, float], ctx: Context) -> list[float]:
     """A reward for each token of an answer: the score at the last, and what its lines are worth where they end."""
     answer, dense = item
     rewards = [0.0] * len(answer.turns[-1].token_ids)
-    if dense:
+    if dense and answer.output.strip():
         said = await ctx.judge(answer)
         steps = next((f for f in said.feedback if isinstance(f, Steps)), None)
         if steps is not None:

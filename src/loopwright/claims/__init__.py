@@ -19,7 +19,9 @@ A claim is a row of data in ``claims/<family>.py``; nothing else needs to be wri
     )
 
 A family without a file gets one: ``CLAIMS = (Claim(...),)``. ``setting`` may hold ``examples`` (how many of the test split),
-``steps`` (of a Learner), ``model`` (instead of the world's), and anything the world's factory takes under ``world``. Then
+``steps`` (of a Learner), ``model`` (instead of the world's), anything the world's factory takes under ``world``,
+and ``answering``: the Solver ({recipe, options}) that an Improver's candidate answers through where it brings none of its own,
+so that both arms may answer equally often. Then
 
     loopwright reproduce best-of-n
 

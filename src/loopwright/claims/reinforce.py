@@ -38,4 +38,18 @@ CLAIMS = (
         source="Chen et al.: learning from wrong answers too beats imitating right ones alone",
         tried=("nothing yet: the options are first guesses, which no run has tuned",),
     ),
+    Claim(
+        recipe="critique-grpo",
+        baseline="grpo",
+        world="lab-edits",
+        metric="score",
+        direction="higher",
+        seeds=4,
+        first_seed=200,
+        setting={"examples": 150, "world": {"level": 5}},  # so hard that most groups are all wrong and teach GRPO nothing
+        options={"rounds": 10, "prompts": 16, "samples": 4, "only_wrong": True, "refine": "{critique}", "constant": 64},
+        baseline_options={"rounds": 10, "kl": 0.0, "estimator": "dr-grpo"},
+        budget={"sequences": 1290},
+        source="Zhang et al., table 2: above GRPO from the same start",
+    ),
 )

@@ -158,7 +158,8 @@ class Runner:
 
         recipe = get_recipe(slug)
         await loop.improve(recipe, ctx.policy, ctx.at("improve", recipe=recipe), offer, options)
-        return last
+        answering = self.claim.setting.get("answering")
+        return last if answering is None or "solver" in last.parts else last.child(solver=answering)
 
     async def _value(self, ctx: Context, candidate: Candidate) -> float:
         if self.claim.metric == "score":

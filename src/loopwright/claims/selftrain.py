@@ -1,6 +1,9 @@
 """Claims of methods that train a model on its own answers."""
 
 from loopwright.claims.table import Claim
+from loopwright.worlds.lab.dialogues import AGAIN
+
+LAST_LINE = r"([^\n]*)\s*$"
 
 CLAIMS = (
     Claim(
@@ -21,5 +24,54 @@ CLAIMS = (
             "this row on seeds 0 to 4, some of which the first look had seen: higher by 0.344, interval 0.225 to 0.462; "
             "the result here is of seeds that nothing was chosen on",
         ),
+    ),
+    Claim(
+        recipe="ilf",
+        baseline="rest-em",  # fine-tuning on own right answers, as many of them sampled
+        world="lab-edits",
+        metric="score",
+        direction="higher",
+        seeds=4,
+        first_seed=200,
+        setting={"examples": 150, "world": {"level": 4}},
+        # what the lab model was taught: feedback is the whole of the user's turn
+        options={"rounds": 2, "prompts": 96, "samples": 3, "choose": "critics", "least": 1.0, "refine": "{feedback}"},
+        baseline_options={"rounds": 2, "prompts": 96, "samples": 4, "keep": 1, "epochs": 4},
+        budget={"sequences": 770},
+        source="Scheurer et al., figure 3: fine-tuning on refinements under feedback beats fine-tuning on initial outputs",
+    ),
+    Claim(
+        recipe="rise",
+        baseline="rest-em",  # one turn while learning; answers five times in parallel, where RISE answers in five turns
+        world="lab-sums",
+        metric="score",
+        direction="higher",
+        seeds=4,
+        first_seed=200,
+        setting={
+            "examples": 100, "world": {"level": 4},
+            "answering": {"recipe": "self-consistency", "options": {"n": 5, "temperature": 1.0, "extract": LAST_LINE}},
+        },
+        options={"prompts": 96, "samples": 3, "wrong": "Wrong.", "again": AGAIN, "extract": LAST_LINE},
+        baseline_options={"rounds": 2, "prompts": 96, "samples": 4, "keep": 1, "epochs": 3},
+        budget={"sequences": 770},
+        source="Qu et al., table 1: five turns with a vote above five parallel answers with a vote (maj@5)",
+    ),
+    Claim(
+        recipe="b-star",
+        baseline="rest-em",  # online rejection sampling at one temperature: it goes on from its own weights
+        world="lab-sums",
+        metric="score",
+        direction="higher",
+        seeds=4,
+        first_seed=200,
+        setting={"examples": 150, "world": {"level": 4}},
+        options={
+            "rounds": 4, "prompts": 48, "probe": 8, "samples": 8, "temperatures": [0.6, 1.0, 1.4], "thresholds": [1.0],
+            "epochs": 2,
+        },
+        baseline_options={"rounds": 4, "prompts": 64, "samples": 8, "keep": 8, "from_base": False, "epochs": 2},
+        budget={"sequences": 2052},
+        source="Zeng et al., table 1: above online rejection sampling at a fixed temperature and threshold",
     ),
 )

@@ -3,9 +3,11 @@
 Greedy accuracy on held-out questions (the papers' maj@1); both arms sample the same number of answers.
 """
 
+from pydantic import JsonValue
+
 from loopwright.claims.table import Claim
 
-_SUMS = {"world": {"level": 3, "temperature": 0.0}, "examples": 150}
+_SUMS: dict[str, JsonValue] = {"world": {"level": 3, "temperature": 0.0}, "examples": 150}
 
 CLAIMS = (
     Claim(

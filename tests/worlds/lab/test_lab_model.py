@@ -1,4 +1,4 @@
-"""The script that teaches the lab model, in a smoke version, and the folder it makes."""
+"""The lab model: the script that teaches it, in a smoke version, and the committed one."""
 
 from __future__ import annotations
 
@@ -69,3 +69,39 @@ def test_the_embedded_backend_samples_from_it(taught):
     (reply,) = asyncio.run(model.generate([request]))
     asyncio.run(model.close())
     assert len({c.token_ids for c in reply.choices}) > 1
+
+
+def test_the_committed_model_is_the_one_whose_rates_were_measured():
+    import hashlib
+
+    from loopwright.models.loading import LAB_FOLDER
+
+    weights = (LAB_FOLDER / "model.safetensors").read_bytes()
+    measured = json.loads((LAB_FOLDER / "rates.json").read_text())
+    assert hashlib.sha256(weights).hexdigest() == measured["sha256"]
+    assert len(weights) <= 12e6
+    assert measured["sha256"] in (LAB_FOLDER / "README.md").read_text()
+
+
+def test_the_committed_model_answers_and_judges():
+    """Far below what its card says, so that no other rounding of another machine can fail it."""
+    from loopwright.core.model import Request, Sampling
+    from loopwright.core.types import Turn
+    from loopwright.models import load
+    from loopwright.worlds.lab.dialogues import JUDGE, TASKS, judging
+    from loopwright.worlds.lab.world import lab
+
+    model = load({"backend": "embedded", "path": "lab", "dtype": "float32"})
+    task, questions = TASKS["modular"], [e.question for e in lab("modular", level=2, test=40).examples("test")]
+
+    def say(texts):
+        sampling = Sampling(max_tokens=64, temperature=0.0)
+        requests = [Request(turns=(Turn(role="user", text=t),), sampling=sampling) for t in texts]
+        return [reply.choices[0].text for reply in asyncio.run(model.generate(requests))]
+
+    answers = say(questions)
+    right = [task.review(q, a).passed for q, a in zip(questions, answers, strict=True)]
+    said = say([judging(JUDGE, q, "\n".join(task.solve(q))) for q in questions])
+    asyncio.run(model.close())
+    assert sum(right) >= 12
+    assert sum(s == "Right." for s in said) >= 24

@@ -21,7 +21,7 @@ START = tuple(range(20, 32))
 
 
 @functools.cache
-def folder(kind="llama"):
+def folder(kind):
     path = Path(tempfile.mkdtemp(prefix="tiny-"))
     save(path, kind)
     return path

@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from kit import folder, model, pairs, samples
+from kit import JOBS, folder, model, pairs, samples
 
 from loopwright import losses
 from loopwright.core.model import FitJob
@@ -143,22 +143,21 @@ print(fitted.adapter, fitted.state, *lines)
 def start(tmp_path, pause):
     here = Path(__file__).parent
     program = PROGRAM.format(
-        paths=[str(here), str(here.parent / "models")], pause=pause, folder=str(folder()), store=str(tmp_path)
+        paths=[str(here), str(here.parent / "models")], pause=pause, folder=str(folder("llama")), store=str(tmp_path)
     )
     return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.timeout(900)  # twice torch is imported, on machines that may be busy
 def test_a_killed_process(tmp_path):
     """SIGKILL in the middle, then again in a new process: the bytes of one that ran through."""
     process = start(tmp_path, 0.3)
-    deadline = time.monotonic() + 240
-    while not list(tmp_path.glob(f"*{checkpoint.SUFFIX}")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob(f"*{checkpoint.SUFFIX}")) and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert list(tmp_path.glob(f"*{checkpoint.SUFFIX}"))
-    again, _ = start(tmp_path, 0.0).communicate(timeout=240)
-    (tmp_path / "fresh").mkdir()
-    fresh, _ = start(tmp_path / "fresh", 0.0).communicate(timeout=240)
+    again, _ = start(tmp_path, 0.0).communicate()
     assert "going on with a fit" in again
-    assert again.split()[:2] == fresh.split()[:2]
+    whole = asyncio.run(model().fit(JOBS["kill"]))
+    assert again.split()[:2] == [whole.adapter, whole.state]

@@ -83,25 +83,19 @@ def test_the_committed_model_is_the_one_whose_rates_were_measured():
     assert measured["sha256"] in (LAB_FOLDER / "README.md").read_text()
 
 
-def test_the_committed_model_answers_and_judges():
-    """Far below what its card says, so that no other rounding of another machine can fail it."""
+def test_the_committed_model_answers():
+    """Far below what its card says (95%), so that no other rounding of another machine can fail it."""
     from loopwright.core.model import Request, Sampling
     from loopwright.core.types import Turn
     from loopwright.models import load
-    from loopwright.worlds.lab.dialogues import JUDGE, TASKS, judging
+    from loopwright.worlds.lab.dialogues import TASKS
     from loopwright.worlds.lab.world import lab
 
     model = load({"backend": "embedded", "path": "lab", "dtype": "float32"})
-    task, questions = TASKS["modular"], [e.question for e in lab("modular", level=2, test=40).examples("test")]
-
-    def say(texts):
-        sampling = Sampling(max_tokens=64, temperature=0.0)
-        requests = [Request(turns=(Turn(role="user", text=t),), sampling=sampling) for t in texts]
-        return [reply.choices[0].text for reply in asyncio.run(model.generate(requests))]
-
-    answers = say(questions)
-    right = [task.review(q, a).passed for q, a in zip(questions, answers, strict=True)]
-    said = say([judging(JUDGE, q, "\n".join(task.solve(q))) for q in questions])
+    questions = [e.question for e in lab("modular", level=2, test=40).examples("test")]
+    sampling = Sampling(max_tokens=64, temperature=0.0)
+    requests = [Request(turns=(Turn(role="user", text=q),), sampling=sampling) for q in questions]
+    answers = [reply.choices[0].text for reply in asyncio.run(model.generate(requests))]
     asyncio.run(model.close())
-    assert sum(right) >= 12
-    assert sum(s == "Right." for s in said) >= 24
+    right = [TASKS["modular"].review(q, a).passed for q, a in zip(questions, answers, strict=True)]
+    assert sum(right) >= 24

@@ -101,7 +101,7 @@ async def resume_improve(
         task = _task(row.spec)
         if digest(task.spec()) != digest(row.spec["task"]):
             raise Diverged(
-                f"the task {row.spec.get('folder') or row.spec['world']} changed since run {row.id} began; put it back, or start "
+                f"the task in {row.spec.get('folder') or row.spec['world']} changed since run {row.id} began; put it back, or start "
                 "a new run "
                 "(what it has in common with the old one is answered from the cache)"
             )

@@ -101,9 +101,8 @@ async def resume_improve(
         task = _task(row.spec)
         if digest(task.spec()) != digest(row.spec["task"]):
             raise Diverged(
-                f"the task in {row.spec.get('folder') or row.spec['world']} changed since run {row.id} began; put it back, or start "
-                "a new run "
-                "(what it has in common with the old one is answered from the cache)"
+                f"the task in {row.spec.get('folder') or row.spec['world']} changed since run {row.id} began; put it back, "
+                "or start a new run (what it has in common with the old one is answered from the cache)"
             )
         caps = budget or Budget.model_validate(row.budget)
         async with _model(row.spec, store, caps) as backend:

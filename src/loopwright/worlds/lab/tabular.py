@@ -171,12 +171,14 @@ class LogLinear:
             p = sigmoid(phi @ t)
             gradient = phi.T @ (p - y) + ridge * t
             step = np.linalg.solve((phi * (p * (1 - p))[:, None]).T @ phi + ridge * np.eye(len(t)), gradient)
+            fall = float(gradient @ step)
+            if fall <= 1e-12 * (1 + abs(loss(t))):  # so near that rounding hides whether the loss still falls: a last full step
+                t = t - step
+                break
             rate = 1.0
             # Far from the answer the logistic loss is almost flat, and a full Newton step would run away.
-            while rate > 1e-8 and loss(t - rate * step) > loss(t) - 0.25 * rate * float(gradient @ step):
+            while loss(t - rate * step) > loss(t) - 0.25 * rate * fall:
                 rate /= 2
-            if rate <= 1e-8:
-                break
             t = t - rate * step
         return np.asarray(t + self.reference)
 

@@ -109,6 +109,8 @@ def measures_score(feedback: Measures, rules: Rules = PLAIN) -> Feedback | None:
     if rules.aspect not in feedback.values:
         raise InputError(f"no measure {rules.aspect!r}; there are {', '.join(sorted(feedback.values))}")
     value = feedback.values[rules.aspect]
+    if isinstance(value, tuple):
+        raise InputError(f"measure {rules.aspect} is of a batch of {len(value)}; a score is of one")
     if not rules.low <= value <= rules.high:
         raise InputError(f"measure {rules.aspect} must be within [{rules.low:g}, {rules.high:g}], got {value:g}")
     return Score(value=value, low=rules.low, high=rules.high, aspect=rules.aspect, **_carried(feedback))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from loopwright.blocks import mlp
 from loopwright.core.lazy import lazy
 
 if TYPE_CHECKING:
@@ -19,35 +20,12 @@ def sizes(dimensions: int, hidden: int) -> list[tuple[int, int]]:
 
 def fresh(dimensions: int, hidden: int, seed: int) -> np.ndarray:
     """Weights [p] at the start: normal, of variance 1 / inputs of the layer; biases 0."""
-    rng = np.random.default_rng([seed])
-    parts = []
-    for rows, columns in sizes(dimensions, hidden):
-        parts.append(rng.standard_normal(rows * columns) / np.sqrt(rows))
-        if hidden:
-            parts.append(np.zeros(columns))
-    return np.concatenate(parts)
-
-
-def _layers(weights: np.ndarray, dimensions: int, hidden: int) -> list[tuple[np.ndarray, np.ndarray | float]]:
-    """Views of the weights, layer by layer: matrix and bias."""
-    layers: list[tuple[np.ndarray, np.ndarray | float]] = []
-    at = 0
-    for rows, columns in sizes(dimensions, hidden):
-        matrix = weights[at : at + rows * columns].reshape(rows, columns)
-        at += rows * columns
-        layers.append((matrix, weights[at : at + columns] if hidden else 0.0))
-        at += columns if hidden else 0
-    return layers
+    return mlp.fresh(sizes(dimensions, hidden), np.random.default_rng([seed]), bias=bool(hidden))
 
 
 def _forward(weights: np.ndarray, x: np.ndarray, hidden: int) -> list[np.ndarray]:
     """Inputs of every layer, then the scores [n, 1]."""
-    values = [x]
-    layers = _layers(weights, x.shape[1], hidden)
-    for number, (matrix, bias) in enumerate(layers):
-        z = values[-1] @ matrix + bias
-        values.append(np.maximum(z, 0.0) if number + 1 < len(layers) else z)
-    return values
+    return mlp.forward(weights, x, sizes(x.shape[1], hidden), bias=bool(hidden))
 
 
 def scores(weights: np.ndarray, x: np.ndarray, hidden: int) -> np.ndarray:
@@ -60,7 +38,7 @@ def gradients(weights: np.ndarray, x: np.ndarray, hidden: int) -> np.ndarray:
     values = _forward(weights, x, hidden)
     back = np.ones((len(x), 1))
     parts: list[np.ndarray] = []
-    layers = _layers(weights, x.shape[1], hidden)
+    layers = mlp.layers(weights, sizes(x.shape[1], hidden), bias=bool(hidden))
     for number in range(len(layers) - 1, -1, -1):
         if hidden:
             parts.append(back)
@@ -97,12 +75,4 @@ def _slope(weights: np.ndarray, x: np.ndarray, wins: np.ndarray, hidden: int) ->
     s = values[-1][:, 0]
     lost = wins / (1.0 + np.exp(np.clip(s[:, None] - s, -500, 500)))
     back = (lost.sum(axis=0) - lost.sum(axis=1))[:, None]
-    parts: list[np.ndarray] = []
-    layers = _layers(weights, x.shape[1], hidden)
-    for number in range(len(layers) - 1, -1, -1):
-        if hidden:
-            parts.append(back.sum(axis=0))
-        parts.append((values[number].T @ back).ravel())
-        if number:
-            back = (back @ layers[number][0].T) * (values[number] > 0)
-    return np.concatenate(parts[::-1])
+    return mlp.backward(weights, values, back, sizes(x.shape[1], hidden), bias=bool(hidden))

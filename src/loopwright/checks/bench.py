@@ -36,6 +36,7 @@ from loopwright.worlds.workers import Workers
 
 EXAMPLES = 6  # that a Solver answers where only its behaviour matters
 STEPS = 240  # of a Learner, where its stream does not say otherwise
+AT_MOST: dict[str, int] = {"rounds": 20, "prompts": 24, "samples": 8}  # of an Improver; the toy has 24 questions to learn from
 MAX_WRITES = 20_000  # a recipe that goes on for ever after an error is stopped here
 
 
@@ -227,7 +228,7 @@ class Bench:
                 best, best_score = candidate, score
             return accepted
 
-        await loop.improve(self.recipe, base, ctx.at("recipe"), offer, {})
+        await loop.improve(self.recipe, base, ctx.at("recipe"), offer, short(self.recipe))
         run.result = {"offered": [c.model_dump(mode="json") for c in offered], "best": best.hash}
         examples = ctx.at("bench", recipe=None).world.examples("test")
 
@@ -266,6 +267,12 @@ class Bench:
         )
         run.result = {"told": [one.model_dump(mode="json") for one in log], "state": encode_state(session.state)}
         run.gain = stream.gain(session.seed, steps)
+
+
+def short(recipe: Recipe) -> dict[str, int]:
+    """Options in place of defaults that are meant for a task of another size: a check needs a run, not a long one."""
+    defaults = {name: option.default for name, option in recipe.options.items()}
+    return {k: most for k, most in AT_MOST.items() if isinstance(v := defaults.get(k), int) and v > most}
 
 
 def stream_for(recipe: Recipe) -> Known:

@@ -140,7 +140,7 @@ def worth(rollout: Rollout, judgement: Judgement) -> dict[str, float]:
     out: dict[str, float] = {}
     for i, feedback in enumerate(judgement.feedback):
         if isinstance(feedback, Measures):
-            out |= {f"{i}.{name}": value for name, value in feedback.values.items()}
+            out |= {f"{i}.{name}": value for name, value in feedback.values.items() if not isinstance(value, tuple)}
             continue
         value = _number(rollout, feedback)
         if value is not None:

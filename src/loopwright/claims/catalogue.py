@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
+from loopwright.claims.by_hand import ByHand, Tried, read_by_hand
 from loopwright.claims.reproduce import Result, read_result
 from loopwright.claims.table import Claim, claim_of
 from loopwright.core.errors import UnknownName
@@ -26,7 +27,8 @@ def write_catalogue(folder: Path | str, results: Path | str = RESULTS) -> list[P
     folder.mkdir(parents=True, exist_ok=True)
     recipes = list(all_recipes().values())
     found = {r.slug: _result(results, r.slug) for r in recipes}
-    pages = {f"{r.slug}.md": page(r, found[r.slug]) for r in recipes} | {"index.md": index(recipes, found)}
+    pages = {f"{r.slug}.md": page(r, found[r.slug], read_by_hand(results, r.slug)) for r in recipes}
+    pages["index.md"] = index(recipes, found)
     for old in folder.glob("*.md"):
         if old.name not in pages:
             old.unlink()
@@ -42,7 +44,7 @@ def _result(folder: Path | str, slug: str) -> Result | None:
         return None
 
 
-def page(recipe: Recipe, result: Result | None) -> str:
+def page(recipe: Recipe, result: Result | None, by_hand: ByHand | None = None) -> str:
     """The page of one recipe."""
     card = recipe.card
     facts = [
@@ -64,6 +66,8 @@ def page(recipe: Recipe, result: Result | None) -> str:
     rows = [(f"`{o.name}`", f"`{o.kind}`", f"`{_short(repr(o.default))}`") for o in recipe.options.values()]
     blocks += ["## Options", _table(("option", "type", "default"), rows) if rows else "None."]
     blocks += ["## Claim", *_claim(claim_of(card.slug), result)]
+    if by_hand is not None:
+        blocks += ["## By hand", *_by_hand(by_hand)]
     if result and result.failed_checks:
         blocks += ["## Checks that fail", _table(("check", "why"), list(result.failed_checks.items()))]
     return "\n\n".join(blocks) + "\n"
@@ -106,6 +110,40 @@ def _claim(claim: Claim | None, result: Result | None) -> list[str]:
     names = sorted({name for cost in result.cost.values() for name, value in cost.items() if value})
     cost = [(name, *(f"{result.cost[arm].get(name, 0):g}" for arm in ("recipe", "baseline"))) for name in names]
     return [*blocks, "Cost of one run, mean over seeds:", _table(("", claim.recipe, claim.baseline), cost)]
+
+
+def _by_hand(found: ByHand) -> list[str]:
+    """A run with a model that is no part of the project: what it was, and a table of its arms."""
+    row = found.row
+    world = row.world + (":" if row.setting else "") + ",".join(f"{k}={v}" for k, v in row.setting.items())
+    options = ", ".join(f"`{k}={_short(repr(v))}`" for k, v in row.options.items())
+    blocks = [
+        f"Run once with {found.model} on {row.items} questions of `{world}` (seed {found.seed}, version {found.version}); nothing is "
+        f"claimed of one run. Options: {options or 'the defaults'}. Run it with a model of yours: "
+        f"`python scripts/by_hand.py --model MODEL {found.slug}`."
+    ]
+    if found.difference is not None and found.low is not None and found.high is not None:
+        side = "above" if found.difference > 0 else "below" if found.difference < 0 else "beside"
+        blocks.append(
+            f"**{abs(found.difference):.2f} {side} the plain answer**, question by question, 95% interval "
+            f"{found.low:.2f} to {found.high:.2f}."
+        )
+    blocks += [f"Note: {found.note}"] if found.note else []
+    names = {"plain": "the plain answer", "method": found.slug}
+    rows = [(names.get(arm, arm), *_tried(tried)) for arm, tried in found.arms.items()]
+    heads = ("", "score", "95% interval", "calls", "tokens", "seconds", "learned from")
+    return [*blocks, *([_table(heads, rows)] if rows else [])]
+
+
+def _tried(tried: Tried) -> tuple[str, ...]:
+    learning = tried.learning
+    cost = f"{learning['calls']:g} calls, {learning['tokens']:g} tokens, {learning['seconds']:g} s" if learning else ""
+    if tried.offered is not None:
+        cost += f"; {tried.offered} offered"
+    return (
+        f"{tried.score:.2f}", f"{tried.low:.2f} to {tried.high:.2f}", str(tried.calls), str(tried.tokens),
+        f"{tried.seconds:.0f}", cost,
+    )  # fmt: skip
 
 
 def _documentation(recipe: Recipe) -> str:

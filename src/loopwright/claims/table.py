@@ -12,7 +12,7 @@ from pydantic import Field, JsonValue
 from loopwright.core.errors import InputError
 from loopwright.core.feedback import Frozen
 
-_MACHINERY = {"table", "reproduce", "runners", "judged", "catalogue"}
+_MACHINERY = {"table", "reproduce", "runners", "judged", "catalogue", "by_hand"}
 
 
 class Claim(Frozen):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from loopwright.core.errors import BadOutput, InputError, LoopwrightError, UnknownName
@@ -13,13 +12,14 @@ from loopwright.core.judging import Judging
 from loopwright.core.model import Request, Sampling
 from loopwright.core.policy import prompt_of
 from loopwright.core.registry import get_recipe
+from loopwright.core.rounds import Rounds
 from loopwright.core.seen import Judgement, share_of, short
 from loopwright.core.store import RolloutRow
 from loopwright.core.types import Candidate, Example, Rollout, Turn, digest
 from loopwright.core.weights import Weights
 
 
-class Context(Judging, Weights):
+class Context(Judging, Weights, Rounds):
     """What a recipe is given as ``ctx``.
 
     policy: the candidate that ``answer`` samples from.
@@ -186,43 +186,6 @@ class Context(Judging, Weights):
         rollouts = await branch.map(attempt, [(e, k) for e in chosen for k in range(n)])
         await self.engine.record(*(_row(self, r, i % n) for i, r in enumerate(rollouts)))
         return rollouts
-
-    async def batches(self, size: int, *, rounds: int) -> AsyncIterator[list[Example]]:
-        """Up to ``rounds`` random batches of train examples, fewer when the time is up. Each opens a round's scope.
-
-        Whether there is time for another round is a decision of the clock, so it is an effect.
-        """
-        pool = list(self.world.examples("train"))
-        base = self.scope
-        try:
-            for number in range(1, rounds + 1):
-                self.scope = base
-                if not await self.more(number):
-                    break
-                self.scope, self.round = f"{base}/round{number}", number
-                yield self.rng.sample(pool, min(size, len(pool)))
-        finally:
-            self.scope = base
-
-    async def more(self, number: int) -> bool:
-        """Whether another round is begun: the budget allows one, by what the longest so far took, and no stop rule is broken."""
-
-        async def decide() -> tuple[bytes, Cost]:
-            why = self.engine.halt(self._figures(number - 1))
-            return (f"no: {why}".encode() if why else b"yes" if self.engine.room() else b"no"), Cost()
-
-        raw = await self.engine.effect(self.scope, "round", number, decide, summary=f"round {number}")
-        if raw.startswith(b"no: "):
-            await self.engine.event("stop", self.scope, by=self._by, round=number - 1, reason=raw[4:].decode())
-        return raw == b"yes"
-
-    def _figures(self, number: int) -> dict[str, float]:
-        """What was watched in a round, the mean over its rollouts."""
-        inside = f"{self.scope}/round{number}/"
-        seen = [figures for scope, figures in sorted(self.engine.watched.items()) if scope.startswith(inside)]
-        names = dict.fromkeys(name for figures in seen for name in figures)
-        values = {name: [figures[name] for figures in seen if name in figures] for name in names}
-        return {name: math.fsum(found) / len(found) for name, found in values.items()}
 
     # ---- weights, code, tools -------------------------------------------------------------------------------------
 

@@ -14,10 +14,10 @@ import asyncio
 import json
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import JsonValue
 
@@ -42,6 +42,8 @@ from loopwright.core.waves import QUIET_TURNS, Waves
 # Paid calls begun at once. What is begun when the process dies is presumed spent, so it must not be a whole split's worth;
 # twice the 64 connections of a backend, so that these never wait for the store.
 _LANES = 128
+
+R = TypeVar("R")
 
 
 def _accept_all(feedback: Feedback, kinds: Sequence[str]) -> Feedback:
@@ -115,6 +117,7 @@ class Engine:
         self._idle = asyncio.Event()
         self._idle.set()
         self._lookups: list[tuple[str, asyncio.Future[bytes | None]]] = []
+        self._spawned: set[asyncio.Task[Any]] = set()
         self._waves = Waves(self)
         self._load()
 
@@ -138,14 +141,41 @@ class Engine:
         """How many effects this scope has asked for."""
         return self._scopes[scope].asked
 
-    def room(self) -> bool:
-        """Whether another round fits: time left for a fifth more than the longest so far, and something left to spend."""
+    def room(self, *, apart: bool = True) -> bool:
+        """Whether another round fits: time left for a fifth more than the longest so far, and something left to spend.
+
+        apart: one round ends before the next begins, so that the time between two calls is what one took.
+        """
         now = self.ledger.seconds
-        if self._round_began is not None:
+        if self._round_began is not None and apart:
             self._longest_round = max(self._longest_round, now - self._round_began)
         self._round_began = now
         spendable = all(self.ledger.left(resource) > 0 for resource in ("calls", "tokens", "money"))
         return spendable and self.ledger.left("seconds") > 1.2 * self._longest_round and not self._stopping
+
+    def spawn(self, round: Coroutine[Any, Any, R]) -> asyncio.Task[R]:
+        """Begin a round that goes on beside others; ``settled`` waits for it."""
+        began = self.ledger.seconds
+
+        async def timed() -> R:
+            try:
+                return await round
+            finally:
+                self._longest_round = max(self._longest_round, self.ledger.seconds - began)
+
+        def done(task: asyncio.Task[R]) -> None:
+            self._spawned.discard(task)
+            if not task.cancelled():
+                task.exception()  # one that nobody waits for any more must not be complained of
+
+        task = asyncio.create_task(timed())
+        self._spawned.add(task)
+        task.add_done_callback(done)
+        return task
+
+    async def settled(self) -> None:
+        """Wait for what goes on though its method has ended: it must not spend what was set aside for what comes next."""
+        await asyncio.gather(*self._spawned, return_exceptions=True)
 
     def stop(self, reason: str) -> None:
         """Start nothing new; what is in flight finishes and is recorded."""

@@ -14,6 +14,7 @@
     │   ├── QuotaExhausted    402, "limit reached": the run pauses, nothing is retried
     │   ├── BadOutput         empty, refused or malformed output
     │   └── UnknownPrice      a money cap without a price for this model
+    ├── FetchFailed           a file that is brought from the package index did not come, or is not the one it should be
     ├── CheckerError          a checker that raised, hung, or returned NaN or the wrong type
     ├── SandboxError
     │   └── SandboxMissing    there is no isolation here, so code is not run
@@ -115,6 +116,14 @@ class BadOutput(ModelError):
 
 class UnknownPrice(ModelError):
     exit_code = 2
+
+
+class FetchFailed(LoopwrightError):
+    """``reached`` tells whether the index answered: if so, what came was wrong, and trying again will not help."""
+
+    def __init__(self, message: str, *, reached: bool) -> None:
+        super().__init__(message)
+        self.reached = reached
 
 
 class CheckerError(LoopwrightError):

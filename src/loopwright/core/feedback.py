@@ -288,19 +288,36 @@ class Edit(_Base):
 
 
 class Signal(_Base):
-    """An implicit event. ``propensity`` is the probability with which the logging policy showed what was acted on."""
+    """An implicit event. ``propensity`` is the probability with which the logging policy showed what was acted on.
+
+    items: of a list, what was acted on: the ids of what was clicked, taken or bought, in order. propensities: for each of them,
+    the probability that it was looked at where it stood, where the world knows that; empty where it does not.
+    """
 
     kind: Literal["signal"] = "signal"
     event: str
     value: Finite = 1.0
     propensity: float | None = Field(default=None, gt=0.0, le=1.0)
+    items: tuple[str, ...] = ()
+    propensities: tuple[Annotated[float, Field(gt=0.0, le=1.0)], ...] = ()
+
+    @model_validator(mode="after")
+    def _alike(self) -> Self:
+        if len(set(self.items)) != len(self.items):
+            raise ValueError(f"an item is acted on once in a signal, got {self.items}")
+        if self.propensities and len(self.propensities) != len(self.items):
+            raise ValueError(f"a propensity for each item or none, got {len(self.propensities)} for {len(self.items)} items")
+        return self
 
 
 class Measures(_Base):
-    """Several objectives or behaviour descriptors, by name."""
+    """Several objectives or behaviour descriptors, by name: a number each.
+
+    Of a trial that proposed a batch, a list of numbers each, in the order of the batch; None for a member that failed.
+    """
 
     kind: Literal["measures"] = "measures"
-    values: dict[str, Finite] = Field(min_length=1)
+    values: dict[str, Finite | tuple[Finite | None, ...]] = Field(min_length=1)
 
 
 class Gradient(_Base):

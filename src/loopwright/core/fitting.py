@@ -52,10 +52,13 @@ def sequences(
 def pairs(
     data: Sequence[tuple[Rollout, Rollout]],
     weights: Sequence[float] | None = None,
-    values: Mapping[str, Sequence[Values]] | None = None,
+    values: Mapping[str, Sequence[Values | tuple[Values, Values]]] | None = None,
     prompts: Mapping[str, tuple[int, ...]] | None = None,
 ) -> list[Pair]:
-    """(better, worse) rollouts as pairs of what the policy wrote last in each. Raises InputError as ``sequences`` does."""
+    """(better, worse) rollouts as pairs of what the policy wrote last in each. Raises InputError as ``sequences`` does.
+
+    values: an entry is a number of the pair, or a tuple of what belongs to its two sides.
+    """
     values = values or {}
     for name, given in {"weights": weights or [0.0] * len(data), **values}.items():
         if len(given) != len(data):
@@ -63,12 +66,14 @@ def pairs(
     found = []
     for i, both in enumerate(data):
         sides = []
-        for rollout in both:
+        entries = {name: given[i] for name, given in values.items()}
+        for side, rollout in enumerate(both):
             turns = written(rollout)
             if not turns:
                 raise InputError(f"nothing to compare: rollout {rollout.id} has no tokens that the policy wrote")
-            sides.append(_sample(turns[-1], 1.0, {}, (prompts or {}).get(rollout.id)))
-        own = {name: float(cast(float, given[i])) for name, given in values.items()}
+            of_side = {name: cast(Values, v[side]) for name, v in entries.items() if isinstance(v, tuple)}
+            sides.append(_sample(turns[-1], 1.0, of_side, (prompts or {}).get(rollout.id)))
+        own = {name: float(cast(float, v)) for name, v in entries.items() if not isinstance(v, tuple)}
         found.append(
             Pair(chosen=sides[0], rejected=sides[1], weight=1.0 if weights is None else weights[i], values=own)
         )

@@ -28,6 +28,7 @@ async def improve(recipe: Recipe, base: Candidate, ctx: Context, offer: Offer, o
         return
     finally:
         await generator.aclose()
+        await ctx.engine.settled()
 
 
 class Incumbent:

@@ -102,6 +102,13 @@ class Scope:
                 f"it needs {self.recipe.card.needs}"
             )
 
+    async def note(self, type: str, key: str, **facts: Any) -> None:
+        """Tell the report, and whoever watches, of what is no effect: a version that an archive keeps, for one. Plain data.
+
+        key: of this scope; it makes the same thing of what a resumed run tells again.
+        """
+        await self.engine.event(type, f"{self.scope}/{key}", by=self._by, round=self.round, **facts)
+
     @property
     def _solving(self) -> bool:
         return self.recipe is not None and self.recipe.card.shape in ("solver", "critic")

@@ -29,7 +29,7 @@ class Weights(Scope):
         loss: str = "sft",
         references: Mapping[str, Candidate] | None = None,
         weights: Sequence[float] | None = None,
-        values: Mapping[str, Sequence[Values]] | None = None,
+        values: Mapping[str, Sequence[Values | tuple[Values, Values]]] | None = None,
         own_prompt: bool = False,
         last_turn: bool = False,
         prompts: Sequence[Prompt] | None = None,
@@ -41,7 +41,7 @@ class Weights(Scope):
         last such turn of each side. ``options`` are FitOptions; further keyword arguments are fields of FitJob, and go before.
         references: by the name the loss reads, the candidate whose weights to compare with; ``base`` where it is left out.
         weights: one a rollout (or pair). values: by name, what the loss reads beside; one entry a rollout (or pair), a
-        number or one number per written token.
+        number or one number per written token; of a pair a number, or a tuple of what belongs to its two sides.
         own_prompt: train as if the answers had been given under ``base``'s own prompt, whatever helped to sample them
         (worked examples, hints, feedback); of a rollout of several turns, the last one is trained on.
         prompts: as own_prompt, with a prompt for each rollout (of pairs: for both sides, pair by pair).

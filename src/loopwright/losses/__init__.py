@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from loopwright.losses.likelihood import unlikelihood
 from loopwright.losses.policy_gradient import guided, nft, policy_gradient, value
 from loopwright.losses.preference import FREE, PREVIOUS, inpo, kto, orpo, pmpo, preference, regression, sppo, srpo
-from loopwright.losses.registry import Asks, Batch, Loss, Stats, find, table
+from loopwright.losses.registry import Asks, Batch, Loss, LossFunction, Stats, Unit, find, table
 from loopwright.losses.reward import (
     bradley_terry,
     general_preference,
@@ -40,6 +41,14 @@ def _policy(name: str, paper: str, *, needs: frozenset[str] = _SAMPLER, **option
     return Loss(
         name, policy_gradient, "token", references, ("advantage",), needs, options=options, asks=_POLICY, paper=paper
     )
+
+
+def _scored(
+    name: str, function: LossFunction, paper: str, unit: Unit = "pair", values: tuple[str, ...] = (), *,
+    needs: frozenset[str] = _SCORES, **more: Any,
+) -> Loss:  # fmt: skip
+    """A row of a loss that reads the head alone, not what the policy says of the tokens."""
+    return Loss(name, function, unit, (), values, needs, logprobs=False, paper=paper, **more)
 
 
 LOSSES: Mapping[str, Loss] = table(
@@ -87,17 +96,14 @@ LOSSES: Mapping[str, Loss] = table(
     _policy("cispo", "arXiv:2506.13585", surrogate="cispo", clip_high=4.0),
     Loss("guided", guided, "token", (), ("advantage", "refined"), _SAMPLER, paper="arXiv:2506.03106"),
     Loss("nft", nft, "token", (), ("reward", "rate"), _SAMPLER, paper="arXiv:2505.18116"),
-    Loss("value", value, "token", (), ("returns",), _STATES, options={"clip": 0.0}, paper="arXiv:1506.02438"),
-    Loss("value-clipped", value, "token", (), ("returns", "old_values"), _STATES, paper="arXiv:1707.06347"),
+    _scored("value", value, "arXiv:1506.02438", "token", ("returns",), needs=_STATES, options={"clip": 0.0}),
+    _scored("value-clipped", value, "arXiv:1707.06347", "token", ("returns", "old_values"), needs=_STATES),
     # models that score
-    Loss(
-        "bradley-terry", bradley_terry, "pair", needs=_SCORES, asks={**_SOFT, "margin": ("values", "margin")},
-        paper="arXiv:2203.02155",
-    ),  # fmt: skip
-    Loss("general-preference", general_preference, "pair", needs=_SCORES, asks=_SOFT, paper="arXiv:2410.02197"),
-    Loss("reward-regression", reward_regression, "sequence", (), ("reward",), _SCORES, paper="arXiv:2406.08673"),
-    Loss("outcome-reward", outcome_reward, "sequence", (), ("label",), _SCORES, paper="arXiv:2110.14168"),
-    Loss("process-reward", process_reward, "sequence", (), ("label",), _SCORES, paper="arXiv:2305.20050"),
+    _scored("bradley-terry", bradley_terry, "arXiv:2203.02155", asks={**_SOFT, "margin": ("values", "margin")}),
+    _scored("general-preference", general_preference, "arXiv:2410.02197", asks=_SOFT),
+    _scored("reward-regression", reward_regression, "arXiv:2406.08673", "sequence", ("reward",)),
+    _scored("outcome-reward", outcome_reward, "arXiv:2110.14168", "sequence", ("label",)),
+    _scored("process-reward", process_reward, "arXiv:2305.20050", "sequence", ("label",)),
 )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -74,34 +73,6 @@ def _sppo(chosen: Tensor, rejected: Tensor, beta: float) -> Tensor:
 REWARD_LINKS: Mapping[str, Callable[[Tensor, Tensor, float], Tensor]] = MappingProxyType(
     {"apo-zero": _apo_zero, "apo-down": _apo_down, "nca": _nca, "bco": _bco, "sppo": _sppo}
 )
-
-
-# ---- what is read -----------------------------------------------------------------------------------------------------
-
-
-def _value(batch: Batch, name: str, *, of: Literal["pair", "sample"]) -> Tensor:
-    """A number of each pair, [P], or of each sample, [B]. Raises InputError where it is missing or the other's."""
-    count = len(batch.mask) // 2 if of == "pair" else len(batch.mask)
-    value = batch.values.get(name)
-    if value is None or value.shape != (count,):
-        where = "the pair itself, not of its two samples" if of == "pair" else "the samples, not of a pair or of tokens"
-        raise _unlike(name, f"one number per {of}, [{count}]", value, f"give it among the values of {where}")
-    return value
-
-
-def _per_token(batch: Batch, name: str) -> Tensor:
-    """A number of each sample or of each of its tokens, as [B, T]. Raises InputError where it is missing or a pair's."""
-    count, width = batch.mask.shape
-    value = batch.values.get(name)
-    if value is None or value.shape not in ((count,), (count, width)):
-        wanted = f"one number per sample, [{count}], or per token, [{count}, {width}]"
-        raise _unlike(name, wanted, value, "give it among the values of each sample, of both sides where it is a pair")
-    return batch.per_token(name)
-
-
-def _unlike(name: str, wanted: str, value: Tensor | None, remedy: str) -> InputError:
-    arrived = "none" if value is None else f"{list(value.shape)}"
-    return InputError(f"expected the value {name!r}, {wanted}, got {arrived}: {remedy}")
 
 
 # ---- pairs ------------------------------------------------------------------------------------------------------------
@@ -171,10 +142,10 @@ def preference(
     if link in MARGIN_LINKS:
         margin = chosen - rejected - gamma
         if offset:
-            margin = margin - offset * _value(batch, "margin", of="pair")
+            margin = margin - offset * batch.value("margin", of="pair")
         if link == "robust" and label_smoothing >= 0.5:
             raise InputError(f"label_smoothing of the robust link must be below 0.5, got {label_smoothing}")
-        certain = _value(batch, "win_rate", of="pair") if soft else torch.full_like(margin, 1 - label_smoothing)
+        certain = batch.value("win_rate", of="pair") if soft else torch.full_like(margin, 1 - label_smoothing)
         loss = MARGIN_LINKS[link](margin, beta, certain)
     elif link in REWARD_LINKS:
         if gamma or offset or label_smoothing or soft:
@@ -238,7 +209,7 @@ def regression(batch: Batch, *, eta: float = 1.0, anchors: Mapping[str, float] =
     Raises InputError where the reference, or the gap of the pair, is missing.
     """
     chosen, rejected = (batch.total(log_ratio(batch, anchors)) / eta).chunk(2)
-    loss = (chosen - rejected - _value(batch, "gap", of="pair")) ** 2
+    loss = (chosen - rejected - batch.value("gap", of="pair")) ** 2
     return loss * batch.weights, _compared(chosen, rejected)
 
 
@@ -270,9 +241,9 @@ def srpo(batch: Batch, *, beta: float = 0.1, soft: bool = False) -> tuple[Tensor
     Returns what ``regression`` does, the rewards being beta * scale * sum of sign * l. Raises InputError where a value is
     missing, or is given for the pair instead of its two samples, or the other way round.
     """
-    signed = batch.total(_per_token(batch, "sign") * log_ratio(batch, REFERENCE))
-    chosen, rejected = (beta * _value(batch, "scale", of="pair").repeat(2) * signed).chunk(2)
-    target = _value(batch, "win_rate", of="pair") - 0.5 if soft else 0.5
+    signed = batch.total(batch.per_token("sign") * log_ratio(batch, REFERENCE))
+    chosen, rejected = (beta * batch.value("scale", of="pair").repeat(2) * signed).chunk(2)
+    target = batch.value("win_rate", of="pair") - 0.5 if soft else 0.5
     return (target - chosen + rejected) ** 2 * batch.weights, _compared(chosen, rejected)
 
 
@@ -289,7 +260,7 @@ def sppo(batch: Batch, *, eta: float = 1000.0) -> tuple[Tensor, Stats]:
     Returns the loss [B] and ``log_ratio`` [B].
     """
     ratio = batch.total(log_ratio(batch, PREVIOUS))
-    loss = (ratio - eta * (_value(batch, "win_rate", of="sample") - 0.5)) ** 2
+    loss = (ratio - eta * (batch.value("win_rate", of="sample") - 0.5)) ** 2
     return loss * batch.weights, {"log_ratio": ratio.detach()}
 
 
@@ -306,10 +277,10 @@ def kto(
     Returns the loss [B]; ``reward`` (beta * r) [B] and ``drift`` [B].
     """
     ratio = batch.total(log_ratio(batch, REFERENCE))
-    z = _value(batch, "drift", of="sample").detach() if drift else torch.zeros_like(ratio)
+    z = batch.value("drift", of="sample").detach() if drift else torch.zeros_like(ratio)
     good = desirable * torch.sigmoid(beta * (z - ratio))
     bad = undesirable * torch.sigmoid(beta * (ratio - z))
-    loss = torch.where(_value(batch, "label", of="sample") > 0.5, good, bad)
+    loss = torch.where(batch.value("label", of="sample") > 0.5, good, bad)
     return loss * batch.weights, {"reward": beta * ratio.detach(), "drift": z}
 
 
@@ -331,6 +302,6 @@ def pmpo(batch: Batch, *, alpha: float = 0.5, beta: float = 0.5) -> tuple[Tensor
     """
     ratio = log_ratio(batch, REFERENCE)
     divergence = batch.total(torch.expm1(ratio) - ratio)
-    label = _value(batch, "label", of="sample")
+    label = batch.value("label", of="sample")
     loss = ((1 - alpha) * (1 - label) - alpha * label) * batch.total(batch.logprobs) + beta * divergence
     return loss * batch.weights, {"divergence": divergence.detach()}

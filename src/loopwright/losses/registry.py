@@ -38,10 +38,23 @@ class Batch(NamedTuple):
     entropy: Tensor | None = None  # [B, T] of the distribution each token was drawn from; carries the gradient
     state_values: Tensor | None = None  # [B, T] the scalar head's value before each token; carries the gradient
 
+    def value(self, name: str, *, of: Literal["pair", "sample"]) -> Tensor:
+        """A number of each pair, [P], or of each sample, [B]. Raises InputError where it is missing or the other's."""
+        count = len(self.mask) // 2 if of == "pair" else len(self.mask)
+        value = self.values.get(name)
+        if value is None or value.shape != (count,):
+            where = "the pair itself, not of its two samples" if of == "pair" else "the samples, not of a pair or of tokens"
+            raise _unlike(name, f"one number per {of}, [{count}]", value, f"give it among the values of {where}")
+        return value
+
     def per_token(self, name: str) -> Tensor:
-        """A value as [B, T], whether it was given per sequence or per token."""
-        value = self.values[name]
-        return value if value.ndim == 2 else value[:, None].expand(self.mask.shape)
+        """A number of each sample or of each of its tokens, as [B, T]. Raises InputError where it is missing or a pair's."""
+        count, width = self.mask.shape
+        value = self.values.get(name)
+        if value is None or value.shape not in ((count,), (count, width)):
+            wanted = f"one number per sample, [{count}], or per token, [{count}, {width}]"
+            raise _unlike(name, wanted, value, "give it among the values of each sample, of both sides where it is a pair")
+        return value if value.ndim == 2 else value[:, None].expand(count, width)
 
     def total(self, per_token: Tensor) -> Tensor:
         """Sum over the written tokens of each sequence: [B, T] to [B]."""
@@ -77,6 +90,11 @@ class Batch(NamedTuple):
         )
 
 
+def _unlike(name: str, wanted: str, value: Tensor | None, remedy: str) -> InputError:
+    arrived = "none" if value is None else f"{list(value.shape)}"
+    return InputError(f"expected the value {name!r}, {wanted}, got {arrived}: {remedy}")
+
+
 LossFunction = Callable[..., tuple[Tensor, Stats]]  # (batch, **options) -> (loss per unit, stats per unit)
 
 
@@ -89,6 +107,7 @@ class Loss:
     values: names it reads from Batch.values. ``drift`` is the trainer's own: [B], the mean over the optimiser step of
         log policy - log reference on completions put after another sample's prompt, at least 0, without gradient.
     needs: "sampler", "scores", "entropy" or "state_values": the fields of Batch that must be there.
+    logprobs: whether it reads Batch.logprobs. Where not, they are zeros, and no logits are made.
     options: keyword arguments that make this row of a function that several share.
     asks: by the name of an option, what the row reads as well once that option is not zero, for instance
         ``{"kl": ("references", "reference")}``.
@@ -103,6 +122,7 @@ class Loss:
     references: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
     needs: frozenset[str] = frozenset()
+    logprobs: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
     asks: Asks = field(default_factory=dict)
     paper: str = ""

@@ -20,7 +20,7 @@ def _scores(batch: Batch, width: str = "[B, T]") -> Tensor:
 
 def _decided(margin: Tensor, batch: Batch, soft: bool) -> tuple[Tensor, Stats]:
     """Cross-entropy of the log-odds [P] that the chosen one wins."""
-    chosen = batch.values["win_rate"] if soft else torch.ones_like(margin)
+    chosen = batch.value("win_rate", of="pair") if soft else torch.ones_like(margin)
     loss = -chosen * F.logsigmoid(margin) - (1 - chosen) * F.logsigmoid(-margin)
     return loss, {"margin": margin.detach(), "accuracy": (margin.detach() > 0).float()}
 
@@ -40,7 +40,7 @@ def bradley_terry(
     chosen, rejected = batch.last(_scores(batch)).chunk(2)
     ahead = chosen - rejected
     if margin:
-        ahead = ahead - margin * batch.values["margin"]
+        ahead = ahead - margin * batch.value("margin", of="pair")
     loss, stats = _decided(ahead, batch, soft)
     if centre:
         loss = loss + centre * (chosen + rejected) ** 2
@@ -75,7 +75,7 @@ def reward_regression(batch: Batch) -> tuple[Tensor, Stats]:
     Raises InputError without scores.
     """
     score = batch.last(_scores(batch))
-    return (score - batch.values["reward"]) ** 2 * batch.weights, {"score": score.detach()}
+    return (score - batch.value("reward", of="sample")) ** 2 * batch.weights, {"score": score.detach()}
 
 
 def outcome_reward(batch: Batch) -> tuple[Tensor, Stats]:
@@ -86,7 +86,7 @@ def outcome_reward(batch: Batch) -> tuple[Tensor, Stats]:
 
     Returns the loss [B] and ``accuracy`` [B], whether the score is on the label's side of 0. Raises InputError without scores.
     """
-    score, label = batch.last(_scores(batch)), batch.values["label"]
+    score, label = batch.last(_scores(batch)), batch.value("label", of="sample")
     loss = F.binary_cross_entropy_with_logits(score, label, reduction="none")
     return loss * batch.weights, {"accuracy": ((score.detach() > 0) == (label > 0.5)).float()}
 

@@ -9,11 +9,12 @@ import os
 import warnings
 import weakref
 from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import PurePosixPath
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from loopwright.core.errors import InputError, SandboxError
+from loopwright.core.errors import InputError, SandboxError, UnknownName
 from loopwright.sandbox import host, layout
 from loopwright.sandbox.cell import Cell, Job, NeverStarted
 from loopwright.sandbox.types import Limits, Outcome
@@ -163,16 +164,18 @@ class Sandbox:
         files: Mapping[str, str | bytes] | None = None,
         argv: Sequence[str] | None = None,
         stdin: str = "",
-        limits: Limits | None = None,
+        limits: Limits | Mapping[str, float] | None = None,
     ) -> Outcome:
         """Runs Python ``code``, or the program ``argv``, in a fresh working folder that holds ``files``.
+
+        limits: instead of the sandbox's own; a mapping changes some of them, by name.
 
         What the code does never raises here: it is in the Outcome. Raises InputError for a wrong call, SandboxMissing
         or SandboxError where nothing could be run. Cancelling the awaiting task kills the run.
         """
         if self._closed:
             raise SandboxError("this sandbox is closed")
-        job = _job(code, files or {}, argv, stdin, limits or self.limits)
+        job = _job(code, files or {}, argv, stdin, _limits(self.limits, limits))
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._run(job), host.loop()))
 
     async def warm(self) -> None:
@@ -208,6 +211,17 @@ class Sandbox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _limits(own: Limits, given: Limits | Mapping[str, float] | None) -> Limits:
+    if given is None or isinstance(given, Limits):
+        return given or own
+    known = [field.name for field in fields(Limits)]
+    for name in given:
+        if name not in known:
+            raise UnknownName("limit of a sandbox", name, known)
+    changes: dict[str, Any] = dict(given)
+    return replace(own, **changes)
 
 
 def _job(

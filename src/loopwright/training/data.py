@@ -67,9 +67,12 @@ class Data:
         for i, values in enumerate(self._values()):
             missing = [n for n in needed if n not in values]
             if missing:
+                given = ", ".join(f"{n!r}: [...]" for n in needed)
                 raise InputError(
                     f"the loss {self.loss.name!r} needs the values {', '.join(needed)}; {what} {i} has "
-                    f"{', '.join(sorted(values)) or 'none'}"
+                    f"{', '.join(sorted(values)) or 'none'}. The method that names the loss makes them, with one entry a "
+                    f"{what}: ctx.fit(..., loss={self.loss.name!r}, values={{{given}}}); losses.{self.loss.function.__name__} "
+                    "says what each means"
                 )
         for i, pair in enumerate(self.pairs):
             self._check_numbers(pair.values, f"pair {i}", 0)

@@ -79,6 +79,7 @@ def accumulate(
             parameters.view(),
             samples,
             temperature=job.temperature,
+            logprobs=loss.logprobs,
             entropy="entropy" in loss.needs,
             scores="scores" in loss.needs,
             state_values="state_values" in loss.needs,
@@ -101,7 +102,7 @@ def accumulate(
             for name, values in stats.items():
                 said.add(name, values, batch.mask)
         if seen is not None:
-            _monitor(seen, batch)
+            _monitor(seen, batch, sampled=loss.logprobs and batch.sampler is not None)
     return total
 
 
@@ -124,8 +125,8 @@ def _blame(per_unit: Tensor, batch: Batch, data: Data, units: Sequence[int]) -> 
     return f"{'pairs' if data.paired else 'samples'} {sorted(named)}"
 
 
-def _monitor(seen: Sums, batch: Batch) -> None:
-    if batch.sampler is not None:
+def _monitor(seen: Sums, batch: Batch, *, sampled: bool) -> None:
+    if sampled and batch.sampler is not None:
         change = torch.where(batch.mask, batch.logprobs.detach() - batch.sampler, 0.0)
         seen.add("approx_kl", change.exp() - 1 - change, batch.mask)
     if batch.entropy is not None:

@@ -8,7 +8,8 @@ version must do better on that minibatch before it is tried on the whole front. 
 a common ancestor may be merged: of each text the one that was changed. The texts are those of the candidate's prompt (its
 instruction, system message, documentation of tools), or the texts and code of its program (``loopwright.trainable``), from which
 it starts; those in ``frozen`` stay. ``objectives`` "cost" makes tokens an objective beside the score: the front then also keeps
-what is cheapest at some example.
+what is cheapest at some example. ``ahead`` rounds are under way at once, so that a server need not wait: each draws from the
+versions that the round so many before it could add to.
 
 How this differs: a rewrite that gives away answers of train examples is refused and asked for once more (``blocks.copies``).
 Every sentence keeps the version and the examples that it came from (``origins`` of the candidate). A version goes before the
@@ -56,7 +57,7 @@ class Version:
     scores: dict[Key, float]
     parents: list[int]
     lineage: dict[str, list[Piece]]
-    turn: int = 0  # which text is rewritten next
+    turn: int = 0  # how often it, and those it comes from, were rewritten
 
     @property
     def mean(self) -> float:
@@ -74,6 +75,7 @@ async def gepa(
     front: int = 24,
     merges: int = 5,
     merge_examples: int = 5,
+    ahead: int = 1,
     frozen: tuple[str, ...] = (),
     objectives: tuple[Objective, ...] = ("score",),
     reflect: str = REFLECT,
@@ -86,55 +88,60 @@ async def gepa(
     first = Version(base, texts, await _measured(ctx, base, watched, objectives), [], {n: begin(t) for n, t in texts.items()})
     versions, best, refused = [first], first.mean, 0
     due, done = False, set[tuple[int, int, int]]()
-    async for examples in ctx.batches(minibatch, rounds=rounds):
-        worth = [v.mean for v in versions]
-        held = best_at([v.scores for v in versions])
+
+    async def attempt(ctx: Context, examples: list[Example]) -> tuple[Version | None, int]:
+        """What came of one round, and how often a rewrite gave answers away."""
+        nonlocal due
+        # Other rounds are under way: all that is shared with them is read and written before anything is waited for.
+        worth, held, known = [v.mean for v in versions], best_at([v.scores for v in versions]), {v.candidate.hash for v in versions}
         family = ([v.texts for v in versions], [v.parents for v in versions])
         crossing = crossed(held, worth, *family, done, ctx.rng) if due and len(done) < merges else None
         due = False
+        copies = 0
         if crossing is not None:
             a, b, found = crossing
+            parents, turn, why = [a, b], versions[a].turn, tuple[str, ...]()
             child = with_values(versions[a].candidate, found, by="gepa", note=f"merged from versions {a} and {b}")
             chosen = telling(_by_example(versions[a]), _by_example(versions[b]), merge_examples, ctx.rng)
-            sample = [e for e in watched if e.id in chosen]
-            scores = await _measured(ctx, child, sample, ("score",))
-            if any(_total(scores, v.scores) < 0 for v in (versions[a], versions[b])):
-                continue
-            parents, sources, why = [a, b], [versions[a], versions[b]], tuple[str, ...]()
+            scores = await _measured(ctx, child, [e for e in watched if e.id in chosen], ("score",))
+            if any(_total(scores, versions[i].scores) < 0 for i in parents):
+                return None, 0
+        elif not held:  # nothing could be judged
+            return None, 0
         else:
-            if not held:  # nothing could be judged
-                continue
             a = draw(held, worth, ctx.rng)
-            parent = versions[a]
-            attempts = await ctx.evaluate(parent.candidate, examples)
+            parents, turn, why = [a], versions[a].turn + 1, tuple(e.id for e in examples)
+            versions[a].turn = turn
+            attempts = await ctx.evaluate(versions[a].candidate, examples)
             before = _scores(attempts, ("score",))
             if before and min(before.values()) >= 1.0:
-                continue
-            name = _next(parent, attempts)
+                return None, 0
+            name = _next(versions[a], attempts, turn - 1)
             try:
-                text, copies = await _rewritten(ctx, parent, name, attempts, pool, reflect, temperature, max_tokens)
-                refused += copies
-                child = with_values(parent.candidate, {name: text}, by="gepa", note=_note(name, refused)) if text else base
+                text, copies = await _rewritten(ctx, versions[a], name, attempts, pool, reflect, temperature, max_tokens)
+                child = with_values(versions[a].candidate, {name: text}, by="gepa", note=f"{name} rewritten") if text else base
             except (BadOutput, InputError):  # nothing was written, or no value of its kind
-                continue
-            if not text or child.hash in {v.candidate.hash for v in versions}:
-                continue
-            if _total(await _measured(ctx, child, examples, ("score",)), before) <= 0:
-                continue
-            parents, sources, why = [a], [parent], tuple(e.id for e in examples)
-            due = len(parent.texts) > 1
-        new = _texts(child, frozen)
+                return None, copies
+            if not text or child.hash in known or _total(await _measured(ctx, child, examples, ("score",)), before) <= 0:
+                return None, copies
+        new, sources = _texts(child, frozen), [versions[i] for i in parents]
         by = "merge" if len(parents) > 1 else "reflection"
         lineage = {
             n: follow(t, [s.lineage[n] for s in sources], by=by, version=child.hash[:12], round=ctx.round, examples=why)
             for n, t in new.items()
         }
         child = child.model_copy(update={"origins": as_data(lineage), "parents": tuple(s.candidate.hash for s in sources)})
-        version = Version(child, new, await _measured(ctx, child, watched, objectives), parents, lineage, versions[a].turn)
+        return Version(child, new, await _measured(ctx, child, watched, objectives), parents, lineage, turn), copies
+
+    async for version, copies in ctx.overlapping(attempt, minibatch, rounds=rounds, ahead=ahead):
+        refused += copies
+        if version is None or version.candidate.hash in {v.candidate.hash for v in versions}:
+            continue
+        due = len(version.parents) == 1 and len(version.texts) > 1
         versions.append(version)
         if version.mean > best:
             best = version.mean
-            yield child
+            yield version.candidate.model_copy(update={"note": version.candidate.note + _given_away(refused)})
 
 
 def _texts(candidate: Candidate, frozen: tuple[str, ...]) -> dict[str, str]:
@@ -173,17 +180,12 @@ def _total(after: dict[Key, float], before: dict[Key, float]) -> float:
     return sum(after[key] - before[key] for key in after if key in before)
 
 
-def _next(version: Version, attempts: Sequence[Rollout]) -> str:
+def _next(version: Version, attempts: Sequence[Rollout], turn: int) -> str:
     """The texts take turns; those that no answer of a program depends on are passed over."""
-    names = list(version.texts)
     traces = [graph_of(r.trace) for r in attempts if r.trace is not None]
-    used = {n for graph in traces for n in graph.reached()} & set(names) if traces else set(names)
-    for _ in names:
-        name = names[version.turn % len(names)]
-        version.turn += 1
-        if name in used or not used:
-            return name
-    return names[0]
+    reached = {n for graph in traces for n in graph.reached()}
+    names = [n for n in version.texts if n in reached] or list(version.texts)
+    return names[turn % len(names)]
 
 
 async def _rewritten(
@@ -206,5 +208,5 @@ async def _rewritten(
     return "", 2
 
 
-def _note(name: str, refused: int) -> str:
-    return f"{name} rewritten" + (f"; {refused} rewrites refused so far: they gave answers away" if refused else "")
+def _given_away(refused: int) -> str:
+    return f"; {refused} rewrites refused so far: they gave answers away" if refused else ""

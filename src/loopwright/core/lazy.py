@@ -13,10 +13,13 @@ def lazy(name: str, *, extra: str = "") -> ModuleType:
     """The module, loaded when its first attribute is asked for. ``extra`` is what to install where it is missing."""
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.find_spec(name)
+    try:
+        spec = importlib.util.find_spec(name)
+    except ModuleNotFoundError:  # the package that a dotted name begins with
+        spec = None
     if spec is None or spec.loader is None:
         hint = f"; type: pip install 'loopwright[{extra}]'" if extra else ""
-        raise InputError(f"the package {name} is not installed{hint}")
+        raise InputError(f"the package {name.partition('.')[0]} is not installed{hint}")
     loader = importlib.util.LazyLoader(spec.loader)
     spec.loader = loader
     module = importlib.util.module_from_spec(spec)

@@ -8,7 +8,9 @@ A claim is a row of data in ``claims/<family>.py``; nothing else needs to be wri
         world="words",                   # a name of worlds.registry, which also says which model answers
         metric="score",                  # Solvers and Improvers: score on the test split, or the world's own figure (gap: of a
                                          # game, how far from Nash); Learners: regret or reward summed over
-                                         # all steps, or gap, the regret of the last one
+                                         # all steps, gap, the regret of the last one, score, the
+                                         # world's own, its mean over the steps that have one, or a figure
+                                         # that the world has of all trials (qd_score, coverage, best)
         direction="higher",              # what is better
         margin=0.0,                      # the interval must lie beyond this
         seeds=5,

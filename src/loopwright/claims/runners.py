@@ -11,14 +11,14 @@ from typing import Any
 from loopwright import __version__
 from loopwright.blocks.convert import convert
 from loopwright.claims.judged import critic_value, drawn, measure_value
+from loopwright.claims.playing import STEPS, value
 from loopwright.claims.table import Claim
 from loopwright.core import loop
 from loopwright.core.budget import Ledger
 from loopwright.core.context import Context
 from loopwright.core.engine import Engine
 from loopwright.core.errors import InputError
-from loopwright.core.feedback import Cost, Feedback, Score
-from loopwright.core.learner import Session
+from loopwright.core.feedback import Cost
 from loopwright.core.model import FitJob, Fitted, Model, Reading, Reply, Request, Sample, Trainable
 from loopwright.core.registry import get_recipe
 from loopwright.core.types import Budget, Candidate, Turn
@@ -85,6 +85,10 @@ class PerSequenceTrainable(PerSequence):
     def prompt_ids(self, turns: Sequence[Turn]) -> Sequence[int]:
         assert isinstance(self.model, Trainable)
         return self.model.prompt_ids(turns)
+
+    def answer_ids(self, text: str) -> Sequence[int]:
+        assert isinstance(self.model, Trainable)
+        return self.model.answer_ids(text)
 
     def text_ends(self, token_ids: Sequence[int]) -> Sequence[int]:
         assert isinstance(self.model, Trainable)
@@ -183,25 +187,10 @@ class Runner:
         return sum(s or 0.0 for s in scores) / len(scores)
 
     def _learner(self, slug: str, options: Mapping[str, Any], seed: int) -> Arm:
-        recipe = get_recipe(slug)
-        steps = self.claim.setting.get("steps", 1000)
+        steps = self.claim.setting.get("steps", STEPS)
         assert isinstance(steps, int)
-
-        def lawful(feedback: Feedback) -> Feedback:
-            return convert(feedback, recipe.card.learns_from) if recipe.card.learns_from else feedback
-
-        session = Session(recipe(**options), self.world.spec, seed=seed, convert=lawful)
-        total = last = 0.0
-        for t in range(steps):
-            trial = session.ask(self.world.context(seed, t))
-            feedback = self.world.respond(seed, t, trial).model_copy(update={"about": trial.id})
-            if self.claim.metric != "reward":
-                last = self.world.regret(seed, t, trial)
-                total += last
-            elif isinstance(feedback, Score):
-                total += feedback.value
-            session.tell(feedback)
-        return Arm(last if self.claim.metric == "gap" else total, steps=steps)
+        found = value(self.world, slug, options, metric=self.claim.metric, seed=seed, steps=steps)
+        return Arm(found, steps=steps)
 
     def close(self) -> None:
         if self.model is not None:

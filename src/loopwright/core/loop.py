@@ -101,14 +101,20 @@ async def learn(
     while session.asked < steps:
         begin, size = session.asked, min(block, steps - session.asked)
         current = session
+        fresh = False
 
         async def perform(size: int = size, current: Session = current) -> tuple[bytes, Cost]:
+            nonlocal fresh
+            fresh = True
             heard = drive(current, stream, size, scramble=scramble)
             made = Block.model_construct(snapshot=current.snapshot(), log=tuple(heard))
             return made.model_dump_json().encode(), FREE
 
         raw = await ctx.engine.effect(ctx.scope, STEPS, [begin, size], perform, summary=f"steps from {begin}")
         done = Block.model_validate_json(raw)
+        if not fresh and getattr(stream, "remembers", False):
+            for t, one in enumerate(done.log, begin):
+                stream.respond(session.seed, t, one.trial)
         session = Session.restore(session.learner, cast(Mapping[str, Any], done.snapshot), convert=convert)
         log += done.log
     return session, log

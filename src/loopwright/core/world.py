@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from pydantic import JsonValue
 
@@ -36,6 +36,8 @@ class World(Protocol):
     It may have ``solver``, {recipe, options} or None: the Solver that answers to begin with, such as a program of the user's
     own (``loopwright.trainable``). Without it the model answers by itself.
 
+    It may have ``demonstrate``, a function of an example that gives an answer to imitate, where that is not its target.
+
     And it may have ``figure``, a Figure: what a candidate is worth where no mean over examples tells, such as how far it can
     be exploited. Claims measure by it what they name other than a score; no recipe sees it.
     """
@@ -59,15 +61,33 @@ class World(Protocol):
     def examples(self, split: Split) -> Sequence[Example]: ...
 
 
+class Probe(NamedTuple):
+    """Held-out questions of one task of a stream, asked of a Learner at any time without teaching it anything.
+
+    worth: what a proposal is worth on each of them, [n] numbers in [0, 1].
+    """
+
+    task: int
+    context: Any
+    worth: Callable[[JsonValue], Sequence[float]]
+
+
 class Stream(Protocol):
     """A world that drives: at step t it shows a context, is told what to do, and answers with feedback.
 
     Both must be functions of (seed, t) and their arguments alone, so that a stopped stream can go on from its step.
     ``spec`` tells a Learner what it must know at the start, such as the number of arms.
 
+    A stream that plays an environment depends on what was done before, too. It says so by ``remembers = True``: when a run is
+    resumed it is shown the recorded steps again, in order, and asked for an earlier step it goes back there.
+
     A stream whose truth is known may also have ``regret(seed, t, trial)``, what the proposal falls short of the best one by,
-    and ``blind(seed, t)``, what one made without learning does on average. Claims and checks measure by them; no Learner
-    sees them.
+    and ``blind(seed, t)``, what one made without learning does on average; ``score(seed, t, trial)``, what the proposal is worth,
+    or None at steps that are not measured; and where it takes all trials of a run together to tell, ``figures(seed, trials)`` by
+    name. Claims and checks measure by them; no Learner sees them.
+
+    A stream of several tasks may have ``probes(seed)``, a Probe for each task, and ``ends(seed)``, the steps after which each
+    task is over for the first time: what is still known of every task can then be watched (``blocks.watching``).
     """
 
     @property

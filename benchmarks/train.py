@@ -7,7 +7,8 @@ weights and SmolLM2-135M with LoRA of rank 8; float32 and AdamW. TRL's side is i
 backward, its metrics), then clipping and the optimiser, as ``Trainer.train`` does it; its defaults but for what must be
 equal: float32 instead of bfloat16 autocast, learning rate, no gradient checkpointing (which would make it slower). Left
 out of its time: data loader and collation, generation, rewards, logging. Ours is timed with laying out the batch, which
-is part of its step. Generation is in sampling.py. Losses are compared over the first steps, so gradients are too.
+is part of its step. Generation is in sampling.py. Losses are compared over the first steps, so gradients are too; apart is
+the difference, or its share of a loss above 1.
 
 The figure is the ratio of samples per second. ``ratio_cpu`` is of processor time, which other processes disturb less.
 Memory is the peak of a process of its own, less what it was before it read the model.
@@ -62,7 +63,7 @@ def timed(case: Case, repeats: int) -> dict[str, Any]:
     apart = 0.0
     for _ in range(COMPARED):
         ours, theirs = (both.steps[name]() for name in ("ours", "trl"))
-        apart = max(apart, abs(ours - theirs))
+        apart = max(apart, abs(ours - theirs) / max(1.0, abs(theirs)))
     wall: dict[str, list[float]] = {"ours": [], "trl": []}
     cpu: dict[str, list[float]] = {"ours": [], "trl": []}
     for number in range(repeats):

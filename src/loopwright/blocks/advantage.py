@@ -93,6 +93,28 @@ def leave_one_out(rewards: Sequence[float], groups: Groups) -> list[float]:
     return [float(a) for a in out]
 
 
+def running(
+    rewards: Sequence[float], groups: Groups, known: Mapping[Hashable, Sequence[float]], *, keep: int = 32, least: int = 16,
+    epsilon: float = 1e-6,
+) -> tuple[list[float], dict[Hashable, tuple[float, ...]]]:  # fmt: skip
+    """Reward less the mean, over the standard deviation, of the last ``keep`` rewards of its group, of earlier batches too.
+
+    Black et al., arXiv:2305.13301, section 5.2 and the authors' code. known: those rewards as the last call returned them, {}
+    at first. A group of which fewer than ``least`` are known takes mean and deviation of the whole batch.
+
+    Returns the advantages and what is known now. A reward that is NaN is not kept.
+    """
+    x, members = _members(rewards, groups)
+    out = np.full(len(x), np.nan)
+    held = {group: tuple(past) for group, past in known.items()}
+    for at in members:
+        group = groups[at[0]]
+        held[group] = (*held.get(group, ()), *(float(r) for r in x[at]))[-keep:]
+        sample = np.array(held[group]) if len(held[group]) >= least else x[np.isfinite(x)]
+        out[at] = (x[at] - sample.mean()) / (sample.std() + epsilon)
+    return [float(a) for a in out], held
+
+
 def normalised(advantages: Sequence[float], *, ddof: int = 1, epsilon: float = 1e-8) -> list[float]:
     """All of a batch to mean 0 and standard deviation 1, whatever their groups. REINFORCE++, arXiv:2501.03262."""
     x = np.array(advantages, dtype=float)

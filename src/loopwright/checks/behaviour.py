@@ -181,6 +181,8 @@ def refuses_feedback_it_cannot_use(recipe: Recipe) -> str | None:
         return "does not apply: it takes gradients, which is what it would be given"
     if recipe.card.shape in ("solver", "critic") and "critic" not in recipe.card.needs:
         return "does not apply: its feedback is the words of tools"
+    if recipe.card.learns_from == ("demonstration",):
+        return "does not apply: it is shown what to imitate, and asks for no judgement"
     try:
         _run(Bench(recipe, seed=9, judgements="gradient"))
     except NoConversion:

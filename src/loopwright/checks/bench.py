@@ -30,8 +30,12 @@ from loopwright.core.world import Stream
 from loopwright.store.memory import MemoryStore
 from loopwright.worlds.arms import Arms
 from loopwright.worlds.bandit import LinearBandit
+from loopwright.worlds.baskets import Baskets
+from loopwright.worlds.clicks import Clicks
 from loopwright.worlds.duels import Duels
+from loopwright.worlds.landscapes import planar_arm, rotated
 from loopwright.worlds.portfolio import Portfolio
+from loopwright.worlds.trainer import trained_grid
 from loopwright.worlds.workers import Workers
 
 EXAMPLES = 6  # that a Solver answers where only its behaviour matters
@@ -54,7 +58,13 @@ STREAMS: dict[str, tuple[Callable[[], Known], int]] = {
     "arm": (lambda: Arms(arms=3, low=0.1, high=0.9), STEPS),
     "pair": (lambda: Duels(arms=6, dimensions=3, scale=4.0), 160),
     "solver": (Portfolio, STEPS),
+    "ranking": (Baskets, STEPS),
+    "query": (lambda: Clicks(queries=8, documents=40, wanted=5, shown=8), STEPS),
+    "action": (lambda: trained_grid(width=4, height=2, limit=30), 400),
     "point": (lambda: Workers(workers=4, rows=10, dimensions=5), 400),
+    "vector": (lambda: rotated("sphere", dimensions=4), STEPS),
+    "archive": (lambda: planar_arm(joints=4), 600),
+    "likeness": (lambda: planar_arm(joints=4, hidden=True, doubt=0.05), 900),
 }
 
 
@@ -65,6 +75,7 @@ class Watched:
         self.stream = stream
         self.name = stream.name
         self.spec = stream.spec
+        self.remembers = getattr(stream, "remembers", False)
         self.regrets: dict[int, float] = {}
 
     def context(self, seed: int, t: int) -> Any:

@@ -184,6 +184,9 @@ class ToyModel:
             out.append([-x for x in noise] if what == "logprobs" else noise)
         return out
 
+    def answer_ids(self, text: str) -> tuple[int, ...]:
+        return _tokens(text)
+
     def text_ends(self, token_ids: Sequence[int]) -> list[int]:
         return list(range(1, len(token_ids) + 1))
 
@@ -303,6 +306,12 @@ class ToyWorld:
             return Verdict(passed=False, message="That is not an equation of this sum.")
         wrong = objection(rollout.output)
         return Verdict(passed=not wrong, message=wrong)
+
+    def demonstrate(self, example: Example) -> str:
+        """The equation that answers a question."""
+        found = SUM.search(example.question)
+        assert found is not None
+        return f"{found[1]} + {found[2]} = {example.target}"
 
     async def _calculator(self, text: str, ctx: Context) -> str:
         self.watching("tools")

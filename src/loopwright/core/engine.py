@@ -39,9 +39,9 @@ from loopwright.core.store import CacheRow, EffectRow, EventRow, Row, RunRow, St
 from loopwright.core.types import Rollout, digest
 from loopwright.core.waves import QUIET_TURNS, Waves
 
-# Paid calls begun at once. What is begun when the process dies is presumed spent, so it must not be a whole split's worth;
-# twice the 64 connections of a backend, so that these never wait for the store.
-_LANES = 128
+# Paid calls begun at once, for each that a model answers at a time: so many that its connections never wait for the store,
+# and no more, as what is begun when the process dies is presumed spent.
+_LANES = 2
 
 R = TypeVar("R")
 
@@ -111,7 +111,7 @@ class Engine:
         self._longest_round = 0.0
         self._scopes: dict[str, Scope] = defaultdict(Scope)
         self._records: dict[str, EffectRow] = {}
-        self._lanes = asyncio.Semaphore(_LANES)
+        self._lanes: dict[int, asyncio.Semaphore] = {}
         self._asks = 0
         self._busy = 0
         self._idle = asyncio.Event()
@@ -136,6 +136,11 @@ class Engine:
 
     def model(self, role: str) -> Model:
         return self.models.get(role) or self.models["policy"]
+
+    def _lanes_of(self, model: Model) -> asyncio.Semaphore:
+        if id(model) not in self._lanes:
+            self._lanes[id(model)] = asyncio.Semaphore(_LANES * getattr(model, "concurrency", 64))
+        return self._lanes[id(model)]
 
     def asked(self, scope: str) -> int:
         """How many effects this scope has asked for."""
@@ -292,7 +297,8 @@ class Engine:
         paid: money or quota leaves the machine, so the reservation is made durable before the call.
         """
         asked = self.ask(scope, kind, content, summary)
-        return await self._perform(asked, perform, estimate=estimate, paid=paid, cache_key=cache_key)
+        lanes = self._lanes_of(self.model("policy")) if paid else None
+        return await self._perform(asked, perform, estimate=estimate, lanes=lanes, cache_key=cache_key)
 
     async def _perform(
         self,
@@ -300,9 +306,10 @@ class Engine:
         perform: Callable[[], Awaitable[tuple[bytes, Cost]]],
         *,
         estimate: Cost = FREE,
-        paid: bool = False,
+        lanes: asyncio.Semaphore | None = None,
         cache_key: str = "",
     ) -> bytes:
+        paid = lanes is not None
         known = self.replay(asked)
         if known is not None:
             return known
@@ -319,7 +326,7 @@ class Engine:
             number = await self._reserve(asked, estimate)
             cost = FREE
             try:
-                async with self._lanes if paid else nullcontext():
+                async with lanes or nullcontext():
                     self.alive()
                     if paid:
                         await self.store.write([self.row(asked, "open", cost=estimate), *self._presumed_spent(asked)])
@@ -426,8 +433,9 @@ class Engine:
             return fresh[0].model_dump_json(exclude_defaults=True).encode(), fresh[0].cost
 
         raw = await self._perform(
-            asked, perform, estimate=model.estimate(request), paid=True, cache_key=self.cache_key(model, request, asked)
-        )
+            asked, perform, estimate=model.estimate(request), lanes=self._lanes_of(model),
+            cache_key=self.cache_key(model, request, asked),
+        )  # fmt: skip
         return fresh[0] if fresh else Reply.model_validate_json(raw)
 
     @staticmethod

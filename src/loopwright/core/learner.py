@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ConfigDict, JsonValue
@@ -22,7 +22,7 @@ from loopwright.core.errors import InputError
 from loopwright.core.feedback import Feedback, Frozen, Missing
 from loopwright.core.lazy import lazy
 from loopwright.core.types import Trial
-from loopwright.core.world import Stream
+from loopwright.core.world import Probe, Stream
 
 if TYPE_CHECKING:
     import numpy as np
@@ -165,6 +165,11 @@ class Session:
         if not isinstance(feedback, Missing):
             self.state = self.learner.tell(self.state, trial, feedback)
         del self.open[trial.id]
+
+    def probe(self, probes: Sequence[Probe]) -> list[list[float]]:
+        """What proposals made now would be worth on held-out questions, probe by probe. Nothing is learned or opened."""
+        draws = Draws(self.seed).at(self.asked)
+        return [[float(v) for v in p.worth(self.learner.ask(self.state, p.context, draws).proposal)] for p in probes]
 
     def forget(self, id: str) -> None:
         """Close an open trial without feedback; what comes for it later is an InputError, as for an unknown one."""

@@ -53,6 +53,8 @@ class Model(Protocol):
     batch_rows: how many sequences the backend wants in one ``generate`` call. 0 means every request is sent alone and
         at once (a server batches by itself); otherwise the engine composes waves of at most this many sequences, always
         the same ones in the same order, so that floating-point results do not depend on timing.
+
+    A model that is asked for every request alone may have ``concurrency``, how many it answers at a time (64 without it).
     """
 
     name: str
@@ -198,6 +200,10 @@ class Trainable(Protocol):
 
     def prompt_ids(self, turns: Sequence[Turn]) -> Sequence[int]:
         """Token ids of what the model is given before it answers these turns."""
+        ...
+
+    def answer_ids(self, text: str) -> Sequence[int]:
+        """Token ids by which the model would write this answer, the token that ends it included."""
         ...
 
     def text_ends(self, token_ids: Sequence[int]) -> Sequence[int]:

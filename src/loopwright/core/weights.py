@@ -9,12 +9,13 @@ from typing import Any
 
 from loopwright.core import fitting
 from loopwright.core.errors import InputError
-from loopwright.core.feedback import Cost
+from loopwright.core.feedback import Cost, Demonstration
 from loopwright.core.fitting import Values
 from loopwright.core.model import FitJob, FitOptions, Fitted, Reading, Trainable
 from loopwright.core.policy import Prompt, prompt_of
 from loopwright.core.scope import Scope
-from loopwright.core.types import Candidate, Rollout, digest
+from loopwright.core.seen import Judgement
+from loopwright.core.types import Candidate, Example, Rollout, Turn, digest
 
 
 class Weights(Scope):
@@ -112,6 +113,28 @@ class Weights(Scope):
             out.append(rollout.model_copy(update={"id": id, "turns": (*turns, last)}))
         return out
 
+    def demonstrations(self, examples: Sequence[Example]) -> list[Rollout]:
+        """What there is to imitate: for each example its demonstration, as if the policy had written it.
+
+        That is what the world's ``demonstrate`` says where it has one, else the target, as JSON where it is no text.
+        Raises InputError where an example has none.
+        """
+        model = self._trainable()
+        shown = getattr(self._world, "demonstrate", _target)
+        out = []
+        for example in examples:
+            id = digest(["demonstration", example.id])[:16]
+            heard = Judgement(feedback=(Demonstration(output=shown(example), about=id),))
+            if self._scramble is not None:
+                heard = self._scramble(id, heard)
+            turns = prompt_of(self.policy).render(example)
+            said = Turn(
+                role="assistant", text=heard.text, prompt_ids=tuple(model.prompt_ids(turns)),
+                token_ids=tuple(model.answer_ids(heard.text)), finish="stop",
+            )  # fmt: skip
+            out.append(Rollout(id=id, example=example, turns=(*turns, said), feedback=heard.feedback))
+        return out
+
     def text_ends(self, rollout: Rollout) -> list[int]:
         """Where in ``rollout.output`` each token of the policy's last turn ends, in characters; to put steps on tokens."""
         turns = fitting.written(rollout)
@@ -125,3 +148,9 @@ class Weights(Scope):
                 f"the weights of {model.name} cannot be changed from here; use --model embedded, or leave weights out of --change"
             )
         return model
+
+
+def _target(example: Example) -> str:
+    if example.target is None or example.target == "":
+        raise InputError(f"example {example.id!r} has no target: there is nothing to imitate; give it one, the answer as text")
+    return example.target if isinstance(example.target, str) else json.dumps(example.target, ensure_ascii=False)

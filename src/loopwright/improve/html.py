@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from html import escape
 
+from loopwright.blocks.lineage import Piece
 from loopwright.blocks.monitors import MONITORS
 from loopwright.core.gate import Interval
 from loopwright.improve.figures import costs_figure, looks_figure, monitors_figure, rounds_figure, training_figure
@@ -162,7 +164,29 @@ def _changes(report: Report) -> str:
         parts.append(f"<h3>Weights</h3><p>An adapter was trained: <code>{escape(best.adapter[:16])}</code>.</p>")
     if best.solver != base.solver:
         parts.append(f"<h3>Way of answering</h3><p>Every question is answered through <b>{escape(best.solver)}</b>.</p>")
+    parts += [_origins(name, pieces) for name, pieces in best.origins.items()]
     return "".join(parts)
+
+
+def _origins(name: str, pieces: Sequence[Piece]) -> str:
+    """The sentences of a text, those that came together together."""
+    groups: list[tuple[Piece, list[str]]] = []
+    for piece in pieces:
+        if groups and groups[-1][0].model_copy(update={"text": piece.text}) == piece:
+            groups[-1][1].append(piece.text)
+        else:
+            groups.append((piece, [piece.text]))
+    items = "".join(f"<li><pre>{escape(chr(10).join(texts))}</pre><small>{_origin(p)}</small></li>" for p, texts in groups)
+    return f"<h3>Where each sentence of {escape(name)} came from</h3><ul class=shots>{items}</ul>" if pieces else ""
+
+
+def _origin(piece: Piece) -> str:
+    told = [f"by {escape(piece.by)}" if piece.by != "task" else "from the task"]
+    if piece.version:
+        told.append(f"in version <code>{escape(piece.version[:8])}</code>, round {piece.round}")
+    if piece.examples:
+        told.append(f"written after train examples {escape(', '.join(piece.examples))}")
+    return ", ".join(told)
 
 
 def _change(name: str, before: str, after: str) -> str:

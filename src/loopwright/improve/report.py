@@ -214,6 +214,7 @@ def _version(
             for s in prompt.shots
         ),
         solver=str(solver.get("recipe", "")) if isinstance(solver, dict) else "", adapter=str(parts.get("adapter") or ""),
+        origins=row.get("origins") or {},
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
+from loopwright.blocks.lineage import Piece
 from loopwright.core.feedback import Cost, Frozen
 from loopwright.core.gate import Interval
 
@@ -107,7 +108,10 @@ class ShotLineage(Frozen):
 
 
 class Version(Frozen):
-    """One candidate. ``look`` is None for the base, which was not offered; lists tell what it changed in its parent."""
+    """One candidate. ``look`` is None for the base, which was not offered; lists tell what it changed in its parent.
+
+    origins: of each text whose method kept account of it, by the text's name, its sentences with where each came from.
+    """
 
     hash: str
     parents: tuple[str, ...] = ()
@@ -124,6 +128,7 @@ class Version(Frozen):
     shots: tuple[ShotLineage, ...] = ()
     solver: str = ""
     adapter: str = ""
+    origins: dict[str, tuple[Piece, ...]] = Field(default_factory=dict)
 
 
 class Answers(Frozen):

@@ -127,6 +127,10 @@ class Embedded:
         """The conversation as the model's chat template renders it, the opening of the answer included."""
         return self.load().prompt_ids(turns)
 
+    def answer_ids(self, text: str) -> Sequence[int]:
+        """See ``core.model.Trainable.answer_ids``."""
+        return self.load().answer_ids(text)
+
     def text_ends(self, token_ids: Sequence[int]) -> Sequence[int]:
         """See ``core.model.Trainable.text_ends``; special tokens have no text."""
         return self.load().text_ends(token_ids)

@@ -147,6 +147,11 @@ class Loaded:
     def _encode(self, text: str) -> tuple[int, ...]:
         return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
+    def answer_ids(self, text: str) -> tuple[int, ...]:
+        """A whole answer; of several tokens that end one, that which the tokenizer names."""
+        end = self.tokenizer.eos_token_id
+        return (*self._encode(text), end if end in self.ends else min(self.ends))
+
     def _render(self, turns: Sequence[Turn]) -> str:
         if not self.tokenizer.chat_template:  # a base model: plain text, to be continued
             return "\n\n".join(t.text for t in turns)

@@ -95,7 +95,7 @@ class OpenAIModel:
         self._price = as_price(price, "price") if price is not None else own.find(model, self.base_url)
         self._api_key_env = api_key_env
         self._headers = dict(headers or {})
-        self._concurrency, self._timeout, self._deadline, self._attempts = concurrency, timeout, deadline, attempts
+        self.concurrency, self._timeout, self._deadline, self._attempts = concurrency, timeout, deadline, attempts
         self._backoff, self._longest_wait, self._cooldown = backoff, longest_wait, cooldown
         self._circuit = circuit
         self._failed = 0  # calls in a row
@@ -321,7 +321,7 @@ class OpenAIModel:
         if channel is None:
             for other in [other for other in self._channels if other.is_closed()]:
                 self._channels.pop(other).drop()
-            channel = _Channel(self.base_url, self._all_headers(), self._concurrency, self._timeout)
+            channel = _Channel(self.base_url, self._all_headers(), self.concurrency, self._timeout)
             self._channels[loop] = channel
         return channel
 

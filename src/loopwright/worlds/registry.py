@@ -10,9 +10,14 @@ from loopwright.core.errors import UnknownName
 from loopwright.core.world import Stream, World
 from loopwright.worlds.arms import Arms
 from loopwright.worlds.bandit import LinearBandit
+from loopwright.worlds.baskets import Baskets
+from loopwright.worlds.clicks import Clicks
+from loopwright.worlds.city_archive import city_archive
+from loopwright.worlds.coding.world import coding, nobody
 from loopwright.worlds.diagnosis import diagnosis
 from loopwright.worlds.duels import Duels
 from loopwright.worlds.functions import functions
+from loopwright.worlds.gym import Gym
 from loopwright.worlds.lab.circuits import calculus, lab_circuit
 from loopwright.worlds.lab.game_world import lab_game
 from loopwright.worlds.lab.manuals import lab_manuals
@@ -20,11 +25,14 @@ from loopwright.worlds.lab.opinions import lab_people
 from loopwright.worlds.lab.player import player
 from loopwright.worlds.lab.reader import reader
 from loopwright.worlds.lab.world import LAB
+from loopwright.worlds.landscapes import planar_arm, rotated, sphere
 from loopwright.worlds.portfolio import Portfolio
+from loopwright.worlds.recommend import Recommend
 from loopwright.worlds.repair.world import repair
 from loopwright.worlds.rules import rules
 from loopwright.worlds.small import SMALL
 from loopwright.worlds.spatial import spatial
+from loopwright.worlds.trainer import trained_grid, trained_gym
 from loopwright.worlds.workers import Workers
 
 
@@ -47,13 +55,24 @@ WORLDS: dict[str, Known] = {
     "duels": Known(Duels),
     "sat": Known(Portfolio),
     "workers": Known(Workers),
+    "baskets": Known(Baskets),
+    "recommend": Known(Recommend),
+    "clicks": Known(Clicks),
+    "gym": Known(Gym),
+    "trained-grid": Known(trained_grid),
+    "trained-gym": Known(trained_gym),
+    "planar-arm": Known(planar_arm),
+    "sphere": Known(sphere),
+    "rotated": Known(rotated),
     **{name: Known(make, "embedded") for name, make in SMALL.items()},
     **{name: Known(make, LAB_MODEL) for name, make in LAB.items()},
     "diagnosis": Known(diagnosis),
     "repair": Known(repair),
+    "coding": Known(coding, nobody),
     "rules": Known(rules),
     "functions": Known(functions, "embedded"),
     "spatial": Known(spatial, "embedded"),
+    "city-archive": Known(city_archive, "embedded"),
     "lab-game": Known(lab_game, player),
     "lab-people": Known(lab_people, LAB_MODEL),
     "lab-manuals": Known(lab_manuals, reader),

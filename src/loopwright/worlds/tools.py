@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
-from loopwright.core.errors import TaskError
+from loopwright.core.errors import InputError, TaskError
 from loopwright.core.types import digest
 from loopwright.core.world import Tool
 from loopwright.critics.section import Section
@@ -95,7 +95,12 @@ def read_passages(folder: Path) -> list[tuple[str, str]]:
 
 
 def searcher(passages: Sequence[tuple[str, str]], *, top: int = 3) -> Tool:
-    """The ``top`` passages with the best BM25 score for the words of a query; any of the words may match."""
+    """The ``top`` passages with the best BM25 score for the words of a query; any of the words may match.
+
+    Raises InputError for no passages at all: a search that can find nothing would look like documents that say nothing.
+    """
+    if not passages:
+        raise InputError("search: expected passages to look in, got none; give it a folder with text files in it")
     lock = threading.Lock()
     database: list[sqlite3.Connection] = []
 

@@ -91,6 +91,11 @@ class Watcher:
         self._say(f"{payload.get('task', '')}: model {payload.get('model', '')}, {splits} examples; run {self.run}")
         self._now("measuring the baseline")
 
+    def _on_stream(self, payload: dict[str, Any]) -> None:
+        self.run = str(payload["run"])
+        self._say(f"{payload['task']}: {payload['steps']:,} steps; run {self.run}")
+        self._now("asking and telling")
+
     def _on_baseline(self, payload: dict[str, Any]) -> None:
         self._say(f"baseline {percent(payload['score'])} ({percent(payload['low'])} to {percent(payload['high'])}, "
                   f"{payload['n']} gate examples)")  # fmt: skip

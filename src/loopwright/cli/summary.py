@@ -57,6 +57,30 @@ def print_summary(result: dict[str, Any]) -> None:
     out.print(f"  loopwright report {result['run'][:13]} --open", markup=False)
 
 
+def print_stream(result: dict[str, Any]) -> None:
+    """What a Learner came to on a stream, on stdout."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    out = console()
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("per step", "mean", "first tenth", "last tenth", "in all", "steps"):
+        table.add_column(name, justify="left" if name == "per step" else "right")
+    names = {"blind": "regret of blind choices"}
+    for name, m in result["measures"].items():
+        parts = ["" if m[k] is None else f"{m[k]:.4g}" for k in ("mean", "first_tenth", "last_tenth", "total")]
+        table.add_row(names.get(name, name), *parts, f"{m['steps']:,}")
+    out.print()
+    console(wraps=True).print(table)
+    lost = [f"{result[k]:,} {k}" for k in ("missing", "censored") if result[k]]
+    out.print(f"feedback  {result['answered']:,} of {result['steps']:,} steps answered" + "".join(f", {x}" for x in lost))
+    out.print(f"cost      {duration(result['seconds'])}")
+    for path in result["figures"]:
+        out.print(f"figure    {_near(path)}", markup=False)
+    out.print(f"state     {_near(result['state'])}", markup=False)
+    out.print(f"run       {result['run']}", markup=False)
+
+
 def _verdict(out: Any, result: dict[str, Any]) -> None:
     gain = result.get("gain") or {}
     if result["accepted"] and gain:

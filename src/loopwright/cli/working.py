@@ -99,6 +99,9 @@ def run(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="An option of the recipe; may be repeated.")
     ] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", metavar="N", help="For a learner: how many steps of the world.", show_default="1000")
+    ] = None,
     model: ModelOption = None,
     seed: SeedOption = 0,
     budget: BudgetOption = None,
@@ -108,7 +111,9 @@ def run(
     json: JsonOption = False,
     store: StoreOption = None,
 ) -> None:
-    """Run one recipe alone on a task or world, with the same gate and report; or a measure on what a run recorded."""
+    """Run one recipe alone: on a task or world, with the same gate and report; a learner on a world that is a stream; or a
+    measure on what a run recorded.
+    """
     caps, options = parse_budget(budget), parse_settings(settings or (), slug=slug)
     if on is not None:
         _measured(ctx, slug, on, options.get(slug, {}), json, store)
@@ -120,6 +125,18 @@ def run(
         raise InputError(f"{many} to run {slug} on: --task FOLDER, --world NAME, or --on RUN for a measure")
     place = new_store_path(ctx, store)
     out = out or (_out(task) if task is not None else _free(Path("out", str(world).partition(":")[0])))
+    if _drives(slug, task, steps):
+        from loopwright.improve.stream import STEPS, run_stream
+
+        _refuse(slug, model=model, budget=budget, stop=stop)
+        with _Shown(json) as shown:
+            shown.finish(
+                run_stream(
+                    slug, world or "", options=options.get(slug, {}), steps=STEPS if steps is None else steps, seed=seed,
+                    out=out, store_path=place, progress=shown.tell,
+                )  # fmt: skip
+            )
+        return
     from loopwright.improve.job import run_recipe
 
     with _Shown(json) as shown:
@@ -129,6 +146,27 @@ def run(
                 out=out, store_path=place, cache=cache, stop=tuple(stop or ()), progress=shown.tell,
             )  # fmt: skip
         )
+
+
+def _drives(slug: str, task: Path | None, steps: int | None) -> bool:
+    """Whether a stream drives this recipe: it is a learner."""
+    from loopwright.core.errors import InputError
+    from loopwright.core.registry import get_recipe
+
+    learner = get_recipe(slug).card.shape == "learner"
+    if learner and task is not None:
+        raise InputError(f"{slug} is a learner, which a stream drives, not a task of examples; give --world, such as bandit")
+    if steps is not None and not learner:
+        raise InputError(f"--steps is for learners; {slug} is {get_recipe(slug).card.shape}, see: loopwright show {slug}")
+    return learner
+
+
+def _refuse(slug: str, **given: Any) -> None:
+    from loopwright.core.errors import InputError
+
+    for name, value in given.items():
+        if value:
+            raise InputError(f"--{name} does not go with {slug}: a learner calls no model and costs nothing but its own time")
 
 
 def _measured(ctx: typer.Context, slug: str, run: str, options: dict[str, Any], json: bool, store: str | None) -> None:
@@ -220,6 +258,6 @@ class _Shown:
         if self.json:
             emit(result)
         else:
-            from loopwright.cli.summary import print_summary
+            from loopwright.cli.summary import print_stream, print_summary
 
-            print_summary(result)
+            (print_summary if "baseline" in result else print_stream)(result)

@@ -25,6 +25,7 @@ from loopwright.core.statistics import mean_interval
 from loopwright.core.store import RunRow, Store
 from loopwright.core.types import Budget, Candidate, Example, digest
 from loopwright.core.world import start
+from loopwright.improve import stream
 from loopwright.improve.artifact import read_artifact, write_artifact
 from loopwright.improve.portfolio import Method, changes, choose, wrap_solver
 from loopwright.improve.session import Progress, driving, money, quiet, tell_spent
@@ -97,6 +98,8 @@ async def resume_improve(
     store = open_store(_folder(store_path))
     try:
         row = store.run(run)
+        if row.spec.get("job") == stream.JOB:
+            return await stream.resume_stream(store, row, progress)
         if row.spec.get("job") != "improve":
             raise InputError(f"run {row.id} comes from {row.spec.get('job')!r}, not from 'improve'; it cannot be gone on with")
         task = _task(row.spec)

@@ -38,9 +38,9 @@ def money(cost: Cost) -> dict[str, float | int]:
 
 @asynccontextmanager
 async def driving(
-    store: Store, run: RunRow, model: Model, *, cache: bool, progress: Progress, budget: Budget | None = None
+    store: Store, run: RunRow, model: Model | None, *, cache: bool, progress: Progress, budget: Budget | None = None
 ) -> AsyncIterator[Engine]:
-    """An engine that holds the run's lease; on the way out the run's status says how it ended.
+    """An engine that holds the run's lease; on the way out the run's status says how it ended. A Learner needs no model.
 
     Ctrl-C once: nothing new starts, what is in flight is finished and recorded, Paused is raised. Twice: the process
     ends at once; the store holds all that was acknowledged.
@@ -54,7 +54,7 @@ async def driving(
         ledger = Ledger(budget or Budget.model_validate(run.budget), seconds=run.seconds)
         sandbox = _LazySandbox()
         engine = Engine(
-            store=store, run=run, ledger=ledger, models={"policy": model}, sandbox=sandbox,
+            store=store, run=run, ledger=ledger, models={"policy": model} if model else {}, sandbox=sandbox,
             convert=convert, cache=cache, notify=progress, watch=watch, doubts=doubts,
             halt=partial(first_broken, [parse_rule(rule) for rule in run.spec.get("stop") or ()]),
         )  # fmt: skip

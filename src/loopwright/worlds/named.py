@@ -15,7 +15,7 @@ from loopwright.core.errors import InputError, UnknownName
 from loopwright.core.model import Sampling
 from loopwright.core.policy import Prompt
 from loopwright.core.types import Budget, Example
-from loopwright.core.world import Comparator, Critic, Split, Tool, World
+from loopwright.core.world import Comparator, Critic, Split, Stream, Tool, World
 from loopwright.worlds.registry import known_world
 
 
@@ -85,6 +85,33 @@ def named_world(spelled: str) -> NamedWorld:
     Raises UnknownName for a name or option that does not exist, InputError for a world that is a stream, or one that has
     nothing to learn, prove or measure on.
     """
+    made, model = _made(spelled)
+    if not hasattr(made, "examples"):
+        raise InputError(f"{made.name} is a stream for learners, without examples; a learner runs on it: loopwright list")
+    empty = [split for split in ("train", "gate", "test") if not made.examples(split)]
+    if empty:
+        raise InputError(f"{spelled} has no examples in {', '.join(empty)}")
+    if callable(model):
+        raise InputError(f"{made.name} is played by a model of its own, which cannot be named here; see: loopwright reproduce")
+    if isinstance(model, Mapping):
+        model = f"{model['backend']}:{model['path']}"
+    return NamedWorld(spelled, made, model)
+
+
+def named_stream(spelled: str) -> Stream:
+    """A stream for Learners: ``bandit``, or with options ``arms:arms=10,change=500``.
+
+    Raises UnknownName for a name or option that does not exist, InputError for a world of examples.
+    """
+    made, _ = _made(spelled)
+    if not hasattr(made, "respond"):
+        raise InputError(f"{spelled} is a world of examples, not a stream; learners run on streams such as bandit, arms or duels")
+    found: Stream = made
+    return found
+
+
+def _made(spelled: str) -> tuple[Any, Any]:
+    """The world or stream, and the model that it is meant for."""
     name, _, rest = spelled.partition(":")
     known = known_world(name.strip())
     options = _options(name, rest)
@@ -92,18 +119,7 @@ def named_world(spelled: str) -> NamedWorld:
     for option in options:
         if option not in accepted:
             raise UnknownName(f"option of the world {name}", option, accepted)
-    made: Any = known.make(**options)
-    if not hasattr(made, "examples"):
-        raise InputError(f"{name} is a stream for learners, without examples; see: loopwright reproduce")
-    empty = [split for split in ("train", "gate", "test") if not made.examples(split)]
-    if empty:
-        raise InputError(f"{spelled} has no examples in {', '.join(empty)}")
-    model = known.model
-    if callable(model):
-        raise InputError(f"{name} is played by a model of its own, which cannot be named here; see: loopwright reproduce")
-    if isinstance(model, Mapping):
-        model = f"{model['backend']}:{model['path']}"
-    return NamedWorld(spelled, made, model)
+    return known.make(**options), known.model
 
 
 def _options(name: str, text: str) -> dict[str, Any]:

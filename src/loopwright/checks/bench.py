@@ -33,6 +33,7 @@ from loopwright.worlds.bandit import LinearBandit
 from loopwright.worlds.baskets import Baskets
 from loopwright.worlds.clicks import Clicks
 from loopwright.worlds.duels import Duels
+from loopwright.worlds.incremental import blobs
 from loopwright.worlds.landscapes import planar_arm, rotated
 from loopwright.worlds.portfolio import Portfolio
 from loopwright.worlds.trainer import trained_grid
@@ -61,6 +62,7 @@ STREAMS: dict[str, tuple[Callable[[], Known], int]] = {
     "ranking": (Baskets, STEPS),
     "query": (lambda: Clicks(queries=8, documents=40, wanted=5, shown=8), STEPS),
     "action": (lambda: trained_grid(width=4, height=2, limit=30), 400),
+    "label": (lambda: blobs(examples=100, held_out=0.2), 80),  # all batches whole, as labels are mixed up
     "point": (lambda: Workers(workers=4, rows=10, dimensions=5), 400),
     "vector": (lambda: rotated("sphere", dimensions=4), STEPS),
     "archive": (lambda: planar_arm(joints=4), 600),

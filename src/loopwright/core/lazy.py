@@ -15,7 +15,9 @@ def lazy(name: str, *, extra: str = "") -> ModuleType:
         return sys.modules[name]
     try:
         spec = importlib.util.find_spec(name)
-    except ModuleNotFoundError:  # the package that a dotted name begins with
+    except ModuleNotFoundError as error:  # a dotted name imports what it begins with
+        if error.name != name.partition(".")[0]:
+            raise
         spec = None
     if spec is None or spec.loader is None:
         hint = f"; type: pip install 'loopwright[{extra}]'" if extra else ""

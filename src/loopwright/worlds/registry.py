@@ -15,9 +15,11 @@ from loopwright.worlds.clicks import Clicks
 from loopwright.worlds.city_archive import city_archive
 from loopwright.worlds.coding.world import coding, nobody
 from loopwright.worlds.diagnosis import diagnosis
+from loopwright.worlds.digits import digits
 from loopwright.worlds.duels import Duels
 from loopwright.worlds.functions import functions
 from loopwright.worlds.gym import Gym
+from loopwright.worlds.incremental import blobs
 from loopwright.worlds.lab.circuits import calculus, lab_circuit
 from loopwright.worlds.lab.game_world import lab_game
 from loopwright.worlds.lab.manuals import lab_manuals
@@ -55,6 +57,8 @@ WORLDS: dict[str, Known] = {
     "duels": Known(Duels),
     "sat": Known(Portfolio),
     "workers": Known(Workers),
+    "digits": Known(digits),
+    "blobs": Known(blobs),
     "baskets": Known(Baskets),
     "recommend": Known(Recommend),
     "clicks": Known(Clicks),

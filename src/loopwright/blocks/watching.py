@@ -1,0 +1,78 @@
+"""Watching what a Learner still knows of every task while a stream teaches it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from loopwright.blocks import continual
+from loopwright.core.errors import InputError
+from loopwright.core.feedback import Feedback
+from loopwright.core.lazy import lazy
+from loopwright.core.learner import Learner, Session, drive
+from loopwright.core.world import Probe, Stream
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = lazy("numpy")
+
+
+class Tasks(Stream, Protocol):
+    """A stream of tasks; see Stream."""
+
+    def probes(self, seed: int) -> Sequence[Probe]: ...
+
+    def ends(self, seed: int) -> Sequence[int]: ...
+
+
+class Watched(NamedTuple):
+    """What was seen of one run."""
+
+    matrix: np.ndarray  # [evaluations, tasks] mean worth of the held-out questions; the first row is from before all training
+    steps: list[int]  # [evaluations] how many steps had been made
+    ends: list[int]  # rows in which a task had just ended, of those that did
+    answers: list[list[list[float]]]  # by evaluation and task, the worth of each question
+
+    def figures(self, *, window: int = 10) -> dict[str, float]:
+        return continual.figures(self.matrix, self.ends, window=window)
+
+
+def watch(
+    learner: Learner,
+    stream: Stream,
+    *,
+    seed: int = 0,
+    steps: int = 0,
+    every: int = 1,
+    convert: Callable[[Feedback], Feedback] | None = None,
+) -> Watched:
+    """Drive a learner through a stream of tasks, asking all held-out questions before it, at every ``every``-th step and at
+    the end of each task.
+
+    steps: how many; 0 is one pass. Raises InputError for a stream without tasks, or where no task would end.
+    """
+    tasks = with_tasks(stream)
+    probes, last = tasks.probes(seed), list(tasks.ends(seed))
+    total = steps or last[-1]
+    if every < 1 or total < last[0]:
+        raise InputError(
+            f"every must be 1 or more, and the steps at least {last[0]}, when the first task of {stream.name} ends; got "
+            f"every={every}, steps={total}"
+        )
+    session = Session(learner, stream.spec, seed=seed, convert=convert)
+    at = sorted({0, total, *range(0, total + 1, every), *(end for end in last if end <= total)})
+    answers = []
+    for step in at:
+        drive(session, stream, step - session.asked)
+        answers.append(session.probe(probes))
+    matrix = np.array([[sum(task) / len(task) for task in row] for row in answers])
+    return Watched(matrix, at, [at.index(end) for end in last if end <= total], answers)
+
+
+def with_tasks(stream: Any) -> Tasks:
+    """The stream. Raises InputError for one that has no held-out questions by task."""
+    if not hasattr(stream, "probes") or not hasattr(stream, "ends"):
+        raise InputError(f"{stream.name} has no held-out questions of tasks to watch (probes and ends, see Stream)")
+    found: Tasks = stream
+    return found

@@ -1,0 +1,1 @@
+"""Methods that keep many solutions and make new ones of them."""

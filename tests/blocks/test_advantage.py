@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,3 +97,19 @@ def test_what_does_not_fit_is_named():
         advantage.group_relative([1.0], ["a"], scale="std")
     with pytest.raises(InputError, match="2 groups and 1 rewards"):
         advantage.leave_one_out([1.0], ["a", "b"])
+
+
+def test_running_statistics_are_those_of_a_group_once_it_has_enough():
+    first, known = advantage.running([1.0, 3.0, 10.0], ["a", "a", "b"], {}, least=3)
+    batch = np.array([1.0, 3.0, 10.0])
+    assert first == pytest.approx((batch - batch.mean()) / batch.std(), rel=1e-4)
+    second, known = advantage.running([5.0, math.nan], ["a", "b"], known, least=3)
+    past = np.array([1.0, 3.0, 5.0])
+    assert second[0] == pytest.approx((5 - past.mean()) / past.std(), rel=1e-4) and math.isnan(second[1])
+    assert known == {"a": (1.0, 3.0, 5.0), "b": (10.0,)}
+    _, known = advantage.running([7.0], ["a"], known, keep=2)
+    assert known["a"] == (5.0, 7.0)
+
+
+def test_running_statistics_of_one_value_are_no_reason():
+    assert advantage.running([2.0, 2.0], ["a", "a"], {}, least=1)[0] == [0.0, 0.0]

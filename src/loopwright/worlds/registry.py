@@ -18,10 +18,15 @@ from loopwright.worlds.diagnosis import diagnosis
 from loopwright.worlds.digits import digits
 from loopwright.worlds.duels import Duels
 from loopwright.worlds.functions import functions
+from loopwright.worlds.generators.digits import digits_diffusion
+from loopwright.worlds.generators.drawing import drawn_digits, drawn_points, points_diffusion
+from loopwright.worlds.generators.pictures import autoencoder, digit_pictures
+from loopwright.worlds.generators.regression import least_squares, regression
 from loopwright.worlds.gym import Gym
 from loopwright.worlds.incremental import blobs
 from loopwright.worlds.lab.circuits import calculus, lab_circuit
 from loopwright.worlds.lab.game_world import lab_game
+from loopwright.worlds.lab.language import lab_language, speaker
 from loopwright.worlds.lab.manuals import lab_manuals
 from loopwright.worlds.lab.opinions import lab_people
 from loopwright.worlds.lab.player import player
@@ -77,7 +82,12 @@ WORLDS: dict[str, Known] = {
     "functions": Known(functions, "embedded"),
     "spatial": Known(spatial, "embedded"),
     "city-archive": Known(city_archive, "embedded"),
+    "drawn-digits": Known(drawn_digits, digits_diffusion),
+    "drawn-points": Known(drawn_points, points_diffusion),
+    "digit-pictures": Known(digit_pictures, autoencoder),
+    "regression": Known(regression, least_squares),
     "lab-game": Known(lab_game, player),
+    "lab-language": Known(lab_language, speaker),
     "lab-people": Known(lab_people, LAB_MODEL),
     "lab-manuals": Known(lab_manuals, reader),
     "lab-circuit": Known(lab_circuit, calculus),

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,15 +40,20 @@ def token_of(arm: int) -> int:
 
 def player(blobs: Blobs, *, arms: int = ARMS, seed: int = 0, **options: Any) -> Embedded:
     """The tiny policy, made in the cache folder on first use. ``options`` are those of the embedded backend."""
+    return kept(blobs, f"{arms}-{seed}-v{VERSION}", lambda folder: make_player(folder, arms=arms, seed=seed), **options)
+
+
+def kept(blobs: Blobs, name: str, make: Callable[[Path], None], **options: Any) -> Embedded:
+    """A tiny model whose folder ``make`` writes, kept in the cache under this name."""
     from loopwright.models.embedded import Embedded
     from loopwright.models.smollm2 import cache_root
 
-    folder = cache_root() / "players" / f"{arms}-{seed}-v{VERSION}"
+    folder = cache_root() / "players" / name
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix="make-"))
         try:
-            make_player(scratch, arms=arms, seed=seed)
+            make(scratch)
             os.replace(scratch, folder)
         except OSError:
             if not folder.exists():  # else another process was quicker; its result is the same
@@ -59,15 +65,10 @@ def player(blobs: Blobs, *, arms: int = ARMS, seed: int = 0, **options: Any) -> 
     return Embedded(blobs, folder, **given)
 
 
-def make_player(folder: Path, *, arms: int = ARMS, seed: int = 0) -> None:
-    """Write a Hugging Face folder. Raises InputError for a number of arms that cannot be named by a letter each."""
-    import torch
-    from safetensors.torch import save_file
+def word_tokenizer(folder: Path, words: Sequence[str]) -> None:
+    """Write a tokenizer whose tokens are these words, SPECIALS first; a conversation is its texts, one after the other."""
     from tokenizers import Tokenizer, models, pre_tokenizers
 
-    if not 2 <= arms <= len(NAMES):
-        raise InputError(f"a player has 2 to {len(NAMES)} arms, got {arms}")
-    words = [*SPECIALS, *(question(c) for c in range(CONTEXTS)), *NAMES[:arms]]
     core = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token=SPECIALS[3]))
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     core.add_special_tokens(list(SPECIALS))
@@ -76,6 +77,18 @@ def make_player(folder: Path, *, arms: int = ARMS, seed: int = 0) -> None:
     template = "{% for m in messages %}{{ m['content'] }} {% endfor %}" + start
     names = {"eos_token": end, "bos_token": start, "pad_token": pad, "unk_token": unknown}
     kind = {"tokenizer_class": "PreTrainedTokenizerFast", "chat_template": template, "clean_up_tokenization_spaces": False}
+    (folder / "tokenizer_config.json").write_text(json.dumps({**names, **kind}, indent=1))
+
+
+def make_player(folder: Path, *, arms: int = ARMS, seed: int = 0) -> None:
+    """Write a Hugging Face folder. Raises InputError for a number of arms that cannot be named by a letter each."""
+    import torch
+    from safetensors.torch import save_file
+
+    if not 2 <= arms <= len(NAMES):
+        raise InputError(f"a player has 2 to {len(NAMES)} arms, got {arms}")
+    words = [*SPECIALS, *(question(c) for c in range(CONTEXTS)), *NAMES[:arms]]
+    word_tokenizer(folder, words)
     config = {
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": len(words), "hidden_size": _WIDTH,
         "intermediate_size": _INNER, "num_hidden_layers": _LAYERS, "num_attention_heads": _HEADS,
@@ -83,7 +96,6 @@ def make_player(folder: Path, *, arms: int = ARMS, seed: int = 0) -> None:
         "hidden_act": "silu", "rope_theta": 10000.0, "tie_word_embeddings": False, "attention_bias": False,
         "mlp_bias": False, "bos_token_id": 1, "eos_token_id": 0, "pad_token_id": 2, "torch_dtype": "float32",
     }  # fmt: skip
-    (folder / "tokenizer_config.json").write_text(json.dumps({**names, **kind}, indent=1))
     (folder / "config.json").write_text(json.dumps(config, indent=1))
 
     generator = torch.Generator().manual_seed(seed)

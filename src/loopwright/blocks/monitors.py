@@ -121,12 +121,19 @@ MONITORS: Mapping[str, str] = MappingProxyType(
         "tokens": "mean length of an answer",
         "cut": "share of answers cut at the limit",
         "failed": "share of answers that are not usable",
+        # of the round's fits, where their loss tells
+        "approx_kl": "of the sampler to the policy while it is fitted, nats a token",
+        "kl": "of the policy to its reference, nats a token",
+        "ess": "effective sample size of the sequences' importance weights, as a share",
+        "clipped": "share of tokens whose step the clip held back",
+        "zero_advantage": "share of sequences that push nowhere",
+        "loss": "of the last epoch",
     }
 )
 
 
 def watch(rollouts: Sequence[Rollout]) -> dict[str, float]:
-    """What MONITORS names, of a round's answers; without what cannot be had. Only what the policy wrote last counts."""
+    """What MONITORS names of a round's answers; without what cannot be had. Only what the policy wrote last counts."""
     ok = [r for r in rollouts if r.status == "ok"]
     turns: list[Turn] = [next(t for t in reversed(r.turns) if t.role == "assistant") for r in ok]
     told = [(r.example.id, r.score) for r in ok if r.score is not None]

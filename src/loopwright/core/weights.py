@@ -76,7 +76,10 @@ class Weights(Scope):
         fitted = Fitted.model_validate_json(raw)
         if fitted.state is not None:
             self.engine.optimisers[fitted.adapter] = fitted.state
-        await self.engine.event("fit", f"{self.scope}/{fitted.adapter}", **fitted.stats, loss_name=loss, round=self.round)
+        if self.round:
+            self.engine.watched[f"{self.scope}/fit/{fitted.adapter}"] = fitted.stats
+        told = {**fitted.stats, "loss_name": loss, "by": self._by, "round": self.round}
+        await self.engine.event("fit", f"{self.scope}/{fitted.adapter}", **told)
         return base.child(adapter=fitted.adapter, by=self._by)
 
     async def forward(self, candidate: Candidate, rollouts: Sequence[Rollout], what: Reading) -> list[list[float]]:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from loopwright.blocks.monitors import MONITORS
 from loopwright.core.feedback import FREE, Missing
 from loopwright.core.gate import Interval
 from loopwright.core.policy import Prompt
@@ -68,7 +69,7 @@ def build_report(store: Store, run_id: str) -> Report:
         gain=compare_scores(_scores(tested.get(base, {})), _scores(tested.get(best, {}))) if best != base else None,
         looks=looks,
         versions=_versions(store.candidates(row.id), looks, base, row.spec),
-        rounds=tuple(_pick(Round, event.payload) for event in events.get("round", [])),
+        rounds=_rounds(events),
         doubts=tuple(_pick(Doubt, event.payload) for event in events.get("doubt", [])),
         stops=tuple(_pick(Stop, event.payload) for event in events.get("stop", [])),
         trainings=tuple(_training(i, event.payload) for i, event in enumerate(events.get("fit", []), 1)),
@@ -116,6 +117,18 @@ def _look(payload: dict[str, Any]) -> Look:
 
 def _interval(payload: Any) -> Interval | None:
     return _pick(Interval, payload) if payload else None
+
+
+def _rounds(events: dict[str, list[EventRow]]) -> tuple[Round, ...]:
+    """What was seen of every round's attempts, and on its last ones of the fits that followed in it."""
+    rounds: list[Round] = [_pick(Round, event.payload) for event in events.get("round", [])]
+    last = {(one.by, one.round): at for at, one in enumerate(rounds)}
+    for event in events.get("fit", []):
+        at = last.get((event.payload.get("by", ""), event.payload.get("round", 0)))
+        if at is not None:
+            told = {k: v for k, v in event.payload.items() if k in MONITORS}
+            rounds[at] = rounds[at].model_copy(update={"monitors": {**rounds[at].monitors, **told}})
+    return tuple(rounds)
 
 
 def _training(number: int, payload: dict[str, Any]) -> Training:

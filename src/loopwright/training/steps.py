@@ -18,6 +18,8 @@ from loopwright.training.data import DRIFT, Count, Data
 from loopwright.training.parameters import Parameters
 from loopwright.training.reading import read
 
+WEIGHT, SQUARED = "_weight", "_squared_weight"  # of sequences, policy over sampler
+
 
 class Sums:
     """Means in the making, by name. Kept as tensors, so that a device is not waited for after every pass."""
@@ -37,7 +39,10 @@ class Sums:
         return {n: (s.item(), c) for n, (s, c) in self._held.items()}
 
     def means(self) -> dict[str, float]:
-        return {n: s.item() / max(1, c) for n, (s, c) in self._held.items()}
+        """``ess`` is the effective sample size (Kish) over the samples, of the sequences' importance weights."""
+        found = {n: s.item() / max(1, c) for n, (s, c) in self._held.items()}
+        weight, squared = found.pop(WEIGHT, 0.0), found.pop(SQUARED, 0.0)
+        return {**found, "ess": weight**2 / squared} if squared else found
 
 
 def share(per_unit: Tensor, batch: Batch, job: FitJob, count: Count) -> Tensor:
@@ -129,6 +134,9 @@ def _monitor(seen: Sums, batch: Batch, *, sampled: bool) -> None:
     if sampled and batch.sampler is not None:
         change = torch.where(batch.mask, batch.logprobs.detach() - batch.sampler, 0.0)
         seen.add("approx_kl", change.exp() - 1 - change, batch.mask)
+        drifted = change.double().sum(dim=1).clamp(max=50).exp()  # importance weight of the sequence
+        seen.add(WEIGHT, drifted, batch.mask)
+        seen.add(SQUARED, drifted**2, batch.mask)
     if batch.entropy is not None:
         seen.add("entropy", batch.entropy, batch.mask)
     if batch.scores is not None and batch.scores.ndim == 2:

@@ -41,7 +41,10 @@ from loopwright.worlds.workers import Workers
 
 EXAMPLES = 6  # that a Solver answers where only its behaviour matters
 STEPS = 240  # of a Learner, where its stream does not say otherwise
-AT_MOST: dict[str, int] = {"rounds": 20, "prompts": 24, "samples": 8}  # of an Improver; the toy has 24 questions to learn from
+# Of an option, in a check; the toy has 24 questions to learn from.
+AT_MOST: dict[str, int] = {
+    "rounds": 20, "prompts": 24, "samples": 8, "evaluations": 200, "cells": 12, "emitters": 3, "judgements": 60,
+}  # fmt: skip
 MAX_WRITES = 20_000  # a recipe that goes on for ever after an error is stopped here
 
 
@@ -60,13 +63,13 @@ STREAMS: dict[str, tuple[Callable[[], Known], int]] = {
     "pair": (lambda: Duels(arms=6, dimensions=3, scale=4.0), 160),
     "solver": (Portfolio, STEPS),
     "ranking": (Baskets, STEPS),
-    "query": (lambda: Clicks(queries=8, documents=40, wanted=5, shown=8), STEPS),
+    "query": (lambda: Clicks(queries=8, documents=40, wanted=5, shown=8, eta=0.5, blur=1.2), STEPS),
     "action": (lambda: trained_grid(width=4, height=2, limit=30), 400),
     "label": (lambda: blobs(examples=100, held_out=0.2), 80),  # all batches whole, as labels are mixed up
     "point": (lambda: Workers(workers=4, rows=10, dimensions=5), 400),
     "vector": (lambda: rotated("sphere", dimensions=4), STEPS),
-    "archive": (lambda: planar_arm(joints=4), 600),
-    "likeness": (lambda: planar_arm(joints=4, hidden=True, doubt=0.05), 900),
+    "archive": (lambda: planar_arm(joints=6, cells=12), 360),
+    "likeness": (lambda: planar_arm(joints=8, cells=12, hidden=True, doubt=0.05), 900),
 }
 
 
@@ -87,9 +90,11 @@ class Watched:
         self.regrets[t] = self.stream.regret(seed, t, trial)
         return self.stream.respond(seed, t, trial)
 
-    def gain(self, seed: int, steps: int) -> float:
-        """By how much the second half fell less short than blind choices."""
+    def gain(self, seed: int, steps: int, trials: Sequence[Trial]) -> float:
+        """By how much the second half fell less short than blind choices, or what all of it together is worth more than they."""
         late = range(steps // 2, steps)
+        if hasattr(self.stream, "gain"):
+            return float(self.stream.gain(seed, trials[steps // 2 :]))
         return float(np.mean([self.stream.blind(seed, t) - self.regrets.get(t, 0.0) for t in late]))
 
 
@@ -245,12 +250,17 @@ class Bench:
         run.result = {"offered": [c.model_dump(mode="json") for c in offered], "best": best.hash}
         examples = ctx.at("bench", recipe=None).world.examples("test")
 
-        def true_score(candidate: Candidate) -> float:
+        async def true_score(candidate: Candidate) -> float:
+            if candidate.parts.get("solver"):  # what comes of a prompt through a Solver is known by asking alone
+                before, branch = set(run.used), ctx.at(f"gate.true.{candidate.hash[:12]}", recipe=None, split="test")
+                made = await branch.evaluate(candidate, examples)
+                run.used.intersection_update(before)
+                return float(np.mean([is_right(r.output) for r in made]))
             adapter = candidate.parts.get("adapter")
             turns = [prompt_of(candidate).render(e) for e in examples]
             return float(np.mean([model.chance(t, str(adapter) if adapter else None) for t in turns]))
 
-        run.gain = true_score(best) - true_score(base)
+        run.gain = await true_score(best) - await true_score(base)
 
     async def _gate(self, run: Run, ctx: Context, candidate: Candidate) -> float:
         """Mean score on the gate split, as it is heard; what it uses is not the recipe's doing."""
@@ -276,10 +286,10 @@ class Bench:
         world = ToyWorld()
         ctx = Context(engine, "check", world=world, policy=Candidate(), recipe=self.recipe)
         session, log = await loop.learn(
-            self.recipe, stream, ctx, steps=steps, options={}, block=60, scramble=listen
+            self.recipe, stream, ctx, steps=steps, options=short(self.recipe), block=60, scramble=listen
         )
         run.result = {"told": [one.model_dump(mode="json") for one in log], "state": encode_state(session.state)}
-        run.gain = stream.gain(session.seed, steps)
+        run.gain = stream.gain(session.seed, steps, [one.trial for one in log])
 
 
 def short(recipe: Recipe) -> dict[str, int]:

@@ -66,6 +66,9 @@ STREAMS: dict[str, tuple[Callable[[], Known], int]] = {
     "query": (lambda: Clicks(queries=8, documents=40, wanted=5, shown=8, eta=0.5, blur=1.2), STEPS),
     "action": (lambda: trained_grid(width=4, height=2, limit=30), 400),
     "label": (lambda: blobs(examples=100, held_out=0.2), 80),  # all batches whole, as labels are mixed up
+    "ranking": (Baskets, STEPS),
+    "query": (lambda: Clicks(queries=8, documents=40, wanted=5, shown=8, eta=0.5, blur=1.2), STEPS),
+    "action": (lambda: trained_grid(width=4, height=2, limit=30), 400),
     "point": (lambda: Workers(workers=4, rows=10, dimensions=5), 400),
     "vector": (lambda: rotated("sphere", dimensions=4), STEPS),
     "archive": (lambda: planar_arm(joints=6, cells=12), 360),

@@ -18,6 +18,7 @@ from loopwright.worlds.diagnosis import diagnosis
 from loopwright.worlds.digits import digits
 from loopwright.worlds.duels import Duels
 from loopwright.worlds.functions import functions
+from loopwright.worlds.gym import Gym
 from loopwright.worlds.generators.digits import digits_diffusion
 from loopwright.worlds.generators.drawing import drawn_digits, drawn_points, points_diffusion
 from loopwright.worlds.generators.pictures import autoencoder, digit_pictures
@@ -62,6 +63,12 @@ WORLDS: dict[str, Known] = {
     "duels": Known(Duels),
     "sat": Known(Portfolio),
     "workers": Known(Workers),
+    "baskets": Known(Baskets),
+    "recommend": Known(Recommend),
+    "clicks": Known(Clicks),
+    "gym": Known(Gym),
+    "trained-grid": Known(trained_grid),
+    "trained-gym": Known(trained_gym),
     "digits": Known(digits),
     "blobs": Known(blobs),
     "baskets": Known(Baskets),

@@ -164,3 +164,18 @@ def test_the_last_token_is_found_on_either_side():
     x = torch.arange(9.0).view(3, 3)
     assert batch.last(x).tolist() == [2.0, 3.0, 8.0]
     assert batch.last(torch.stack([x, -x], dim=-1)).tolist() == [[2.0, -2.0], [3.0, -3.0], [8.0, -8.0]]
+
+
+@pytest.mark.parametrize(("name", "value"), [(n, v) for n, row in ROWS.items() for v in row.values])
+def test_a_value_that_is_missing_is_named(name, value):
+    batch = make(ROWS[name], 0)
+    with pytest.raises(InputError, match=f"expected the value '{value}'.*got none: give it among the values of"):
+        ROWS[name](batch._replace(values={n: v for n, v in batch.values.items() if n != value}))
+
+
+@every_row
+def test_what_says_that_it_does_not_read_log_probabilities_does_not(name):
+    row = ROWS[name]
+    batch = make(row, 0)
+    same = torch.equal(row(batch)[0], row(batch._replace(logprobs=torch.zeros_like(batch.logprobs)))[0])
+    assert same is not row.logprobs

@@ -33,13 +33,14 @@ def copied(text: str, examples: Sequence[Example], before: str = "") -> list[str
 
     before: the text that this one was made from; what it said already does not count.
     """
-    answers = [(e, [a for a in (_words(s) for s in strings(e.target)) if a]) for e in examples]
-    shared = Counter(tuple(a) for _, found in answers for a in found)
-    rare = _rare([_words(e.question) for e in examples])
+    answers = [[a for a in (_words(s) for s in strings(e.target)) if a] for e in examples]
+    shared = Counter(tuple(a) for found in answers for a in found)
+    questions = [_words(e.question) for e in examples]
+    rare = _rare(questions)
     windows, old = _windows(text), _windows(before)
     found = []
-    for example, own in answers:
-        apart = set(_words(example.question)) & rare
+    for example, asked, own in zip(examples, questions, answers, strict=True):
+        apart = set(asked) & rare
         for answer in own:
             many = shared[tuple(answer)]
             if _gives_away(answer, many, apart, windows) and not _gives_away(answer, many, apart, old):
@@ -48,12 +49,13 @@ def copied(text: str, examples: Sequence[Example], before: str = "") -> list[str
     return found
 
 
-def _gives_away(answer: list[str], shared: int, apart: set[str], windows: Sequence[list[str]]) -> bool:
+def _gives_away(answer: list[str], shared: int, apart: set[str], windows: Sequence[tuple[str, set[str]]]) -> bool:
     telling = shared <= 2 and (len(answer) >= _WORDS or sum(map(len, answer)) >= _LONG)
-    for words in windows:
-        if not _within(answer, words):
+    whole = _joined(answer)
+    for line, words in windows:
+        if whole not in line:
             continue
-        rest = set(words) - (set(answer) - apart)
+        rest = words - (set(answer) - apart)
         if telling or (apart and len(apart & rest) >= _MOST * len(apart)):
             return True
     return False
@@ -72,18 +74,20 @@ def _words(text: str) -> list[str]:
     return [w.casefold() for w in _WORD.findall(text)]
 
 
-def _windows(text: str) -> list[list[str]]:
+def _windows(text: str) -> list[tuple[str, set[str]]]:
+    """What is read together: its words in order, and as a set."""
     lines = [_words(line) for line in text.splitlines()]
     lines = [line for line in lines if line]
-    return [[w for line in lines[i : i + _BESIDE] for w in line] for i in range(len(lines))]
+    windows = [[w for line in lines[i : i + _BESIDE] for w in line] for i in range(len(lines))]
+    return [(_joined(words), set(words)) for words in windows]
+
+
+def _joined(words: Sequence[str]) -> str:
+    """Such that one list of words stands within another where its text does."""
+    return f" {' '.join(words)} "
 
 
 def _rare(questions: Sequence[list[str]]) -> set[str]:
     count = Counter(w for words in questions for w in set(words))
     most = max(1.0, _RARE * len(questions))
     return {w for w, n in count.items() if n <= most}
-
-
-def _within(part: Sequence[str], words: Sequence[str]) -> bool:
-    size = len(part)
-    return any(list(words[i : i + size]) == list(part) for i in range(len(words) - size + 1))

@@ -8,8 +8,7 @@ version must do better on that minibatch before it is tried on the whole front. 
 a common ancestor may be merged: of each text the one that was changed. The texts are those of the candidate's prompt (its
 instruction, system message, documentation of tools), or the texts and code of its program (``loopwright.trainable``), from which
 it starts; those in ``frozen`` stay. ``objectives`` "cost" makes tokens an objective beside the score: the front then also keeps
-what is cheapest at some example. ``ahead`` rounds are under way at once, so that a server need not wait: each draws from the
-versions that the round so many before it could add to.
+what is cheapest at some example.
 
 How this differs: a rewrite that gives away answers of train examples is refused and asked for once more (``blocks.copies``).
 Every sentence keeps the version and the examples that it came from (``origins`` of the candidate). A version goes before the
@@ -17,14 +16,21 @@ gate, which decides, when its mean on the front is the best so far. Minibatches 
 the front's too; the authors go through theirs in shuffled order. Merging is on by default (``merges`` 0 turns it off); in their
 code it is off, in the paper an option (GEPA+Merge). ``front`` is a default of ours, their validation set being the user's.
 
-Cost: one call to reflect and two minibatches a round, and ``front`` attempts for each version that passes. It wants a model that
-can say why an answer was wrong; one that cannot only draws texts by chance. No claim is made for it yet, for want of a model here
-that can: with one of 135 million parameters in both roles, eight rounds on ``sums``, tried on one
-seed, found nothing that passed its minibatch.
+The paper makes one proposal after the other, so most of a server waits. With ``together`` above 1 a round makes so many at once,
+each of a version and a minibatch of its own; those that did better are joined by the model into one text, on top of the best
+version, which is tried on the front in their place (and the best of them where that gains nothing). ``ahead`` rounds are under
+way at once: each draws from the versions that the round so many before it could add to. For W workers together = W / 4 and
+ahead = 2 keep them busy; it also takes fewer tries of the front for each rewrite that is kept.
+
+Cost: one call to reflect and two minibatches for each proposal, and ``front`` attempts for each version that passes. It wants a
+model that can say why an answer was wrong; one that cannot only draws texts by chance. No claim is made for it yet, for want of
+a model here that can: with one of 135 million parameters in both roles, eight rounds on ``sums``, tried on one seed, found
+nothing that passed its minibatch. ``benchmarks/prompt_search.py`` runs it beside the authors' own on a scripted task.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from loopwright.blocks.copies import copied
@@ -33,6 +39,7 @@ from loopwright.blocks.graph import attempts_text, graph_of
 from loopwright.blocks.lineage import Piece, as_data, begin, follow
 from loopwright.blocks.parameters import parameters_of, with_values
 from loopwright.blocks.replies import read_text
+from loopwright.blocks.templates import filled
 from loopwright.core.context import Context
 from loopwright.core.errors import BadOutput, InputError, UnknownName
 from loopwright.core.registry import improver
@@ -45,9 +52,27 @@ REFLECT = (
     "new version of the instruction, text or code, whole, for questions that it has not seen yet. {must}Put it between ``` marks."
 )
 COPIED = "\n\nYour last version held answers of these examples. Write one with rules for others, and nobody's answer."
+JOIN = (
+    "A model was given this {kind}, called {name}:\n<text>\n{text}\n</text>\n\nIt was rewritten several times, after a look at "
+    "different attempts, and on those each of these versions did better:\n\n{versions}\n\nWrite one version that holds all that "
+    "these have learned, once each, and nothing that only fits some examples. Where they contradict each other, say what most "
+    "of them say. {must}Put it between ``` marks."
+)
 
 Objective = Literal["score", "cost"]
 Key = tuple[str, str]  # example and objective
+
+
+@dataclass
+class Child:
+    """A new version that has passed its first examples. ``gain`` is what it was better by on them."""
+
+    candidate: Candidate
+    parents: list[int]
+    lineage: dict[str, list[Piece]]
+    turn: int
+    round: int
+    gain: float
 
 
 @dataclass
@@ -75,10 +100,12 @@ async def gepa(
     front: int = 24,
     merges: int = 5,
     merge_examples: int = 5,
+    together: int = 1,
     ahead: int = 1,
     frozen: tuple[str, ...] = (),
     objectives: tuple[Objective, ...] = ("score",),
     reflect: str = REFLECT,
+    join: str = JOIN,
     temperature: float = 1.0,
     max_tokens: int = 1024,
 ) -> AsyncGenerator[Candidate, bool]:
@@ -86,62 +113,110 @@ async def gepa(
     watched = ctx.rng.sample(pool, min(front, len(pool)))
     texts = _texts(base, frozen)
     first = Version(base, texts, await _measured(ctx, base, watched, objectives), [], {n: begin(t) for n, t in texts.items()})
-    versions, best, refused = [first], first.mean, 0
+    versions, best, refused = [first], first, 0
     due, done = False, set[tuple[int, int, int]]()
+    write = partial(_written, pool=pool, temperature=temperature, max_tokens=max_tokens)
 
-    async def attempt(ctx: Context, examples: list[Example]) -> tuple[Version | None, int]:
-        """What came of one round, and how often a rewrite gave answers away."""
+    async def propose(ctx: Context, examples: list[Example]) -> tuple[list[Child], int]:
+        """The children of one round that did better on their examples, and how many rewrites gave answers away."""
         nonlocal due
         # Other rounds are under way: all that is shared with them is read and written before anything is waited for.
-        worth, held, known = [v.mean for v in versions], best_at([v.scores for v in versions]), {v.candidate.hash for v in versions}
+        worth, held = [v.mean for v in versions], best_at([v.scores for v in versions])
         family = ([v.texts for v in versions], [v.parents for v in versions])
         crossing = crossed(held, worth, *family, done, ctx.rng) if due and len(done) < merges else None
         due = False
-        copies = 0
         if crossing is not None:
-            a, b, found = crossing
-            parents, turn, why = [a, b], versions[a].turn, tuple[str, ...]()
-            child = with_values(versions[a].candidate, found, by="gepa", note=f"merged from versions {a} and {b}")
-            chosen = telling(_by_example(versions[a]), _by_example(versions[b]), merge_examples, ctx.rng)
-            scores = await _measured(ctx, child, [e for e in watched if e.id in chosen], ("score",))
-            if any(_total(scores, versions[i].scores) < 0 for i in parents):
-                return None, 0
-        elif not held:  # nothing could be judged
-            return None, 0
-        else:
+            return await merge(ctx, *crossing), 0
+        slots = []
+        for at in range(0, len(examples), minibatch) if held else ():  # nothing held: nothing could be judged
             a = draw(held, worth, ctx.rng)
-            parents, turn, why = [a], versions[a].turn + 1, tuple(e.id for e in examples)
-            versions[a].turn = turn
-            attempts = await ctx.evaluate(versions[a].candidate, examples)
-            before = _scores(attempts, ("score",))
-            if before and min(before.values()) >= 1.0:
-                return None, 0
-            name = _next(versions[a], attempts, turn - 1)
-            try:
-                text, copies = await _rewritten(ctx, versions[a], name, attempts, pool, reflect, temperature, max_tokens)
-                child = with_values(versions[a].candidate, {name: text}, by="gepa", note=f"{name} rewritten") if text else base
-            except (BadOutput, InputError):  # nothing was written, or no value of its kind
-                return None, copies
-            if not text or child.hash in known or _total(await _measured(ctx, child, examples, ("score",)), before) <= 0:
-                return None, copies
-        new, sources = _texts(child, frozen), [versions[i] for i in parents]
-        by = "merge" if len(parents) > 1 else "reflection"
-        lineage = {
-            n: follow(t, [s.lineage[n] for s in sources], by=by, version=child.hash[:12], round=ctx.round, examples=why)
-            for n, t in new.items()
-        }
-        child = child.model_copy(update={"origins": as_data(lineage), "parents": tuple(s.candidate.hash for s in sources)})
-        return Version(child, new, await _measured(ctx, child, watched, objectives), parents, lineage, turn), copies
+            slots.append((a, versions[a].turn, examples[at : at + minibatch]))
+            versions[a].turn += 1
+        made = await ctx.map(rewrite, slots)
+        return [child for child, _ in made if child is not None], sum(copies for _, copies in made)
 
-    async for version, copies in ctx.overlapping(attempt, minibatch, rounds=rounds, ahead=ahead):
+    async def merge(ctx: Context, a: int, b: int, found: dict[str, str]) -> list[Child]:
+        child = with_values(versions[a].candidate, found, by="gepa", note=f"merged from versions {a} and {b}")
+        chosen = telling(_by_example(versions[a]), _by_example(versions[b]), merge_examples, ctx.rng)
+        scores = await _measured(ctx, child, [e for e in watched if e.id in chosen], ("score",))
+        if any(_total(scores, versions[i].scores) < 0 for i in (a, b)):
+            return []
+        return [_child(child, [a, b], [versions[i].lineage for i in (a, b)], versions[a].turn, frozen, ctx.round, "merge")]
+
+    async def rewrite(slot: tuple[int, int, list[Example]], ctx: Context) -> tuple[Child | None, int]:
+        a, turn, examples = slot
+        parent = versions[a]
+        attempts = await ctx.evaluate(parent.candidate, examples)
+        before = _scores(attempts, ("score",))
+        if before and min(before.values()) >= 1.0:
+            return None, 0
+        name = _next(parent, attempts, turn)
+        copies = 0
+        try:
+            fields = {"attempts": attempts_text(attempts, name)}
+            text, copies = await write(ctx, reflect, parent, name, fields)
+            child = with_values(parent.candidate, {name: text}, by="gepa", note=f"{name} rewritten") if text else base
+        except (BadOutput, InputError):  # nothing was written, or no value of its kind
+            return None, copies
+        if not text or child.hash == parent.candidate.hash:
+            return None, copies
+        gain = _total(await _measured(ctx, child, examples, ("score",)), before)
+        why = [e.id for e in examples]
+        made = _child(child, [a], [parent.lineage], turn + 1, frozen, ctx.round, "reflection", why, gain)
+        return (made if gain > 0 else None), copies
+
+    async def joined(ctx: Context, made: Sequence[Child]) -> Child | None:
+        """What several children have learned, in one that goes on from the best version."""
+        nonlocal refused
+        found: dict[str, str] = {}
+        for name, old in best.texts.items():
+            new = list(dict.fromkeys(text for c in made if (text := _texts(c.candidate, frozen)[name]) != old))
+            if len(new) < 2:
+                found |= {name: new[0]} if new else {}
+                continue
+            parts = "\n\n".join(f"Version {i}:\n<version>\n{text}\n</version>" for i, text in enumerate(new, 1))
+            try:
+                text, copies = await write(ctx, join, best, name, {"versions": parts})
+                refused += copies
+                found |= {name: text} if text else {}
+            except BadOutput:
+                continue
+        try:
+            child = with_values(best.candidate, found, by="gepa", note=f"{len(made)} rewrites of {', '.join(found)} joined")
+        except InputError:
+            return None
+        parents = list(dict.fromkeys([versions.index(best), *(i for c in made for i in c.parents)]))
+        sources = [best.lineage, *(c.lineage for c in made)]
+        return _child(child, parents, sources, max(c.turn for c in made), frozen, made[0].round, "joining")
+
+    async for made, copies in ctx.overlapping(propose, minibatch * together, rounds=rounds, ahead=ahead):
         refused += copies
-        if version is None or version.candidate.hash in {v.candidate.hash for v in versions}:
-            continue
-        due = len(version.parents) == 1 and len(version.texts) > 1
-        versions.append(version)
-        if version.mean > best:
-            best = version.mean
-            yield version.candidate.model_copy(update={"note": version.candidate.note + _given_away(refused)})
+        tried = [await joined(ctx, made), max(made, key=lambda child: child.gain)] if len(made) > 1 else made
+        for child in tried:
+            if child is None or child.candidate.hash in {v.candidate.hash for v in versions}:
+                continue
+            scores = await _measured(ctx, child.candidate, watched, objectives)
+            parents = tuple(versions[i].candidate.hash for i in child.parents)
+            candidate = child.candidate.model_copy(update={"origins": as_data(child.lineage), "parents": parents})
+            version = Version(candidate, _texts(candidate, frozen), scores, child.parents, child.lineage, child.turn)
+            versions.append(version)
+            due = len(version.parents) == 1 and len(version.texts) > 1
+            if version.mean > best.mean:
+                best = version
+                yield candidate.model_copy(update={"note": candidate.note + _given_away(refused)})
+                break
+
+
+def _child(
+    candidate: Candidate, parents: list[int], sources: Sequence[Mapping[str, list[Piece]]], turn: int, frozen: tuple[str, ...],
+    round: int, by: str, examples: Sequence[str] = (), gain: float = 0.0,
+) -> Child:  # fmt: skip
+    version = candidate.hash[:12]
+    lineage = {
+        n: follow(t, [s[n] for s in sources], by=by, version=version, round=round, examples=examples)
+        for n, t in _texts(candidate, frozen).items()
+    }
+    return Child(candidate, parents, lineage, turn, round, gain)
 
 
 def _texts(candidate: Candidate, frozen: tuple[str, ...]) -> dict[str, str]:
@@ -188,18 +263,15 @@ def _next(version: Version, attempts: Sequence[Rollout], turn: int) -> str:
     return names[turn % len(names)]
 
 
-async def _rewritten(
-    ctx: Context, parent: Version, name: str, attempts: Sequence[Rollout], pool: Sequence[Example], reflect: str,
+async def _written(
+    ctx: Context, prompt: str, version: Version, name: str, fields: Mapping[str, str], *, pool: Sequence[Example],
     temperature: float, max_tokens: int,
 ) -> tuple[str, int]:  # fmt: skip
-    """The new text ("" where it still gave answers away), and how often it did."""
-    spec = parameters_of(parent.candidate)[name]
+    """A text anew, as the prompt asks for it ("" where it still gave answers away), and how often it did."""
+    spec = parameters_of(version.candidate)[name]
     must = f"It must be {spec.constraint}. " if spec.constraint else ""
-    filled = {"kind": spec.about or spec.kind, "name": name, "attempts": attempts_text(attempts, name), "must": must}
-    asked = reflect
-    for field, value in (filled | {"text": parent.texts[name]}).items():
-        asked = asked.replace("{" + field + "}", value)
-    known = "\n".join(parent.texts.values())
+    asked = filled(prompt, {"kind": spec.about or spec.kind, "name": name, "text": version.texts[name], "must": must, **fields})
+    known = "\n".join(version.texts.values())
     for tries in range(2):
         (reply,) = await ctx.generate(asked + (COPIED if tries else ""), temperature=temperature, max_tokens=max_tokens)
         text = read_text(reply.text)

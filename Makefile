@@ -27,7 +27,7 @@ test: setup-dev ## Run the tests; ARGS="-k gate" is handed to pytest
 ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
 else
-	@$(BIN)/python -m pytest --cov --cov-report=term --ignore=$(CONFORMANCE)
+	@$(BIN)/python -m pytest -n 2 --cov --cov-report=term --ignore=$(CONFORMANCE)
 	@$(BIN)/python -m pytest -n 2 $(CONFORMANCE)
 endif
 

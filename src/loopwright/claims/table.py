@@ -12,7 +12,7 @@ from pydantic import Field, JsonValue
 from loopwright.core.errors import InputError
 from loopwright.core.feedback import Frozen
 
-_MACHINERY = {"table", "reproduce", "runners", "judged", "catalogue", "by_hand", "playing"}
+_MACHINERY = {"table", "reproduce", "runners", "judged", "catalogue", "by_hand", "playing", "watched"}
 
 
 class Claim(Frozen):
@@ -21,7 +21,10 @@ class Claim(Frozen):
     recipe: str
     baseline: str
     world: str
-    metric: Literal["score", "regret", "reward", "gap", "auc", "CL", "CS", "RSS", "qd_score", "coverage", "best"]
+    metric: Literal[
+        "score", "regret", "reward", "gap", "auc", "CL", "CS", "RSS", "qd_score", "coverage", "best",
+        "stability gap", "ACC", "min-ACC", "forgetting",
+    ]  # fmt: skip
     direction: Literal["higher", "lower"]
     margin: float = Field(default=0.0, ge=0.0)
     seeds: int = Field(default=5, ge=2)

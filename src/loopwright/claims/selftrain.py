@@ -68,7 +68,7 @@ CLAIMS = (
         budget={"sequences": 770},
         source="Qu et al., tables 1 and 2: five turns with a vote at or above maj@5; self-distilled, 39.5 / 44.4",
         tried=(
-            "sums of level 5 with LoRA, seeds 200 to 203: higher by 0.053, interval -0.078 to 0.183, so neither shown nor refuted",
+            "sums of level 5 with LoRA, seeds 200 to 203: higher by 0.053, interval -0.078 to 0.183, so neither is shown",
             "on blocks, 0.318 untrained: 0.443 and 0.340 at 1e-4 and 3e-4; the baseline, with its vote, 0.480 and 0.395",
         ),
     ),

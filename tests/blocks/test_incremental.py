@@ -81,7 +81,7 @@ def _sprung(step: Step, weights: np.ndarray) -> float:
         (terms.labels(on="memory", weight=2.0), _replayed),
         (terms.outputs(weight=0.5), _dark),
         (terms.teacher(temperature=2.0), _taught),
-        (terms.anchor(strength=3.0), _sprung),
+        (lambda step: terms.sprung(strength=3.0, rate=0.0)(step, np.zeros_like(step.known.weights)), _sprung),
     ],
 )
 def test_a_term_is_the_gradient_of_its_loss(term, loss) -> None:
@@ -100,6 +100,13 @@ def test_a_gem_takes_away_what_points_against_the_memory() -> None:
     project = terms.not_against_memory(number=10)
     assert abs(project(step, -reference + 0.1) @ reference) < 1e-9
     np.testing.assert_array_equal(project(step, 2 * reference), 2 * reference)
+
+
+def test_no_spring_is_too_stiff() -> None:
+    step = _step()
+    rate = 0.1
+    moved = step.known.weights - rate * terms.sprung(strength=1e12, rate=rate)(step, np.ones_like(step.known.weights))
+    np.testing.assert_allclose(moved, step.known.before, atol=1e-6)
 
 
 def test_a_column_leaves_the_earlier_ones_alone() -> None:

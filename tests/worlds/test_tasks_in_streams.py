@@ -40,6 +40,14 @@ def test_shuffled_classes_make_other_tasks() -> None:
     assert len(firsts) > 1
 
 
+def test_permuted_tasks_are_the_same_examples_seen_otherwise() -> None:
+    world = blobs(examples=20, tasks=3, permuted=True)
+    first, second, _ = world.probes(0)
+    assert not np.array_equal(first.context["x"], second.context["x"])
+    np.testing.assert_allclose(np.sort(first.context["x"], axis=1), np.sort(second.context["x"], axis=1))
+    assert len(blobs(tasks=6, permuted=True).ends(0)) == 6
+
+
 def test_worth_and_regret_of_answers() -> None:
     world = blobs()
     right = world.respond(0, 0, Trial(id="", proposal=[])).output
@@ -67,6 +75,14 @@ def test_watching_sees_forgetting_and_changes_nothing() -> None:
     found = every.figures()
     assert found["forgetting"] > 0.5 > found["ACC"] - 0.2
     assert watch(get_recipe("replay")(), world, seed=5).figures()["ACC"] > found["ACC"] + 0.2
+
+
+def test_a_measure_says_of_the_records_what_was_watched() -> None:
+    seen = watch(get_recipe("replay")(), blobs(examples=40), seed=1)
+    table = get_recipe("stability-gap")(seen.records())
+    told = {row[1]: row[2] for row in table.rows}
+    assert told == pytest.approx({k: v for k, v in seen.figures().items() if np.isfinite(v)})
+    assert {row[0] for row in table.rows} == {"test"}
 
 
 def test_a_single_task_can_be_watched() -> None:

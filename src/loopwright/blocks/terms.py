@@ -96,13 +96,18 @@ def teacher(*, weight: float = 1.0, temperature: float = 2.0) -> Term:
     return term
 
 
-def anchor(*, strength: float = 1.0) -> Term:
-    """strength / 2 times the squared way from the weights when the task began, each weighed by its importance."""
+def sprung(*, strength: float, rate: float) -> Projection:
+    """A spring to the weights when the task began: strength / 2 times the squared way, each weight by its importance.
 
-    def term(step: Step) -> np.ndarray:
-        return np.asarray(strength * step.known.importance * (step.known.weights - step.known.before))
+    The spring's part of the step is implicit, at the end of the step and not at its start: however stiff, it swings nothing
+    out of its place. Where rate * strength * importance is small it is the plain gradient.
+    """
 
-    return term
+    def project(step: Step, gradient: np.ndarray) -> np.ndarray:
+        stiff = strength * step.known.importance
+        return np.asarray((gradient + stiff * (step.known.weights - step.known.before)) / (1.0 + rate * stiff))
+
+    return project
 
 
 def not_against_memory(*, number: int = 10) -> Projection:

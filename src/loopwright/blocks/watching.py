@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from loopwright.blocks import continual
 from loopwright.core.errors import InputError
-from loopwright.core.feedback import Feedback
+from loopwright.core.feedback import Feedback, Score, Steps
 from loopwright.core.lazy import lazy
 from loopwright.core.learner import Learner, Session, drive
+from loopwright.core.measure import Record
+from loopwright.core.types import Example, Rollout
 from loopwright.core.world import Probe, Stream
 
 if TYPE_CHECKING:
@@ -36,6 +38,19 @@ class Watched(NamedTuple):
 
     def figures(self, *, window: int = 10) -> dict[str, float]:
         return continual.figures(self.matrix, self.ends, window=window)
+
+    def records(self) -> list[Record]:
+        """The evaluations as a Measure takes them: a record for each task, with a line for each question."""
+        return [self._record(row, task) for row in range(len(self.answers)) for task in range(len(self.answers[row]))]
+
+    def _record(self, row: int, task: int) -> Record:
+        learned = sum(end < row for end in self.ends)
+        training = {"training": learned} if 0 < row and learned < len(self.ends) else {}
+        values = tuple(self.answers[row][task])
+        example = Example(id=f"task-{task}", input="held-out questions", meta={"task": task, **training})
+        said = (Score(value=sum(values) / len(values)), Steps(values=values, unit="line"))
+        rollout = Rollout(id=f"{self.steps[row]}/{task}", example=example, turns=(), feedback=said)
+        return Record(rollout=rollout, split="test", round=self.steps[row], replicate=0)
 
 
 def watch(

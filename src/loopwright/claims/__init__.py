@@ -26,7 +26,9 @@ A family without a file gets one: ``CLAIMS = (Claim(...),)``. ``setting`` may ho
 and ``answering``: the Solver ({recipe, options}) that an Improver's candidate answers through where it brings none of its own,
 so that both arms may answer equally often. Critics are compared by ``auc``: how often they put a right answer above a wrong
 one, of ``answers`` to each example. Of a Measure ``recipe_run`` and ``baseline_run`` name the Solver ({recipe, options}) whose
-run each arm looks at, and its metric is a column. Then
+run each arm looks at, and its metric is a column. It may be a Learner's run on a stream of tasks, asked ``every`` so many steps
+what it still knows of each; the metric is then a row. Learners on such a stream may also be compared by these figures
+(``ACC``, ``WC-ACC``, ``forgetting`` and others of blocks.continual). Then
 
     loopwright reproduce best-of-n
 

@@ -13,6 +13,7 @@ from loopwright.blocks.convert import convert
 from loopwright.claims.judged import critic_value, drawn, measure_value
 from loopwright.claims.playing import STEPS, value
 from loopwright.claims.table import Claim
+from loopwright.claims.watched import FIGURES, learner_named, measured, seen
 from loopwright.core import loop
 from loopwright.core.budget import Ledger
 from loopwright.core.context import Context
@@ -121,6 +122,10 @@ class Runner:
         if shape == "learner":
             arm = self._learner(slug, options, seed)
             return Arm(**{**_plain(arm), "seconds": time.monotonic() - started})
+        looked_at: Any = self.claim.setting.get(f"{side}_run")
+        if shape == "measure" and learner_named(looked_at):
+            found = measured(self.world, slug, options, looked_at, self.claim.metric, seed)
+            return Arm(found, seconds=time.monotonic() - started)
         if self.model is None:
             raise InputError(f"nothing answers in {self.claim.world}; give the claim a model in its setting")
         model = (PerSequenceTrainable if isinstance(self.model, Trainable) else PerSequence)(self.model)
@@ -187,6 +192,9 @@ class Runner:
         return sum(s or 0.0 for s in scores) / len(scores)
 
     def _learner(self, slug: str, options: Mapping[str, Any], seed: int) -> Arm:
+        if self.claim.metric in FIGURES:
+            watched = seen(self.world, slug, options, self.claim.setting, seed)
+            return Arm(watched.figures()[self.claim.metric], steps=watched.steps[-1])
         steps = self.claim.setting.get("steps", STEPS)
         assert isinstance(steps, int)
         found = value(self.world, slug, options, metric=self.claim.metric, seed=seed, steps=steps)

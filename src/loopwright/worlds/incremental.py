@@ -16,7 +16,7 @@ from loopwright.core.types import Trial
 from loopwright.core.world import Probe
 from loopwright.worlds.bandit import stream
 
-_SPLIT, _ORDER, _CLASSES = 0, 1, 2
+_SPLIT, _ORDER, _CLASSES, _COLUMNS = 0, 1, 2, 4
 
 
 class Batch(NamedTuple):
@@ -38,23 +38,25 @@ class Incremental:
 
     The seed draws which share ``held_out`` of each class is never shown, and the order of the rest; with ``shuffled`` also
     which classes make a task. Past its end the stream begins again with the first task. One task is the usual case of
-    learning from shuffled data. told: held-out questions say of which task they are (task-incremental).
+    learning from shuffled data. told: questions say of which task they are (task-incremental). permuted: instead every task
+    has all classes, and its features in an order of its own (domain-incremental); the first task's is the usual one.
 
     regret: the share of a batch that was answered wrongly, before its labels were told.
     """
 
     def __init__(
         self, name: str, x: np.ndarray, labels: np.ndarray, *, tasks: int = 5, batch: int = 10, held_out: float = 0.3,
-        told: bool = False, shuffled: bool = False,
+        told: bool = False, shuffled: bool = False, permuted: bool = False,
     ) -> None:  # fmt: skip
         self.name = name
         self.x, self.labels = np.asarray(x, dtype=float), np.asarray(labels, dtype=np.int64)
         self.classes = int(self.labels.max()) + 1
-        if not 1 <= tasks <= self.classes:
+        if tasks < 1 or (tasks > self.classes and not permuted):
             raise InputError(f"{name} has {self.classes} classes, which make 1 to {self.classes} tasks; got tasks={tasks}")
         if batch < 1 or not 0.0 < held_out < 1.0:
             raise InputError(f"batch must be 1 or more and held_out between 0 and 1; got batch={batch}, held_out={held_out}")
         self.tasks, self.batch, self.held_out, self.told, self.shuffled = tasks, batch, held_out, told, shuffled
+        self.permuted = permuted
         self.spec: Mapping[str, JsonValue] = {"classes": self.classes, "dimensions": self.x.shape[1]}
         self._plan = lru_cache(maxsize=4)(self._draw)
 
@@ -63,17 +65,18 @@ class Incremental:
         batches: list[Batch] = []
         ends: list[int] = []
         probes: list[Probe] = []
-        for task, members in enumerate(np.array_split(order, self.tasks)):
+        for task, members in enumerate([order] * self.tasks if self.permuted else np.array_split(order, self.tasks)):
+            x = self.x[:, stream(seed, _COLUMNS, task).permutation(self.x.shape[1])] if self.permuted and task else self.x
             train, test = self._split(seed, members)
             train = stream(seed, _ORDER, task).permutation(train)
             for at in range(0, len(train), self.batch):
                 rows = train[at : at + self.batch]
-                about: dict[str, Any] = {"task": task, "x": self.x[rows].tolist()}
+                about: dict[str, Any] = {"task": task, "x": x[rows].tolist()}
                 if self.told:
                     about["within"] = task
                 batches.append(Batch(task, about, self.labels[rows].tolist()))
             ends.append(len(batches))
-            asked: dict[str, Any] = {"x": self.x[test], **({"within": task} if self.told else {})}
+            asked: dict[str, Any] = {"x": x[test], **({"within": task} if self.told else {})}
             probes.append(Probe(task, asked, partial(_right, self.labels[test])))
         return Plan(batches, ends, probes)
 
@@ -125,7 +128,7 @@ def _right(labels: np.ndarray, proposal: JsonValue) -> list[float]:
 
 def blobs(
     classes: int = 4, dimensions: int = 6, examples: int = 60, spread: float = 1.0, data: int = 0, *, tasks: int = 2,
-    batch: int = 4, held_out: float = 0.3, told: bool = False, shuffled: bool = False,
+    batch: int = 4, held_out: float = 0.3, told: bool = False, shuffled: bool = False, permuted: bool = False,
 ) -> Incremental:  # fmt: skip
     """A normal cloud for each class, its middle at a distance of 3 from the origin: for trying things out fast."""
     rng = stream(data, 3)
@@ -134,5 +137,5 @@ def blobs(
     labels = np.repeat(np.arange(classes), examples)
     x = middles[labels] + spread * rng.standard_normal((len(labels), dimensions))
     return Incremental(
-        "blobs", x, labels, tasks=tasks, batch=batch, held_out=held_out, told=told, shuffled=shuffled
+        "blobs", x, labels, tasks=tasks, batch=batch, held_out=held_out, told=told, shuffled=shuffled, permuted=permuted
     )  # fmt: skip

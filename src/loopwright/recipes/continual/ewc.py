@@ -6,7 +6,8 @@ the context), and it protects what separates the classes of a task; that the cla
 
 How this differs: one spring with the stiffness of all tasks before, around the latest weights, as in online EWC (Schwarz et
 al., arXiv:1805.06370, without its decay). The Fisher information, its diagonal at the labels told, is gathered from each batch
-as it is learned and not in a second pass, which a stream does not give.
+as it is learned and not in a second pass, which a stream does not give. The spring's part of a step is implicit, so that none is
+too stiff for the rate.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from loopwright.core.registry import learner
 
 
 @learner(paper="arXiv:1612.00796", improves="label", learns_from=("demonstration",))
-def ewc(*, strength: Annotated[float, Field(ge=0)] = 100.0, net: NetworkOptions = NetworkOptions()) -> Learner:
+def ewc(*, strength: Annotated[float, Field(ge=0)] = 10.0, net: NetworkOptions = NetworkOptions()) -> Learner:
     """strength: lambda of the paper, which tunes it for each problem."""
-    return learner_of(Method((terms.labels(), terms.anchor(strength=strength)), importance=True), net)
+    spring = terms.sprung(strength=strength, rate=net.rate)
+    return learner_of(Method((terms.labels(),), project=spring, importance=True), net)

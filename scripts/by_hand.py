@@ -66,6 +66,11 @@ ROWS = (
         options={"mode": "questions", "rounds": 2},
     ),
     Row(
+        recipe="alpha-opt", world="modelling", items=20, setting={"kinds": "knapsack+production+transport"},
+        sampling={"max_tokens": 200},
+        options={"rounds": 2, "batch": 6, "explore": 2, "verify": 1, "variants": 2, "probes": 1, "screen": 6, "max_tokens": 300},
+    ),
+    Row(
         recipe="swe-search", world="repair", items=20, setting={"faults": 1}, sampling={"max_tokens": 200},
         options={"iterations": 3, "agents": 0},
     ),

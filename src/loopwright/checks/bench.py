@@ -44,6 +44,7 @@ STEPS = 240  # of a Learner, where its stream does not say otherwise
 # Of an option, in a check; the toy has 24 questions to learn from.
 AT_MOST: dict[str, int] = {
     "rounds": 20, "prompts": 24, "samples": 8, "evaluations": 200, "cells": 12, "emitters": 3, "judgements": 60,
+    "explore": 1, "verify": 1, "probes": 1, "variants": 2,
 }  # fmt: skip
 MAX_WRITES = 20_000  # a recipe that goes on for ever after an error is stopped here
 
@@ -66,9 +67,6 @@ STREAMS: dict[str, tuple[Callable[[], Known], int]] = {
     "query": (lambda: Clicks(queries=8, documents=40, wanted=5, shown=8, eta=0.5, blur=1.2), STEPS),
     "action": (lambda: trained_grid(width=4, height=2, limit=30), 400),
     "label": (lambda: blobs(examples=100, held_out=0.2), 80),  # all batches whole, as labels are mixed up
-    "ranking": (Baskets, STEPS),
-    "query": (lambda: Clicks(queries=8, documents=40, wanted=5, shown=8, eta=0.5, blur=1.2), STEPS),
-    "action": (lambda: trained_grid(width=4, height=2, limit=30), 400),
     "point": (lambda: Workers(workers=4, rows=10, dimensions=5), 400),
     "vector": (lambda: rotated("sphere", dimensions=4), STEPS),
     "archive": (lambda: planar_arm(joints=6, cells=12), 360),

@@ -85,6 +85,7 @@ class ByHand(Frozen):
     slug: str
     model: str
     row: Row
+    items: int = 0  # that were asked, where the world has fewer than the row wants
     seed: int = 0
     arms: dict[str, Tried] = Field(default_factory=dict)
     difference: float | None = None
@@ -126,7 +127,7 @@ async def _run(row: Row, model: Model, store: MemoryStore, name: str, seed: int)
     low, high = mean_interval(gain, low=-1.0, high=1.0)
     effect = sum(gain) / len(gain)
     return result.model_copy(update={
-        "arms": arms, "difference": round(effect, 4), "low": round(low, 4), "high": round(high, 4),
+        "arms": arms, "items": len(gain), "difference": round(effect, 4), "low": round(low, 4), "high": round(high, 4),
     })  # fmt: skip
 
 

@@ -118,7 +118,7 @@ def _by_hand(found: ByHand) -> list[str]:
     world = row.world + (":" if row.setting else "") + ",".join(f"{k}={v}" for k, v in row.setting.items())
     options = ", ".join(f"`{k}={_short(repr(v))}`" for k, v in row.options.items())
     blocks = [
-        f"Run once with {found.model} on {row.items} questions of `{world}` (seed {found.seed}, version {found.version}); nothing "
+        f"Run once with {found.model} on {found.items or row.items} questions of `{world}` (seed {found.seed}, version {found.version}); nothing "
         f"is claimed of one run. Options: {options or 'the defaults'}. Run it with a model of yours: "
         f"`python scripts/by_hand.py --model MODEL {found.slug}`."
     ]

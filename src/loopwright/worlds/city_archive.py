@@ -73,6 +73,6 @@ def city_archive(*, named: Literal["country", "city"] = "country", top: int = 3,
             question = f"What is the {asked} in {place}: {', '.join(values[:-1])} or {values[-1]}?"
             items.append(Example(id=digest(question)[:12], input=question, target=value, meta={"fact": number}))
     rng.shuffle(passages)
-    prompt = Prompt(instruction="Answer in one short sentence that names the city.")
+    prompt = Prompt(instruction="Answer in one short sentence that names the city and one of these.")
     sampling = Sampling(temperature=0.0, max_tokens=40)
     return Small("city-archive", items, _check, prompt, sampling, tools={"search": searcher(passages, top=top)})

@@ -11,14 +11,13 @@ from loopwright.core.world import Stream, World
 from loopwright.worlds.arms import Arms
 from loopwright.worlds.bandit import LinearBandit
 from loopwright.worlds.baskets import Baskets
-from loopwright.worlds.clicks import Clicks
 from loopwright.worlds.city_archive import city_archive
+from loopwright.worlds.clicks import Clicks
 from loopwright.worlds.coding.world import coding, nobody
 from loopwright.worlds.diagnosis import diagnosis
 from loopwright.worlds.digits import digits
 from loopwright.worlds.duels import Duels
 from loopwright.worlds.functions import functions
-from loopwright.worlds.gym import Gym
 from loopwright.worlds.generators.digits import digits_diffusion
 from loopwright.worlds.generators.drawing import drawn_digits, drawn_points, points_diffusion
 from loopwright.worlds.generators.pictures import autoencoder, digit_pictures
@@ -34,6 +33,7 @@ from loopwright.worlds.lab.player import player
 from loopwright.worlds.lab.reader import reader
 from loopwright.worlds.lab.world import LAB
 from loopwright.worlds.landscapes import planar_arm, rotated, sphere
+from loopwright.worlds.modelling import modelling
 from loopwright.worlds.portfolio import Portfolio
 from loopwright.worlds.recommend import Recommend
 from loopwright.worlds.repair.world import repair
@@ -63,12 +63,6 @@ WORLDS: dict[str, Known] = {
     "duels": Known(Duels),
     "sat": Known(Portfolio),
     "workers": Known(Workers),
-    "baskets": Known(Baskets),
-    "recommend": Known(Recommend),
-    "clicks": Known(Clicks),
-    "gym": Known(Gym),
-    "trained-grid": Known(trained_grid),
-    "trained-gym": Known(trained_gym),
     "digits": Known(digits),
     "blobs": Known(blobs),
     "baskets": Known(Baskets),
@@ -89,6 +83,7 @@ WORLDS: dict[str, Known] = {
     "functions": Known(functions, "embedded"),
     "spatial": Known(spatial, "embedded"),
     "city-archive": Known(city_archive, "embedded"),
+    "modelling": Known(modelling),
     "drawn-digits": Known(drawn_digits, digits_diffusion),
     "drawn-points": Known(drawn_points, points_diffusion),
     "digit-pictures": Known(digit_pictures, autoencoder),

@@ -26,6 +26,8 @@ class Context(Judging, Weights, Rounds):
     rng: random numbers of this scope; the same in every run with this seed.
     """
 
+    _changed: tuple[Sampling, dict[str, Any], Sampling] | None = None  # the last that was asked for: most recipes ask for one
+
     # ---- answering ------------------------------------------------------------------------------------------------
 
     async def answer(
@@ -75,7 +77,12 @@ class Context(Judging, Weights, Rounds):
         ]
 
     def _sampling(self, changes: dict[str, Any]) -> Sampling:
-        return Sampling.model_validate({**self.sampling.model_dump(by_alias=True), **changes}) if changes else self.sampling
+        if not changes:
+            return self.sampling
+        if self._changed is None or self._changed[:2] != (self.sampling, changes):
+            made = Sampling.model_validate({**self.sampling.model_dump(by_alias=True), **changes})
+            self._changed = (self.sampling, changes, made)
+        return self._changed[2]
 
     async def generate(
         self, prompt: str | Sequence[Turn], *, system: str = "", role: str = "proposer", n: int = 1, **sampling: Any

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import entry_points
+from types import MappingProxyType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -59,26 +60,15 @@ class Recipe:
         return self.function(*args, **given)
 
     @property
-    def _groups(self) -> dict[str, Options]:
+    def _groups(self) -> Mapping[str, Options]:
         """The parameters that stand for several options, with what they are by default."""
-        parameters = inspect.signature(self.function).parameters.values()
-        return {p.name: p.default for p in parameters if isinstance(p.default, Options)}
+        return _declared(self.function)[1]
 
     @property
     def options(self) -> dict[str, Option]:
         """By name, those of the function, and each field of its groups of options."""
-        hints = get_type_hints(self.function, include_extras=True)
-        groups = self._groups
-        found = [
-            Option(p.name, hints.get(p.name, Any), p.default)
-            for p in inspect.signature(self.function).parameters.values()
-            if p.kind is p.KEYWORD_ONLY and p.name not in groups
-        ]
-        for group in groups.values():
-            for name, about in type(group).model_fields.items():
-                kind = Annotated[about.annotation, *about.metadata] if about.metadata else about.annotation
-                found.append(Option(name, kind, getattr(group, name)))
-        return {o.name: replace(o, default=self.defaults.get(o.name, o.default)) for o in found}
+        found = _declared(self.function)[0]
+        return {o.name: replace(o, default=self.defaults[o.name]) if o.name in self.defaults else o for o in found}
 
     def check(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options with their types checked; text from a command line or TOML file is converted. Raises InputError."""
@@ -92,7 +82,7 @@ class Recipe:
             if name not in known:
                 raise UnknownName(f"option of {self.slug}", name, known)
             try:
-                checked[name] = TypeAdapter(known[name].type).validate_python(value)
+                checked[name] = _adapter(known[name].type).validate_python(value)
             except ValidationError as error:
                 raise InputError(
                     f"option {name} of {self.slug}: expected {known[name].kind}, got {value!r} "
@@ -103,6 +93,34 @@ class Recipe:
     def settings(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Every option with its value, defaults included: what a run's specification records."""
         return {name: option.default for name, option in self.options.items()} | self.check(options)
+
+
+@cache  # a solver is called for every example, and looking at a signature takes longer than a short recipe
+def _declared(function: Callable[..., Any]) -> tuple[tuple[Option, ...], Mapping[str, Options]]:
+    """The options of a function, those of its groups included, and the groups by name."""
+    hints = get_type_hints(function, include_extras=True)
+    parameters = inspect.signature(function).parameters.values()
+    groups = {p.name: p.default for p in parameters if isinstance(p.default, Options)}
+    found = [
+        Option(p.name, hints.get(p.name, Any), p.default)
+        for p in parameters
+        if p.kind is p.KEYWORD_ONLY and p.name not in groups
+    ]
+    for group in groups.values():
+        for name, about in type(group).model_fields.items():
+            kind = Annotated[about.annotation, *about.metadata] if about.metadata else about.annotation
+            found.append(Option(name, kind, getattr(group, name)))
+    return tuple(found), MappingProxyType(groups)
+
+
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    try:
+        return _kept_adapter(kind)
+    except TypeError:  # a type that cannot be looked up, as with a list among its annotations
+        return TypeAdapter(kind)
+
+
+_kept_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 
 
 def _decorator(shape: Shape) -> Callable[..., Any]:

@@ -45,7 +45,7 @@ class Watched(NamedTuple):
 
     def _record(self, row: int, task: int) -> Record:
         learned = sum(end < row for end in self.ends)
-        training = {"training": learned} if 0 < row and learned < len(self.ends) else {}
+        training = {"training": learned} if row > 0 and learned < len(self.ends) else {}
         values = tuple(self.answers[row][task])
         example = Example(id=f"task-{task}", input="held-out questions", meta={"task": task, **training})
         said = (Score(value=sum(values) / len(values)), Steps(values=values, unit="line"))

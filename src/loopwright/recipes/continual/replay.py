@@ -10,6 +10,10 @@ paper averages over both together; the same direction, of twice the length, for 
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from loopwright.blocks import reservoir, terms
 from loopwright.blocks.incremental import Method, NetworkOptions, learner_of
 from loopwright.blocks.reservoir import Size
@@ -18,7 +22,9 @@ from loopwright.core.registry import learner
 
 
 @learner(paper="arXiv:1902.10486", improves="label", learns_from=("demonstration",))
-def replay(*, memory: Size | None = 200, replayed: Size = 10, net: NetworkOptions = NetworkOptions()) -> Learner:
+def replay(
+    *, memory: Annotated[int | None, Field(ge=0)] = 200, replayed: Size = 10, net: NetworkOptions = NetworkOptions()
+) -> Learner:
     """memory: examples kept; None keeps all. replayed: of them at each step."""
     keep = reservoir.everything if memory is None else reservoir.random(memory)
     return learner_of(Method((terms.labels(), terms.labels(on="memory", number=replayed)), keep), net)

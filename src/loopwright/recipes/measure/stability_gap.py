@@ -71,7 +71,9 @@ def by_task(records: Sequence[Record]) -> tuple[list["np.ndarray"], list[int]]:
             return [], []
         answers.append(np.array([[math.fsum(asked[r]) / len(asked[r]) for asked in whole] for r in rounds]))
     if len(answers) > 1 and not training:
-        raise InputError(f"{len(answers)} tasks, and nothing says when each was trained: put \"training\" into the examples' meta")
+        raise InputError(
+            f"{len(answers)} tasks, and nothing says when each was trained: put its number into the examples' meta['training']"
+        )
     return answers, _ends(rounds, training) if len(answers) > 1 else [len(rounds) - 1]
 
 

@@ -1,0 +1,75 @@
+"""The command that watches a Learner on a stream of tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loopwright.cli.shared import JsonOption, console, emit, parse_settings, say
+
+
+def watch(
+    slug: Annotated[str, typer.Argument(metavar="SLUG", help="A recipe that is a learner, such as replay.")],
+    world: Annotated[
+        str, typer.Option("--world", "-w", metavar="NAME", help="A stream of tasks by name, such as digits or digits:tasks=2.")
+    ] = "digits",
+    every: Annotated[int, typer.Option("--every", metavar="STEPS", min=1, help="Steps between evaluations.")] = 1,
+    steps: Annotated[int, typer.Option("--steps", min=0, help="Of the stream; 0 is one pass.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of all random choices.")] = 0,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="An option of the recipe; may be repeated.")
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE", help="A .png or .svg: curves here, a heat map beside it as NAME-heat."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Drive a learner through a stream of tasks and show what it still knows of each: accuracy, worst case, forgetting."""
+    from loopwright.blocks.convert import convert
+    from loopwright.blocks.watching import watch as watched
+    from loopwright.core.errors import InputError
+    from loopwright.core.feedback import Feedback
+    from loopwright.core.registry import get_recipe
+    from loopwright.worlds.named import named_stream
+
+    form = plot.suffix.removeprefix(".").lower() if plot is not None else ""
+    if plot is not None and form not in ("png", "svg"):
+        raise InputError(f"--plot takes a file whose name ends in .png or .svg, got {plot}")
+    options = parse_settings(settings or (), slug=slug).get(slug, {})
+    recipe = get_recipe(slug)
+    if recipe.card.shape != "learner":
+        raise InputError(
+            f"only a learner learns from a stream; {slug} has the shape {recipe.card.shape}, see: loopwright list --shape learner"
+        )
+
+    def lawful(feedback: Feedback) -> Feedback:
+        return convert(feedback, recipe.card.learns_from) if recipe.card.learns_from else feedback
+
+    seen = watched(recipe(**options), named_stream(world), seed=seed, steps=steps, every=every, convert=lawful)
+    if plot is not None:
+        from loopwright.improve.plots.continual import accuracy_curves, accuracy_heat
+
+        title = f"{slug} on {world}"
+        heat = plot.with_name(f"{plot.stem}-heat{plot.suffix}")
+        for path, drawn in ((plot, accuracy_curves), (heat, accuracy_heat)):
+            path.write_bytes(drawn(seen.matrix, seen.steps, seen.ends, title=title, form=form))  # type: ignore[arg-type]
+        if not json:
+            say(f"wrote {plot} and {heat}")
+    table = get_recipe("stability-gap")(seen.records())
+    if json:
+        figures = {row[1]: {"value": row[2], "low": row[3], "high": row[4]} for row in table.rows}
+        emit({
+            "recipe": slug, "world": world, "seed": seed, "figures": figures, "steps": seen.steps, "ends": seen.ends,
+            "matrix": seen.matrix.tolist(),
+        })  # fmt: skip
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    shown = Table("figure", "value", "low", "high", box=SIMPLE_HEAD, pad_edge=False)
+    for row in table.rows:
+        shown.add_row(str(row[1]), *(f"{v:.3f}" if isinstance(v, float) else "" for v in row[2:5]))
+    console(wraps=True).print(shown)

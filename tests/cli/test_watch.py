@@ -1,0 +1,37 @@
+"""loopwright watch: figures, files, and what it refuses."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from loopwright.cli.main import execute
+
+
+def test_figures_and_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plot = tmp_path / "seen.svg"
+    code = execute(["watch", "replay", "--world", "blobs:examples=20", "--every", "4", "--plot", str(plot), "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert code == 0 and {"ACC", "WC-ACC", "stability gap"} <= set(told["figures"])
+    assert len(told["matrix"]) == len(told["steps"]) and len(told["ends"]) == 2
+    assert plot.read_bytes().startswith(b"<?xml") and (tmp_path / "seen-heat.svg").is_file()
+
+
+def test_a_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["watch", "naive-sgd", "--world", "blobs:examples=20", "--every", "4"]) == 0
+    assert "WC-ACC" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["gepa"], "shape improver"),
+        (["replay", "--world", "arms"], "held-out questions"),
+        (["replay", "--world", "sums"], "not a stream"),
+        (["replay", "--plot", "x.pdf"], ".png or .svg"),
+        (["replay", "--world", "blobs", "--set", "memory=-1"], "memory"),
+    ],
+)
+def test_what_it_refuses(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["watch", *words]) == 2
+    assert said in capsys.readouterr().err

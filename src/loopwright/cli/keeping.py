@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json as json_module
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from loopwright.cli.shared import JsonOption, StoreOption, atomic_write, console, emit, existing_store, say, store_path
 from loopwright.core.errors import InputError
+
+if TYPE_CHECKING:
+    from loopwright.core.store import RunRow
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Its id, the beginning of it, or 'last'.")]
 
@@ -78,6 +82,10 @@ def report(
     from loopwright.improve.report import build_report
 
     with existing_store(ctx, store) as opened:
+        row = opened.run(run)
+        if row.spec.get("job") == "stream":
+            _of_stream(row, out, open_, json)
+            return
         data = build_report(opened, run)
     if json:
         emit(data.model_dump(mode="json"))
@@ -91,10 +99,30 @@ def report(
         console().print(verdict(data)[1], markup=False)
         typer.echo(path)
     if open_:
-        import webbrowser
+        _show(path)
 
-        if not webbrowser.open(path.resolve().as_uri()):
-            say(f"no browser here; open it by hand: {path.resolve()}")
+
+def _show(path: Path) -> None:
+    import webbrowser
+
+    if not webbrowser.open(path.resolve().as_uri()):
+        say(f"no browser here; open it by hand: {path.resolve()}")
+
+
+def _of_stream(row: RunRow, out: Path | None, open_: bool, json: bool) -> None:
+    """What a Learner's run left: its page, or with --json its result."""
+    left = Path(str(row.spec["out"]))
+    if not (left / "report.html").is_file():
+        raise InputError(f"run {row.id} left no report in {left}; make it again with: loopwright resume {row.id[:13]}")
+    path = out or left / "report.html"
+    if out is not None:
+        atomic_write(out, [(left / "report.html").read_text(encoding="utf-8")])
+    if json:
+        emit(json_module.loads((left / "result.json").read_text(encoding="utf-8")))
+    else:
+        typer.echo(path)
+    if open_:
+        _show(path)
 
 
 def export(

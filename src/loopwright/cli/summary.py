@@ -66,17 +66,20 @@ def print_stream(result: dict[str, Any]) -> None:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("per step", "mean", "first tenth", "last tenth", "in all", "steps"):
         table.add_column(name, justify="left" if name == "per step" else "right")
-    names = {"blind": "regret of blind choices"}
+    from loopwright.improve.stream import SHOWN
+
     for name, m in result["measures"].items():
         parts = ["" if m[k] is None else f"{m[k]:.4g}" for k in ("mean", "first_tenth", "last_tenth", "total")]
-        table.add_row(names.get(name, name), *parts, f"{m['steps']:,}")
+        table.add_row(SHOWN.get(name, name), *parts, f"{m['steps']:,}")
     out.print()
     console(wraps=True).print(table)
     lost = [f"{result[k]:,} {k}" for k in ("missing", "censored") if result[k]]
     out.print(f"feedback  {result['answered']:,} of {result['steps']:,} steps answered" + "".join(f", {x}" for x in lost))
     out.print(f"cost      {duration(result['seconds'])}")
     for path in result["figures"]:
-        out.print(f"figure    {_near(path)}", markup=False)
+        if path.endswith(".png"):
+            out.print(f"figure    {_near(path)}", markup=False)
+    out.print(f"report    {_near(result['report'])}", markup=False)
     out.print(f"state     {_near(result['state'])}", markup=False)
     out.print(f"run       {result['run']}", markup=False)
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from html import escape
+from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
 
 from loopwright import __version__
+from loopwright.blocks.archive import Archive
 from loopwright.core import loop
 from loopwright.core.context import Context
 from loopwright.core.errors import Diverged, InputError
@@ -18,6 +24,7 @@ from loopwright.core.registry import Recipe, get_recipe
 from loopwright.core.store import RunRow, Store
 from loopwright.core.types import Budget, Candidate, digest
 from loopwright.core.world import Stream
+from loopwright.improve.page import STYLE
 from loopwright.improve.session import Progress, driving, quiet
 from loopwright.store import open_store
 from loopwright.worlds.named import named_stream
@@ -26,6 +33,9 @@ from loopwright.worlds.single import Single
 JOB = "stream"
 STEPS = 1000
 TENTHS = 10  # the course of a run is told in so many parts
+SHOWN = {"blind": "regret of blind choices"}
+Form = Literal["png", "svg"]
+FORMS: tuple[Form, ...] = ("png", "svg")
 
 
 async def run_stream(
@@ -93,6 +103,8 @@ async def _drive(store: Store, row: RunRow, stream: Stream, progress: Progress) 
     (out / "state.json").write_text(json.dumps({"recipe": recipe.slug, "options": options, **session.snapshot()}))
     result["state"] = str(out / "state.json")
     result["figures"] = [str(path) for path in _draw(out, recipe, stream, session, course)]
+    (out / "report.html").write_text(page(result), encoding="utf-8")
+    result["report"] = str(out / "report.html")
     (out / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     return result
 
@@ -138,5 +150,56 @@ def _told(log: Sequence[Logged]) -> dict[str, int]:
 
 
 def _draw(out: Path, recipe: Recipe, stream: Any, session: Session, course: Mapping[str, Sequence[float | None]]) -> list[Path]:
-    """The figures that what was measured allows."""
-    return []
+    """The figures that what was measured allows, as PNG and SVG."""
+    from loopwright.improve.plots.archive import archive_figure
+    from loopwright.improve.plots.curves import learning_curves
+
+    title = f"{recipe.slug} on {stream.name}"
+    drawn: dict[str, Callable[..., bytes]] = {}
+    if "regret" in course:
+        lines = [name for name in ("regret", "blind") if name in course]
+        named = {SHOWN.get(k, recipe.slug): np.array(list(accumulate(v or 0.0 for v in course[k]))) for k in lines}
+        drawn["regret"] = partial(learning_curves, named, ylabel="regret, sum so far", title=title)
+    for name in ("score", "reward"):
+        if name in course and "regret" not in course:
+            row = np.array([np.nan if v is None else v for v in course[name]])
+            drawn[name] = partial(learning_curves, {recipe.slug: row}, ylabel=name, title=title)
+    archive, names = getattr(session.state, "archive", None), getattr(session.state, "names", ())
+    if isinstance(archive, Archive) and len(names) in (1, 2):
+        drawn["archive"] = partial(archive_figure, archive, names, title=title)
+    paths = []
+    for name, draw in drawn.items():
+        for form in FORMS:
+            paths.append(out / f"{name}.{form}")
+            paths[-1].write_bytes(draw(form=form))
+    return paths
+
+
+def page(result: Mapping[str, Any]) -> str:
+    """A run as one HTML page that asks nothing of the network."""
+    rows = "".join(
+        f"<tr><td>{escape(SHOWN.get(name, name))}</td>"
+        + "".join(f'<td class="n">{_number(m[k])}</td>' for k in ("mean", "first_tenth", "last_tenth", "total"))
+        + f'<td class="n">{m["steps"]:,}</td></tr>'
+        for name, m in result["measures"].items()
+    )
+    figures = "".join(
+        f"<section><h2>{escape(Path(path).stem)}</h2>{text[text.index('<svg'):]}</section>"
+        for path in result["figures"]
+        if path.endswith(".svg") and (text := Path(path).read_text(encoding="utf-8"))
+    )
+    facts = [f"{result['steps']:,} steps", f"{result['answered']:,} answered", f"seed {result['seed']}"]
+    facts += [f"{result[k]:,} {k}" for k in ("missing", "censored") if result[k]]
+    title = escape(f"{result['recipe']} on {result['world']}")
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}: Loopwright report</title>\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">\n'
+        f'<style>{STYLE}</style></head>\n<body><main><header><p class="brand">Loopwright</p><h1>{title}</h1>'
+        f'<p class="facts">{escape(", ".join(facts))}</p></header>\n<section class="wide"><h2>What a step was worth</h2><table>'
+        "<tr><th>per step</th><th>mean</th><th>first tenth</th><th>last tenth</th><th>in all</th><th>steps</th></tr>"
+        f'{rows}</table></section>\n{figures}<p class="facts">run {escape(result["run"])}</p></main></body></html>\n'
+    )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"

@@ -53,7 +53,8 @@ def learning_curves(
         for number, (name, table) in enumerate(tables.items()):
             steps, middle, low, high = _band(table)
             colour = _COLOURS[number % len(_COLOURS)]
-            axes.plot(steps, middle, color=colour, linewidth=1.8, label=f"{name} ({len(table)} seeds)")
+            label = f"{name} ({len(table)} seeds)" if len(table) > 1 else name
+            axes.plot(steps, middle, color=colour, linewidth=1.8, label=label)
             axes.fill_between(steps, low, high, color=colour, alpha=0.18, linewidth=0)
         axes.set_xlabel("step")
         axes.set_ylabel(ylabel)

@@ -118,19 +118,18 @@ def _by_hand(found: ByHand) -> list[str]:
     world = row.world + (":" if row.setting else "") + ",".join(f"{k}={v}" for k, v in row.setting.items())
     options = ", ".join(f"`{k}={_short(repr(v))}`" for k, v in row.options.items())
     blocks = [
-        f"Run once with {found.model} on {found.items or row.items} questions of `{world}` (seed {found.seed}, version {found.version}); nothing "
-        f"is claimed of one run. Options: {options or 'the defaults'}. Run it with a model of yours: "
+        f"Run once with {found.model} on {found.items or row.items} questions of `{world}` (seed {found.seed}, version "
+        f"{found.version}); nothing is claimed of one run. Options: {options or 'the defaults'}. Run it with a model of yours: "
         f"`python scripts/by_hand.py --model MODEL {found.slug}`."
     ]
     if found.difference is not None and found.low is not None and found.high is not None:
-        side = "above" if found.difference > 0 else "below" if found.difference < 0 else "beside"
-        blocks.append(
-            f"**{abs(found.difference):.2f} {side} the plain answer**, question by question, 95% interval "
-            f"{found.low:.2f} to {found.high:.2f}."
-        )
+        side = "above" if found.difference > 0 else "below"
+        said = f"{abs(found.difference):.2f} {side} the plain answer" if found.difference else "As good as the plain answer"
+        blocks.append(f"**{said}**, question by question, 95% interval {found.low:.2f} to {found.high:.2f}.")
     blocks += [f"Note: {found.note}"] if found.note else []
     names = {"plain": "the plain answer", "method": found.slug}
-    rows = [(names.get(arm, arm), *_tried(tried)) for arm, tried in found.arms.items()]
+    order = sorted(found.arms, key=lambda arm: (arm == "method", arm != "plain", arm))
+    rows = [(names.get(arm, arm), *_tried(found.arms[arm])) for arm in order]
     heads = ("", "score", "95% interval", "calls", "tokens", "seconds", "learned from")
     return [*blocks, *([_table(heads, rows)] if rows else [])]
 

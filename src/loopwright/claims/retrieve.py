@@ -15,6 +15,9 @@ CLAIMS = (
         options={"answers": 3, "documents": 6},
         baseline_options={"documents": 6},
         source="Yu et al., abstract: above baselines that do not use an answer to retrieve with; here with as many documents",
-        tried=("nothing yet",),
+        tried=(
+            "nothing before this; the options are the first ones",
+            "the arms differ in calls, four against one, as a greedy reading gains nothing from more of them",
+        ),
     ),
 )

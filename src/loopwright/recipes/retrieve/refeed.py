@@ -11,9 +11,9 @@ one more call with a long prompt. The world must have a ``search`` tool; ``[tool
 your own files (BM25). A backend that gives no log-probabilities keeps the refined answer.
 
 How this differs: written from the abstract and summaries of the paper; no code of the authors was found, so the prompt, the
-number of answers and the sampling are ours. Each answer is scored by the log-probabilities of its own call, not read once more. The
-documents of several answers are merged rank by rank. ``answers`` 0 looks up the question alone, which is the paper's baseline,
-the row ``retrieve-then-read``.
+number of answers and the sampling are ours. Each answer is scored by the log-probabilities of its own call, not read once more.
+The documents of several answers are merged rank by rank. ``answers`` 0 looks up the question alone, which is the paper's
+baseline, the row ``retrieve-then-read``.
 
 ``answers``: looked up, the greedy one included. ``documents``: shown, at most; how many one search gives is the tool's own.
 """

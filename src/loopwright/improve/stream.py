@@ -8,7 +8,7 @@ from functools import partial
 from html import escape
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from loopwright.core.store import RunRow, Store
 from loopwright.core.types import Budget, Candidate, digest
 from loopwright.core.world import Stream
 from loopwright.improve.page import STYLE
+from loopwright.improve.plots.canvas import FORMS
 from loopwright.improve.session import Progress, driving, quiet
 from loopwright.store import open_store
 from loopwright.worlds.named import named_stream
@@ -34,8 +35,6 @@ JOB = "stream"
 STEPS = 1000
 TENTHS = 10  # the course of a run is told in so many parts
 SHOWN = {"blind": "regret of blind choices"}
-Form = Literal["png", "svg"]
-FORMS: tuple[Form, ...] = ("png", "svg")
 
 
 async def run_stream(

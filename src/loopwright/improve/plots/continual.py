@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from loopwright.blocks import continual
 from loopwright.core.errors import InputError
-
-Form = Literal["svg", "png"]
-_INK, _SOFT, _EMPTY = "#1f2933", "#7b8794", "#eef1f4"
+from loopwright.improve.plots.canvas import EMPTY, INK, SOFT, Form, render
 
 
 def accuracy_heat(
@@ -26,7 +23,7 @@ def accuracy_heat(
 
     def draw(figure: Any) -> None:
         axes = figure.subplots()
-        axes.set_facecolor(_EMPTY)
+        axes.set_facecolor(EMPTY)
         # An evaluation's colour lasts until the next one.
         borders = [*at, at[-1] + (at[-1] - at[-2] if len(at) > 1 else 1)]
         image = axes.pcolormesh(borders, np.arange(found.shape[1] + 1) + 0.5, found.T, cmap="viridis", vmin=0, vmax=1)
@@ -37,9 +34,9 @@ def accuracy_heat(
         axes.set_xlabel("steps")
         axes.set_ylabel("task")
         axes.set_title(title, fontsize=10, loc="left")
-        figure.colorbar(image, ax=axes, label="accuracy on held-out questions")
+        figure.colorbar(image, ax=axes, label="accuracy")
 
-    return _drawn("heat", (7.2, 1.2 + 0.4 * found.shape[1]), draw, form)
+    return render("accuracy-heat", (7.2, 1.2 + 0.4 * found.shape[1]), draw, form)
 
 
 def accuracy_curves(
@@ -57,9 +54,9 @@ def accuracy_curves(
         for task, (begin, colour) in enumerate(zip(begins, colours, strict=True)):
             axes.plot(at[begin:], found[begin:, task], color=colour, linewidth=1.3, label=f"task {task + 1}")
         curve = continual.worst_case_curve(found, rows)
-        axes.plot(at, curve, color=_INK, linewidth=1.8, linestyle=(0, (4, 2)), label="WC-ACC")
+        axes.plot(at, curve, color=INK, linewidth=1.8, linestyle=(0, (4, 2)), label="WC-ACC")
         for row in rows[:-1]:
-            axes.axvline(at[row], color=_SOFT, linewidth=0.8, linestyle=":")
+            axes.axvline(at[row], color=SOFT, linewidth=0.8, linestyle=":")
         axes.set_ylim(-0.03, 1.03)
         if len(at) > 1:
             axes.set_xlim(at[0], at[-1])
@@ -70,7 +67,7 @@ def accuracy_curves(
             axes.set_title(title, fontsize=10, loc="left")
         figure.legend(loc="outside right upper", fontsize=8, frameon=False)
 
-    return _drawn("curves", (7.6, 3.6), draw, form)
+    return render("accuracy-curves", (7.6, 3.6), draw, form)
 
 
 def _checked(matrix: Any, steps: Sequence[int], ends: Sequence[int]) -> tuple[np.ndarray, list[int], list[int]]:
@@ -79,21 +76,3 @@ def _checked(matrix: Any, steps: Sequence[int], ends: Sequence[int]) -> tuple[np
     if len(at) != len(found) or at != sorted(set(at)):
         raise InputError(f"steps must be {len(found)} rising numbers, one for each evaluation, got {len(at)}: {at[:6]}")
     return found, rows, at
-
-
-def _drawn(name: str, size: tuple[float, float], draw: Callable[[Any], None], form: Form) -> bytes:
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    style: dict[Any, Any] = {
-        "svg.hashsalt": f"continual-{name}", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10,
-        "text.color": _INK, "axes.edgecolor": _INK, "axes.labelcolor": _INK, "xtick.color": _INK, "ytick.color": _INK,
-        "text.parse_math": False,
-    }  # fmt: skip
-    with matplotlib.rc_context(rc=style):
-        figure = Figure(figsize=size, layout="constrained", facecolor="white")
-        draw(figure)
-        out = io.BytesIO()
-        # Without these two the same matrix would give other bytes in the next second.
-        figure.savefig(out, format=form, dpi=150, metadata={"Date": None} if form == "svg" else {"Software": None})
-    return out.getvalue()

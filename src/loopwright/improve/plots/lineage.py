@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from loopwright.core.errors import InputError
 from loopwright.core.store import EventRow
+from loopwright.improve.plots.canvas import COLOURS, GRID, INK, LINE, Form, render
 
-_INK, _LINE, _ACCENT, _BAD = "#1f2933", "#b8c1cc", "#0b6bcb", "#c0392b"
+_ACCENT, _BAD = COLOURS[:2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,11 @@ def versions_of(events: Iterable[EventRow], by: str = "") -> list[Version]:
     return list(found.values())
 
 
-def lineage_figure(versions: Sequence[Version], *, title: str = "", form: Literal["svg", "png"] = "svg") -> bytes:
+def lineage_figure(versions: Sequence[Version], *, title: str = "", form: Form = "svg") -> bytes:
     """The figure as the bytes of an SVG or PNG file. The line of descent of the best version stands out.
 
     Raises InputError where no version was kept, or one was made from none that is there.
     """
-    import matplotlib
-    from matplotlib.figure import Figure
-
     kept = {v.index: (at, v) for at, v in enumerate(versions) if v.index is not None}
     if not kept:
         raise InputError("there is no version to show: a run of dgm or hgm notes them, see versions_of")
@@ -60,23 +57,22 @@ def lineage_figure(versions: Sequence[Version], *, title: str = "", form: Litera
             raise InputError(f"a version was made from {v.parent}, which is not among the {len(kept)} that were kept")
     best = _line(kept)
     children = {i: sum(v.parent == i for _, v in kept.values()) for i in kept}
-    style: dict[Any, Any] = {"svg.hashsalt": "lineage", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10}
-    with matplotlib.rc_context(rc=style):
-        figure = Figure(figsize=(8.4, 4.4), layout="constrained", facecolor="white")
-        axes: Any = figure.subplots()
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
         for i, (at, v) in kept.items():
             if v.parent is not None:
                 before, parent = kept[v.parent]
                 on = i in best
                 axes.plot(
-                    [before, at], [parent.score, v.score], color=_ACCENT if on else _LINE, linewidth=2.2 if on else 1.0,
+                    [before, at], [parent.score, v.score], color=_ACCENT if on else LINE, linewidth=2.2 if on else 1.0,
                     zorder=2 if on else 1,
                 )  # fmt: skip
         shown = list(kept.items())
         axes.scatter(
             [at for _, (at, _) in shown], [v.score for _, (_, v) in shown], s=[28 + 16 * children[i] for i, _ in shown],
             c=[_ACCENT if i in best else "white" for i, _ in shown],
-            edgecolors=[_ACCENT if i in best else _INK for i, _ in shown], linewidths=1.1, zorder=3,
+            edgecolors=[_ACCENT if i in best else INK for i, _ in shown], linewidths=1.1, zorder=3,
         )  # fmt: skip
         top = max(v.score for _, v in kept.values())
         lost = [at for at, v in enumerate(versions) if v.index is None]
@@ -86,15 +82,12 @@ def lineage_figure(versions: Sequence[Version], *, title: str = "", form: Litera
         axes.set_xlabel("version, in order of arrival")
         axes.set_ylabel("share of tasks solved")
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(axis="y", color="#e4e8ee", linewidth=0.6)
-        axes.set_axisbelow(True)
-        figure.legend(handles=_handles(len(kept), len(lost)), loc="outside upper left", ncols=3, fontsize=9, frameon=False)
+        axes.grid(axis="y", **GRID)
+        figure.legend(handles=_handles(len(kept), len(lost)), loc="outside upper left", ncols=3)
         if title:
-            axes.set_title(title, loc="left", fontsize=11, color=_INK)
-        out = io.BytesIO()
-        figure.savefig(out, format=form, dpi=150, metadata={"Date": None, "Creator": None} if form == "svg" else None)
-    return out.getvalue()
+            axes.set_title(title)
+
+    return render("lineage", (8.4, 4.4), draw, form)
 
 
 def _line(kept: dict[int, tuple[int, Version]]) -> set[int]:
@@ -113,7 +106,7 @@ def _handles(kept: int, lost: int) -> list[Any]:
     dot: dict[str, Any] = {"marker": "o", "linestyle": "none", "markersize": 6}
     handles = [
         Line2D([], [], color=_ACCENT, marker="o", markersize=6, label="the best and what it descends from"),
-        Line2D([], [], markerfacecolor="white", markeredgecolor=_INK, label=f"{kept} kept; larger: more children", **dot),
+        Line2D([], [], markerfacecolor="white", markeredgecolor=INK, label=f"{kept} kept; larger: more children", **dot),
     ]
     if lost:
         handles.append(Line2D([], [], color=_BAD, marker="x", linestyle="none", markersize=5, label=f"{lost} not kept"))

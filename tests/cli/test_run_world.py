@@ -50,3 +50,15 @@ def test_run_on_a_world(cli, monkeypatch) -> None:
     code, _, said = cli("run", "self-consistency", "--world", "sums", "--task", "here")
     assert code == 2 and "only one thing" in said
     assert cli("run", "self-consistency")[0] == 2
+
+
+def test_another_model_may_judge(cli, monkeypatch) -> None:
+    Path("praising.py").write_text(SEVEN + "\n\ndef praise(request, index):\n    return 'OK'\n")
+    monkeypatch.syspath_prepend(".")
+    command = ["run", "self-refine", "--world", "sums", "--model", "scripted:praising:answer", "--json", "--store", "s/"]
+    code, out, _ = cli(*command, "--judge-model", "scripted:praising:praise")
+    alone = json.loads(cli(*command, "--out", "alone")[1])
+    judged = json.loads(out)
+    assert code == 0 and judged["calls"] < alone["calls"]  # praised at once, so nothing is written anew
+    assert json.loads(Path("out/sums/artifact/artifact.json").read_text()).get("others") == {"judge": "scripted:praising:praise"}
+    assert cli("run", "self-refine", "--world", "sums", "--judge-model", "scripted:praising:blame")[0] != 0

@@ -28,6 +28,13 @@ ModelOption = Annotated[
     str | None,
     typer.Option("--model", "-m", metavar="SPEC", help="The model; without it the task's, else the embedded one."),
 ]
+JudgeOption = Annotated[
+    str | None, typer.Option("--judge-model", metavar="SPEC", help="Who judges, where that is not the model itself.")
+]
+ProposerOption = Annotated[
+    str | None,
+    typer.Option("--proposer-model", metavar="SPEC", help="Who writes new prompts, where that is not the model itself."),
+]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of all random choices.")]
 BudgetOption = Annotated[
     str | None,
@@ -54,6 +61,8 @@ def improve(
         str, typer.Option("--change", metavar="KINDS", help="What may change, of prompt, answers, weights.")
     ] = "prompt,answers,weights",
     model: ModelOption = None,
+    judge_model: JudgeOption = None,
+    proposer_model: ProposerOption = None,
     seed: SeedOption = 0,
     budget: BudgetOption = None,
     out: OutOption = None,
@@ -78,7 +87,7 @@ def improve(
             run_improve(
                 task, change=split_words(change), model=model, seed=seed, budget=caps, out=out or _out(task),
                 store_path=place, methods=options, only=tuple(method or ()), cache=cache, stop=tuple(stop or ()),
-                progress=shown.tell,
+                others=_others(judge_model, proposer_model), progress=shown.tell,
             )  # fmt: skip
         )
 
@@ -103,6 +112,8 @@ def run(
         int | None, typer.Option("--steps", metavar="N", help="For a learner: how many steps of the world.", show_default="1000")
     ] = None,
     model: ModelOption = None,
+    judge_model: JudgeOption = None,
+    proposer_model: ProposerOption = None,
     seed: SeedOption = 0,
     budget: BudgetOption = None,
     out: OutOption = None,
@@ -143,7 +154,8 @@ def run(
         shown.finish(
             run_recipe(
                 slug, task_folder=task, world=world or "", options=options.get(slug, {}), model=model, seed=seed, budget=caps,
-                out=out, store_path=place, cache=cache, stop=tuple(stop or ()), progress=shown.tell,
+                out=out, store_path=place, cache=cache, stop=tuple(stop or ()),
+                others=_others(judge_model, proposer_model), progress=shown.tell,
             )  # fmt: skip
         )
 
@@ -205,6 +217,10 @@ def resume(
 
     with _Shown(json) as shown:
         shown.finish(resume_improve(run, store_path=place, budget=caps, progress=shown.tell))
+
+
+def _others(judge: str | None, proposer: str | None) -> dict[str, str]:
+    return {role: name for role, name in (("judge", judge), ("proposer", proposer)) if name is not None}
 
 
 def _out(task: Path) -> Path:

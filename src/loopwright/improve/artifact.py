@@ -21,11 +21,11 @@ MANIFEST = "artifact.json"
 
 def write_artifact(
     folder: Path, candidate: Candidate, *, blobs: Blobs, sampling: Sampling, model: str, place: Mapping[str, str],
-    task: str, run: str,
+    task: str, run: str, others: Mapping[str, str] | None = None,
 ) -> Path:
     """Write the candidate beside the folder and move it into place, so that a reader never sees half of one.
 
-    place: the task's ``folder``, or the name of a ``world``.
+    place: the task's ``folder``, or the name of a ``world``. others: models of other roles than the policy's.
     """  # fmt: skip
     building = folder.with_name(folder.name + ".building")
     shutil.rmtree(building, ignore_errors=True)
@@ -50,6 +50,7 @@ def write_artifact(
         "candidate": candidate.hash,
         "parents": list(candidate.parents),
         "model": model,
+        **({"others": dict(others)} if others else {}),
         "sampling": sampling.model_dump(by_alias=True, mode="json"),
         "parts": sorted(parts),
     }

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from loopwright.blocks.monitors import parse_rule
 from loopwright.core import loop
 from loopwright.core.context import Context, solve
 from loopwright.core.engine import Engine
-from loopwright.core.errors import BudgetExhausted, Diverged, InputError
+from loopwright.core.errors import BudgetExhausted, Diverged, InputError, UnknownName
 from loopwright.core.feedback import FREE, Cost
 from loopwright.core.gate import Gate, Interval, summarise
 from loopwright.core.loop import Incumbent
@@ -35,6 +36,7 @@ from loopwright.worlds.files import Task, load_task
 from loopwright.worlds.named import NamedWorld, named_world
 
 CHANGE = ("prompt", "weights", "answers")
+ROLES = ("judge", "proposer")  # that another model may play
 
 
 async def run_improve(
@@ -51,12 +53,14 @@ async def run_improve(
     only: Sequence[str] = (),
     cache: bool = True,
     stop: Sequence[str] = (),
+    others: Mapping[str, str] | None = None,
     progress: Progress = quiet,
 ) -> dict[str, Any]:
     """Improve what a task folder describes; see the command ``loopwright improve``.
 
     world: instead of a folder, a world by name, as ``worlds.named.named_world`` takes it.
     methods: options by recipe slug, over those of task.toml. only: run just these recipes.
+    others: models of roles that ``model`` is not to play: of a ``judge``, of a ``proposer`` that writes prompts.
     stop: rules such as "entropy<0.1" that end a recipe's rounds by what ``blocks.monitors`` sees of its last one.
     Returns the result that ``--json`` prints. Raises LoopwrightError; a paused or failed run stays in the store.
     """
@@ -76,14 +80,20 @@ async def run_improve(
         "cache": cache,
         "stop": [str(parse_rule(rule)) for rule in stop],
     }
+    if others:
+        if unknown := set(others) - {*ROLES}:
+            raise UnknownName("role of a model", min(unknown), ROLES)
+        spec["others"] = dict(others)
     caps = budget or task.budget
     _methods(task, spec)  # a mistyped recipe or option is found before anything is loaded
     store = open_store(_folder(store_path))
     try:
-        async with _model(spec, store, caps) as backend:
-            spec["fingerprint"] = backend.fingerprint
+        async with _models(spec, store, caps) as models:
+            spec["fingerprint"] = models["policy"].fingerprint
+            if others:
+                spec["fingerprints"] = {role: models[role].fingerprint for role in others}
             row = store.create_run(spec, seed=seed, budget=caps.model_dump(), code_version=__version__)
-            return await _drive(store, row, task, backend, caps, progress)
+            return await _drive(store, row, task, models, caps, progress)
     finally:
         store.close()
 
@@ -109,10 +119,12 @@ async def resume_improve(
                 "or start a new run (what it has in common with the old one is answered from the cache)"
             )
         caps = budget or Budget.model_validate(row.budget)
-        async with _model(row.spec, store, caps) as backend:
-            if backend.fingerprint != row.spec["fingerprint"]:
-                raise Diverged(f"the model {row.spec['model']} is not the one run {row.id} began with; start a new run")
-            return await _drive(store, row, task, backend, caps, progress)
+        async with _models(row.spec, store, caps) as models:
+            for role, begun in {"policy": row.spec["fingerprint"], **row.spec.get("fingerprints", {})}.items():
+                if models[role].fingerprint != begun:
+                    named = row.spec["model"] if role == "policy" else row.spec["others"][role]
+                    raise Diverged(f"the model {named} is not the one run {row.id} began with; start a new run")
+            return await _drive(store, row, task, models, caps, progress)
     finally:
         store.close()
 
@@ -143,10 +155,10 @@ async def answer_with(
         from loopwright.worlds.single import Single
 
         world = Single.from_artifact(folder, manifest)
-        spec = {"job": "answer", "model": model or manifest["model"]}
-        async with _model(spec, store, Budget()) as backend:
+        spec = {"job": "answer", "model": model or manifest["model"], "others": manifest.get("others", {})}
+        async with _models(spec, store, Budget()) as models:
             row = store.create_run(spec, seed=0, budget={}, code_version=__version__)
-            async with driving(store, row, backend, cache=False, progress=quiet) as engine:
+            async with driving(store, row, models.pop("policy"), cache=False, progress=quiet, others=models) as engine:
                 ctx = Context(engine, "answer", world=world, policy=candidate, split="test")
                 rollout = await solve(candidate, world.example(question), ctx)
                 if rollout.status != "ok":
@@ -156,18 +168,17 @@ async def answer_with(
         store.close()
 
 
-class _model:
-    """The run's model, closed at the end."""
-
-    def __init__(self, spec: Mapping[str, Any], store: Store, caps: Budget) -> None:
-        options = {"priced": True} if caps.money is not None else {}
-        self.model: Model = load_model(spec["model"], blobs=store.blobs, **options)
-
-    async def __aenter__(self) -> Model:
-        return self.model
-
-    async def __aexit__(self, *error: object) -> None:
-        await self.model.close()
+@asynccontextmanager
+async def _models(spec: Mapping[str, Any], store: Store, caps: Budget) -> AsyncIterator[dict[str, Model]]:
+    """The run's models by role, closed at the end; what two roles name alike is one."""
+    options = {"priced": True} if caps.money is not None else {}
+    names = {"policy": spec["model"], **spec.get("others", {})}
+    loaded = {name: load_model(name, blobs=store.blobs, **options) for name in dict.fromkeys(names.values())}
+    try:
+        yield {role: loaded[name] for role, name in names.items()}
+    finally:
+        for model in loaded.values():
+            await model.close()
 
 
 def _folder(path: Path | str) -> str:
@@ -188,10 +199,12 @@ def _methods(task: Task | NamedWorld, spec: Mapping[str, Any]) -> list[Method]:
 
 
 async def _drive(
-    store: Store, row: RunRow, task: Task | NamedWorld, model: Model, caps: Budget, progress: Progress
+    store: Store, row: RunRow, task: Task | NamedWorld, models: Mapping[str, Model], caps: Budget, progress: Progress
 ) -> dict[str, Any]:
+    model, others = models["policy"], {role: model for role, model in models.items() if role != "policy"}
     # "cache" decides what is paid, not what comes out, except that a warm cache changes the composition of local batches.
-    async with driving(store, row, model, cache=row.spec["cache"], progress=progress, budget=caps) as engine:
+    cache = row.spec["cache"]
+    async with driving(store, row, model, cache=cache, progress=progress, budget=caps, others=others) as engine:
         return await _Job(engine, task, model, row.spec, progress).run()
 
 
@@ -329,7 +342,7 @@ class _Job:
         artifact = write_artifact(
             self.out / "artifact", winner, blobs=self.engine.store.blobs, sampling=self.task.sampling,
             model=str(self.spec["model"]), task=self.task.name, run=self.engine.run.id,
-            place={k: self.spec[k] for k in ("folder", "world") if k in self.spec},
+            place={k: self.spec[k] for k in ("folder", "world") if k in self.spec}, others=self.spec.get("others"),
         )  # fmt: skip
         result = await self._result(baseline, final, gain, artifact)
         _write(self.out / "result.json", json.dumps(result, indent=2) + "\n")

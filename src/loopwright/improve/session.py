@@ -8,7 +8,7 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -38,9 +38,12 @@ def money(cost: Cost) -> dict[str, float | int]:
 
 @asynccontextmanager
 async def driving(
-    store: Store, run: RunRow, model: Model | None, *, cache: bool, progress: Progress, budget: Budget | None = None
-) -> AsyncIterator[Engine]:
+    store: Store, run: RunRow, model: Model | None, *, cache: bool, progress: Progress, budget: Budget | None = None,
+    others: Mapping[str, Model] | None = None,
+) -> AsyncIterator[Engine]:  # fmt: skip
     """An engine that holds the run's lease; on the way out the run's status says how it ended. A Learner needs no model.
+
+    others: models of roles that ``model`` is not to play, such as the judge's.
 
     Ctrl-C once: nothing new starts, what is in flight is finished and recorded, Paused is raised. Twice: the process
     ends at once; the store holds all that was acknowledged.
@@ -54,7 +57,7 @@ async def driving(
         ledger = Ledger(budget or Budget.model_validate(run.budget), seconds=run.seconds)
         sandbox = _LazySandbox()
         engine = Engine(
-            store=store, run=run, ledger=ledger, models={"policy": model} if model else {}, sandbox=sandbox,
+            store=store, run=run, ledger=ledger, models={"policy": model, **(others or {})} if model else {}, sandbox=sandbox,
             convert=convert, cache=cache, notify=progress, watch=watch, doubts=doubts,
             halt=partial(first_broken, [parse_rule(rule) for rule in run.spec.get("stop") or ()]),
         )  # fmt: skip

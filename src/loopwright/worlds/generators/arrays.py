@@ -51,3 +51,13 @@ def from_text(text: str, size: int | None = None) -> Array:
         wanted = "numbers" if size is None else f"{size} numbers"
         raise InputError(f"expected a JSON list of {wanted} such as [0.1, 0.2], got {text[:60]!r}")
     return vector
+
+
+def diversity(drawn: Array) -> float:
+    """Mean distance between two of what was drawn [n, D]: near 0 where all are alike. NaN for fewer than two."""
+    n = len(drawn)
+    if n < 2:
+        return float("nan")
+    squares = (drawn**2).sum(axis=1)
+    apart = np.sqrt(np.maximum(squares[:, None] + squares[None, :] - 2 * drawn @ drawn.T, 0.0))
+    return float(apart.sum() / (n * (n - 1)))

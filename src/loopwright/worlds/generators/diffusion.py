@@ -35,12 +35,14 @@ WATCHED = 256  # chains over which the divergence from the start is measured
 class Diffusion:
     """A Network. questions: the prompts it knows, in order; one alone is no condition.
 
-    steps of the chain: ``chain``. weights: what it begins with, called on first use.
+    steps of the chain: ``chain``. weights: what it begins with, called on first use. bounds: between which numbers of a
+    finished picture are taken to lie when it is imitated; a chain may end beyond them, and a model that imitates its own
+    samples would else drift away.
     """
 
     def __init__(
         self, size: int, questions: Sequence[str], weights: Callable[[], Array], *,
-        chain: int = 10, hidden: Sequence[int] = (256, 256), eta: float = 1.0,
+        chain: int = 10, hidden: Sequence[int] = (256, 256), eta: float = 1.0, bounds: tuple[float, float] = (-math.inf, math.inf),
     ) -> None:  # fmt: skip
         self.size = size
         self.questions = tuple(questions)
@@ -48,6 +50,7 @@ class Diffusion:
         self.chain = chain
         self.steps = chain + 1
         self.eta = eta
+        self.bounds = bounds
         widths = (size + 2 * _WAVES + len(questions), *hidden, size)
         self.layers = tuple(pairwise(widths))
         self._weights = weights
@@ -162,7 +165,7 @@ class Diffusion:
         self, lesson: Lesson, job: FitJob, loss: Loss, references: Mapping[str, Tensor]
     ) -> tuple[Callable[[Tensor, Array, int], Tensor], Tensor | None]:
         """A loss of the pictures, with noise drawn anew in every step."""
-        clean = torch.from_numpy(np.stack([states[-1] for states in lesson.states]))
+        clean = torch.from_numpy(np.clip(np.stack([states[-1] for states in lesson.states]), *self.bounds))
         condition = _whole(lesson.conditions)
         weight = torch.tensor([sample.weight for sample in lesson.samples])
 

@@ -53,7 +53,7 @@ def digits_network(weights: Callable[[], Array] | None = None) -> Diffusion:
     """The diffusion model's network, with the committed weights unless others are given."""
     from loopwright.worlds.generators.diffusion import Diffusion
 
-    return Diffusion(SIDE * SIDE, QUESTIONS, weights or (lambda: committed("digits-diffusion")))
+    return Diffusion(SIDE * SIDE, QUESTIONS, weights or (lambda: committed("digits-diffusion")), bounds=(-1.0, 1.0))
 
 
 def digits_diffusion(blobs: Blobs) -> Generator:

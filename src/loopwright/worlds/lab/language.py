@@ -124,4 +124,4 @@ def make_speaker(folder: Path, seed: int = 0) -> None:
     )  # fmt: skip
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        LlamaForCausalLM(config).float().save_pretrained(folder, safe_serialization=True)
+        LlamaForCausalLM(config).save_pretrained(folder)

@@ -7,9 +7,9 @@ nothing entered, it starts anew from an elite. World and answers are those of ``
 
 ``population`` is how many answers an update waits for, 0 being 4 + 3 ln d. ``deviation`` is the first step.
 
-How this differs: deviations are shares of the ranges of the box. A solution to try comes from an emitter drawn at random, so
-that many may be out at once, and counts for it whenever its answer comes; the first distributions start in the middle of
-the box.
+How this differs: deviations are shares of the ranges of the box, in whose middle the first distributions start. A solution to
+try comes from an emitter drawn at random, so that many may be out at once, and counts for it whenever its answer comes. Take
+more emitters than trials are out: what one proposes before it hears of the last lies in the same place.
 """
 
 from __future__ import annotations

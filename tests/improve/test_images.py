@@ -27,8 +27,9 @@ def test_a_sheet_is_the_same_every_time() -> None:
     assert picture_sheet(rows, title="two") == picture_sheet(rows, title="two")
 
 
-@pytest.mark.parametrize("rows", [{}, {"a": np.ones((2, 64)), "b": np.ones((3, 64))}, {"a": np.ones((2, 63))}, {"a": np.ones((0, 64))}])
-def test_pictures_that_fit_no_sheet_are_refused(rows: dict[str, np.ndarray]) -> None:
+@pytest.mark.parametrize("counts", [{}, {"a": (2, 64), "b": (3, 64)}, {"a": (2, 63)}, {"a": (0, 64)}])
+def test_pictures_that_fit_no_sheet_are_refused(counts: dict[str, tuple[int, int]]) -> None:
+    rows = {name: np.ones(shape) for name, shape in counts.items()}
     with pytest.raises(InputError, match="pictures"):
         picture_sheet(rows)
 

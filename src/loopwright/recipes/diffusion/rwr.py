@@ -35,7 +35,7 @@ async def rwr(
     *,
     rounds: int = 6,
     prompts: int = 80,
-    samples: int = 25,
+    samples: int = 4,
     temperature: Annotated[float, Field(gt=0)] = 0.2,
     top: Annotated[float, Field(ge=0, le=1)] = 0.0,
     by_prompt: bool = False,

@@ -42,7 +42,8 @@ class Diffusion:
 
     def __init__(
         self, size: int, questions: Sequence[str], weights: Callable[[], Array], *,
-        chain: int = 10, hidden: Sequence[int] = (256, 256), eta: float = 1.0, bounds: tuple[float, float] = (-math.inf, math.inf),
+        chain: int = 10, hidden: Sequence[int] = (256, 256), eta: float = 1.0,
+        bounds: tuple[float, float] = (-math.inf, math.inf),
     ) -> None:  # fmt: skip
         self.size = size
         self.questions = tuple(questions)

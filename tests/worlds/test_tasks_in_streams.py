@@ -1,10 +1,14 @@
 """Streams of tasks, and watching a learner on them."""
 
+import importlib
+
 import numpy as np
 import pytest
 
+from loopwright.blocks import incremental
 from loopwright.blocks.watching import watch
 from loopwright.core.errors import InputError
+from loopwright.core.learner import Session, drive
 from loopwright.core.registry import get_recipe
 from loopwright.core.types import Trial
 from loopwright.worlds.arms import Arms
@@ -104,3 +108,54 @@ def test_what_cannot_be_watched_is_refused() -> None:
         watch(learner, blobs(), steps=1)
     with pytest.raises(InputError, match="every"):
         watch(learner, blobs(), every=0)
+
+
+def test_an_encoder_is_in_the_specification_and_stays_as_it_is() -> None:
+    world = blobs(examples=100)
+    session = Session(get_recipe("l2p")(rate=0.3), world.spec, seed=1)
+    before = session.state.frozen.copy()
+    drive(session, world, world.ends(1)[-1])
+    np.testing.assert_array_equal(session.state.frozen, before)
+    assert session.state.prompts.any()
+    assert np.mean([np.mean(task) for task in session.probe(world.probes(1))]) > 0.4
+
+
+def test_prompts_need_an_encoder_that_fits() -> None:
+    learner = get_recipe("l2p")()
+    with pytest.raises(InputError, match="encoded-digits"):
+        learner.init({"classes": 2, "dimensions": 3})
+    with pytest.raises(InputError, match="do not fit"):
+        learner.init({"classes": 2, "dimensions": 3, "encoder": {"widths": [3, 2, 2], "weights": [1.0]}})
+    with pytest.raises(InputError, match="at most"):
+        get_recipe("l2p")(pool=2, picked=3).init(blobs().spec)
+
+
+def test_the_gradients_of_prompts_and_keys() -> None:
+    """What one answer changes, against differences of the loss."""
+    recipe, world = get_recipe("l2p"), blobs()
+    learner = recipe(rate=1e-6, pool=3, picked=2)
+    session = Session(learner, world.spec, seed=2)
+    drive(session, world, 1)
+    state = session.state._replace(head=np.random.default_rng(0).standard_normal(session.state.head.shape))
+    x, labels = np.array(world.context(2, 1)["x"]), world._plan(2).batches[1].labels
+    module = importlib.import_module("loopwright.recipes.continual.l2p")
+    places, query = module.chosen(state, x, 2)
+
+    def loss(prompts: np.ndarray, keys: np.ndarray) -> float:
+        _, features = module.seen(state._replace(prompts=prompts), x, places)
+        outputs = (features @ state.head[:-1] + state.head[-1])[:, :2]  # the first task's two classes
+        unit = keys / np.linalg.norm(keys, axis=1, keepdims=True)
+        cosines = (unit[places] * query[:, None, :]).sum() / len(x)
+        return float(-np.log(incremental.chances(outputs)[np.arange(len(x)), labels]).mean() - 0.1 * cosines)
+
+    trial = Trial(id="x", proposal=[], context=world.context(2, 1))
+    after = learner.tell(state, trial, world.respond(2, 1, trial))
+    for name in ("prompts", "keys"):
+        now = {"prompts": state.prompts, "keys": state.keys}
+        by_differences = np.zeros_like(now[name])
+        for place in np.ndindex(*now[name].shape):
+            unit = np.zeros_like(now[name])
+            unit[place] = 1e-6
+            up, down = (loss(**{**now, name: now[name] + side * unit}) for side in (1, -1))
+            by_differences[place] = (up - down) / 2e-6
+        np.testing.assert_allclose((now[name] - getattr(after, name)) / 1e-6, by_differences, atol=1e-5)

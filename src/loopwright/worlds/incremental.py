@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import JsonValue
 
+from loopwright.blocks import mlp
 from loopwright.core.errors import InputError
 from loopwright.core.feedback import Demonstration, Feedback
 from loopwright.core.types import Trial
@@ -41,12 +42,14 @@ class Incremental:
     learning from shuffled data. told: questions say of which task they are (task-incremental). permuted: instead every task
     has all classes, and its features in an order of its own (domain-incremental); the first task's is the usual one.
 
+    encoder: a frozen network for learners that have a use for one, {"widths": [...], "weights": [...]} in the specification.
+
     regret: the share of a batch that was answered wrongly, before its labels were told.
     """
 
     def __init__(
         self, name: str, x: np.ndarray, labels: np.ndarray, *, tasks: int = 5, batch: int = 10, held_out: float = 0.3,
-        told: bool = False, shuffled: bool = False, permuted: bool = False,
+        told: bool = False, shuffled: bool = False, permuted: bool = False, encoder: JsonValue = None,
     ) -> None:  # fmt: skip
         self.name = name
         self.x, self.labels = np.asarray(x, dtype=float), np.asarray(labels, dtype=np.int64)
@@ -58,6 +61,8 @@ class Incremental:
         self.tasks, self.batch, self.held_out, self.told, self.shuffled = tasks, batch, held_out, told, shuffled
         self.permuted = permuted
         self.spec: Mapping[str, JsonValue] = {"classes": self.classes, "dimensions": self.x.shape[1]}
+        if encoder is not None:
+            self.spec = {**self.spec, "encoder": encoder}
         self._plan = lru_cache(maxsize=4)(self._draw)
 
     def _draw(self, seed: int) -> Plan:
@@ -130,12 +135,17 @@ def blobs(
     classes: int = 4, dimensions: int = 6, examples: int = 60, spread: float = 1.0, data: int = 0, *, tasks: int = 2,
     batch: int = 4, held_out: float = 0.3, told: bool = False, shuffled: bool = False, permuted: bool = False,
 ) -> Incremental:  # fmt: skip
-    """A normal cloud for each class, its middle at a distance of 3 from the origin: for trying things out fast."""
+    """A normal cloud for each class, its middle at a distance of 3 from the origin, and a random network as the encoder: for
+    trying things out fast.
+    """
     rng = stream(data, 3)
     middles = rng.standard_normal((classes, dimensions))
     middles *= 3.0 / np.linalg.norm(middles, axis=1, keepdims=True)
     labels = np.repeat(np.arange(classes), examples)
     x = middles[labels] + spread * rng.standard_normal((len(labels), dimensions))
+    widths = [dimensions, 16, 8]
+    weights = mlp.fresh([(dimensions, 16), (16, 8)], rng, gain=2.0)
     return Incremental(
-        "blobs", x, labels, tasks=tasks, batch=batch, held_out=held_out, told=told, shuffled=shuffled, permuted=permuted
+        "blobs", x, labels, tasks=tasks, batch=batch, held_out=held_out, told=told, shuffled=shuffled, permuted=permuted,
+        encoder={"widths": list(widths), "weights": weights.tolist()},
     )  # fmt: skip

@@ -15,7 +15,7 @@ from loopwright.worlds.city_archive import city_archive
 from loopwright.worlds.clicks import Clicks
 from loopwright.worlds.coding.world import coding, nobody
 from loopwright.worlds.diagnosis import diagnosis
-from loopwright.worlds.digits import digits
+from loopwright.worlds.digits import digits, encoded_digits
 from loopwright.worlds.duels import Duels
 from loopwright.worlds.functions import functions
 from loopwright.worlds.generators.digits import digits_diffusion
@@ -64,6 +64,7 @@ WORLDS: dict[str, Known] = {
     "sat": Known(Portfolio),
     "workers": Known(Workers),
     "digits": Known(digits),
+    "encoded-digits": Known(encoded_digits),
     "blobs": Known(blobs),
     "baskets": Known(Baskets),
     "recommend": Known(Recommend),

@@ -47,7 +47,7 @@ def all_claims() -> dict[str, Claim]:
     for module in pkgutil.iter_modules(package.__path__):
         if module.name in _MACHINERY:
             continue
-        for claim in importlib.import_module(f"{package.__name__}.{module.name}").CLAIMS:
+        for claim in getattr(importlib.import_module(f"{package.__name__}.{module.name}"), "CLAIMS", ()):
             if claim.recipe in found:
                 raise InputError(f"two claims are made for {claim.recipe}; a recipe has one")
             found[claim.recipe] = claim

@@ -83,6 +83,13 @@ def test_any_order_gives_the_same_elites_and_an_older_archive_stays_as_it_was() 
     assert set(drawn.tolist()) == set(elites(one).objective.tolist())
 
 
+def test_an_archive_over_what_measures_span() -> None:
+    seen = np.array([[0.0, 7.0], [4.0, 7.0], [1.0, 7.0]])
+    archive = archives.spanning(seen, 4, 1)
+    assert archive.low.tolist() == [0.0, 7.0] and archive.high.tolist() == [4.0, 8.0]
+    assert cells(archive, seen).tolist() == [0, 12, 4]
+
+
 def test_ranges_that_are_none() -> None:
     for low, high, shape in (([0], [0], [3]), ([0], [np.inf], [3]), ([0], [1], [0]), ([0, 1], [1], [2]), ([], [], [])):
         with pytest.raises(InputError):

@@ -59,6 +59,12 @@ def fresh(low: Sequence[float], high: Sequence[float], shape: Sequence[int], wid
     return Archive(lower, upper, cells, none, np.zeros(total), 0, (np.zeros((0, width)),))
 
 
+def spanning(measures: np.ndarray, along: int, width: int) -> Archive:
+    """An empty archive with ``along`` cells of each measure over the range that these, [n, m], span."""
+    low, high = measures.min(axis=0), measures.max(axis=0)
+    return fresh(low, np.where(high > low, high, low + 1.0), [along] * measures.shape[1], width)
+
+
 def ranges(spec: Mapping[str, JsonValue]) -> dict[str, tuple[float, float]]:
     """Measures by name with their ranges, as a specification tells them: {"measures": {"x": [-1, 1], ...}}."""
     told = spec.get("measures")

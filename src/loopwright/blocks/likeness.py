@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from loopwright.blocks import mlp
+from loopwright.core.errors import InputError
+from loopwright.core.feedback import Preference
 from loopwright.core.lazy import lazy
 
 if TYPE_CHECKING:
@@ -24,6 +26,16 @@ class Lens(NamedTuple):
     centre: np.ndarray  # [f] of the features
     scale: np.ndarray  # [f]
     weights: np.ndarray  # [p]
+
+
+def second_alike(feedback: Preference) -> bool:
+    """Whether the second of a triplet's two is more like its first; ids are the places in it. Raises InputError for others."""
+    if {feedback.chosen, feedback.rejected} != {"1", "2"}:
+        raise InputError(
+            "a triplet is answered by the place of what is more like the first, '1' or '2'; got "
+            f"{feedback.chosen!r} over {feedback.rejected!r}"
+        )
+    return feedback.chosen == "2"
 
 
 def shapes(features: int, hidden: int, measures: int) -> list[tuple[int, int]]:

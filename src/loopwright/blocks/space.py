@@ -57,6 +57,14 @@ def box(spec: Mapping[str, JsonValue]) -> Box:
     return Box(*sides)
 
 
+def names(spec: Mapping[str, JsonValue], what: str) -> tuple[str, ...]:
+    """Names that a specification lists. Raises InputError where it does not."""
+    told = spec.get(what)
+    if not isinstance(told, list | tuple) or not told or not all(isinstance(name, str) for name in told):
+        raise InputError(f"the specification must say {what!r}, a list of their names in the answers, got {told!r}")
+    return tuple(str(name) for name in told)
+
+
 def uniform(box: Box, rng: np.random.Generator, number: int) -> np.ndarray:
     """[number, d] points, drawn evenly."""
     return np.asarray(box.low + (box.high - box.low) * rng.random((number, len(box.low))))

@@ -76,26 +76,21 @@ def qdhf(
     parts = [judgements * (k + 1) // len(stages) for k in range(len(stages))]
 
     def init(spec: Mapping[str, JsonValue]) -> Map:
-        box, names = space.box(spec), spec.get("features")
-        if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
-            raise InputError(f"the specification must say 'features', a list of their names in the answers, got {names!r}")
+        box, names = space.box(spec), space.names(spec, "features")
         d, f = len(box.low), len(names)
         lens = Lens(np.zeros(f), np.ones(f), np.zeros(0))
         nowhere = archives.fresh([0.0] * measures, [1.0] * measures, [1] * measures, d + f)
         none = np.zeros((0, 3, f)), np.zeros(0, dtype=bool)
-        return Map(box, tuple(str(name) for name in names), 0, 0, *none, lens, np.zeros((0, 1 + d + f)), nowhere)
+        return Map(box, names, 0, 0, *none, lens, np.zeros((0, 1 + d + f)), nowhere)
 
     def reached(answers: int) -> int:
         return sum(answers >= at for at in stages)
 
     def ask(state: Map, context: Any, rng: np.random.Generator) -> Trial:
         d, stage = len(state.box.low), reached(state.answers)
-        if stage and state.judged < parts[stage - 1]:
-            known = known_solutions(state)
-            if len(known) >= 3:
-                three = known[rng.permutation(len(known))[:3]]
-                question = {"triplet": three[:, 1 : 1 + d].tolist(), "features": three[:, 1 + d :].tolist()}
-                return Trial(id="", proposal=question)
+        if stage and state.judged < parts[stage - 1] and len(known := known_solutions(state)) >= 3:
+            three = known[rng.permutation(len(known))[:3]]
+            return Trial(id="", proposal={"triplet": three[:, 1 : 1 + d].tolist(), "features": three[:, 1 + d :].tolist()})
         if not state.archive.filled:
             return Trial(id="", proposal=space.proposal(space.uniform(state.box, rng, batch)))
         children = archives.children(state.archive, state.box, rng, batch, deviation=deviation, line=line)
@@ -121,14 +116,10 @@ def qdhf(
     def judged(state: Map, asked: Mapping[str, Any], feedback: Feedback) -> Map:
         if not isinstance(feedback, Preference) or feedback.status != "ok":
             return state
-        if {feedback.chosen, feedback.rejected} != {"1", "2"}:
-            raise InputError(
-                f"a triplet is answered by the place of what is more like the first, '1' or '2'; got {feedback.chosen!r} over "
-                f"{feedback.rejected!r}"
-            )
+        second = likeness.second_alike(feedback)
         if metric == "learned" and not feedback.tie:
             triplets = np.concatenate([state.triplets, np.asarray([asked["features"]], dtype=float)])
-            state = state._replace(triplets=triplets, second=np.append(state.second, feedback.chosen == "2"))
+            state = state._replace(triplets=triplets, second=np.append(state.second, second))
         state = state._replace(judged=state.judged + 1)
         return look_again(state) if state.judged in parts else state
 
@@ -146,9 +137,8 @@ def qdhf(
         elif not len(lens.weights):
             lens = likeness.random(features, hidden, measures, rng)
         seen = likeness.project(lens, features, hidden, measures)
-        low, high = seen.min(axis=0), seen.max(axis=0)
-        archive = archives.fresh(low, np.where(high > low, high, low + 1.0), [cells] * measures, known.shape[1] - 1)
-        archive, _ = archives.add(archive, known[:, 1:], known[:, 0], seen)
+        empty = archives.spanning(seen, cells, known.shape[1] - 1)
+        archive, _ = archives.add(empty, known[:, 1:], known[:, 0], seen)
         return state._replace(lens=lens, archive=archive, waiting=state.waiting[:0])
 
     return Learner(init, ask, tell)
@@ -156,7 +146,5 @@ def qdhf(
 
 def known_solutions(state: Map) -> np.ndarray:
     """[n, 1 + d + f] objective, solution and features: of the elites, or of all solutions before there are any."""
-    if not state.archive.filled:
-        return state.waiting
     found = archives.elites(state.archive)
-    return np.column_stack([found.objective, found.kept])
+    return np.column_stack([found.objective, found.kept]) if state.archive.filled else state.waiting

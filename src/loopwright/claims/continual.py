@@ -150,8 +150,8 @@ CLAIMS = (
         first_seed=200,
         setting={"every": 0},
         minutes=1,
-        source="Wang et al. 2022, abstract: without a memory above what else has none, and competitive with replay. The first half "
-        "of it: the frozen network, which knows half of the classes, is l2p's alone.",
+        source="Wang et al. 2022, abstract: without a memory above what else has none, and competitive with replay. The first "
+        "half of it: the frozen network, which knows half of the classes, is l2p's alone.",
         tried=(
             "on seeds 50 to 52 the accuracy is 0.34 for l2p, 0.15 for naive-sgd, and 0.54 and 0.59 for replay with a memory of "
             "50 and 200, which l2p does not reach here; 0.28 at rate 0.3, 0.34 with one prompt picked",

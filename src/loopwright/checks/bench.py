@@ -44,7 +44,7 @@ STEPS = 240  # of a Learner, where its stream does not say otherwise
 # Of an option, in a check; the toy has 24 questions to learn from.
 AT_MOST: dict[str, int] = {
     "rounds": 20, "prompts": 24, "samples": 8, "evaluations": 200, "cells": 12, "emitters": 3, "judgements": 60,
-    "explore": 1, "verify": 1, "probes": 1, "variants": 2,
+    "explore": 2, "verify": 1, "probes": 1,
 }  # fmt: skip
 MAX_WRITES = 20_000  # a recipe that goes on for ever after an error is stopped here
 

@@ -6,7 +6,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTHON_FILES := src tests benchmarks scripts
 
-.PHONY: help setup setup-dev demo test check reproduce bench lab-model docs docs-pages lint clean
+.PHONY: help setup setup-dev demo test check reproduce costs bench lab-model docs docs-pages lint clean
 
 help: ## List these commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ check: setup-dev ## Run the conformance suite on every recipe, or on SLUG=rest-e
 
 reproduce: setup-dev ## Run the claim of every recipe, or of SLUG=rest-em, into docs/results
 	@$(BIN)/loopwright reproduce $(SLUG)
+
+costs: setup-dev ## Measure what every method takes at its defaults on the toy, into docs/results
+	@$(BIN)/python -m loopwright.claims.costs docs/results
 
 bench: setup-dev ## Run every benchmark, one at a time; ARGS=--json for machines
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -37,7 +37,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-LATENCY = 0.05  # seconds
+LATENCY = 0.05  # seconds, unless told otherwise
 MODEL = "bench"
 ITEMS = (
     "tea glass paint rope salt lamps books bolts wool seeds tiles honey cable boots clocks flour candles maps drums "
@@ -111,7 +111,7 @@ def played(body: dict[str, Any]) -> tuple[str, bool]:
     return f"[[ ## answer ## ]]\n{text}\n\n[[ ## completed ## ]]" if "[[ ## answer ## ]]" in conversation else text, True
 
 
-def serve() -> None:
+def serve(latency: float) -> None:
     """Prints its port; answers until its standard input closes. GET tells what it has seen."""
     from aiohttp import web
 
@@ -125,7 +125,7 @@ def serve() -> None:
         seen["attempts"] += attempt
         seen["in_flight"] += 1
         try:
-            await asyncio.sleep(LATENCY)
+            await asyncio.sleep(latency)
         finally:
             seen["in_flight"] -= 1
         choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
@@ -278,8 +278,13 @@ def play(system: str, url: str, budget: int, workers: int, seed: int, folder: Pa
     """In the child: one optimisation, timed, without the imports."""
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or litellm fetches a file from the network
     if system == "loopwright":
-        import loopwright.models.openai  # noqa: F401
+        import aiohttp  # noqa: F401
 
+        import loopwright.models.openai
+        import loopwright.store  # noqa: F401
+        from loopwright.core.registry import get_recipe
+
+        get_recipe("gepa")
         began = time.perf_counter()
         prompt, standing = asyncio.run(ours(url, budget, workers, seed, folder))
     elif system == "dspy":
@@ -299,8 +304,11 @@ def play(system: str, url: str, budget: int, workers: int, seed: int, folder: Pa
 
 
 class Server:
+    def __init__(self, latency: float = LATENCY) -> None:
+        self.latency = latency
+
     def __enter__(self) -> Server:
-        command = [sys.executable, __file__, "--serve"]
+        command = [sys.executable, __file__, "--serve", "--latency", str(self.latency)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.address = f"http://127.0.0.1:{int(self.process.stdout.readline())}"
@@ -331,12 +339,12 @@ def finished(process: subprocess.Popen[str]) -> dict[str, Any]:
     return found
 
 
-def timed(python: str, system: str, budget: int, workers: int, seed: int) -> dict[str, float]:
-    with Server() as server, tempfile.TemporaryDirectory() as folder:
+def timed(python: str, system: str, budget: int, workers: int, seed: int, latency: float) -> dict[str, float]:
+    with Server(latency) as server, tempfile.TemporaryDirectory() as folder:
         options = ["--budget", str(budget), "--workers", str(workers), "--seed", str(seed), "--folder", folder]
         result = finished(child(python, system, server, options))
         seen = server.seen()
-    ideal = seen["calls"] * LATENCY / workers
+    ideal = seen["calls"] * latency / workers
     counted = seen["calls"] if SYSTEMS[system][1] else seen["attempts"]
     return {
         "wall": result["wall"], "ratio": result["wall"] / ideal, "calls": seen["calls"], "beyond": max(0, counted - budget),
@@ -374,7 +382,9 @@ def interval(values: list[float]) -> tuple[float, float]:
     return statistics.fmean(values), t * spread / len(values) ** 0.5
 
 
-def measure(python: str, budget: int, workers: list[int], seeds: int, only: list[str], kill: bool) -> dict[str, Any]:
+def measure(
+    python: str, budget: int, workers: list[int], seeds: int, only: list[str], kill: bool, latency: float
+) -> dict[str, Any]:
     found: dict[str, Any] = {}
     skipped: dict[str, str] = {}
     for system, (package, _) in SYSTEMS.items():
@@ -390,7 +400,7 @@ def measure(python: str, budget: int, workers: list[int], seeds: int, only: list
         for count in workers:
             for system in found:
                 used = python if SYSTEMS[system][0] else sys.executable
-                runs[system, count].append(timed(used, system, budget, count, seed))
+                runs[system, count].append(timed(used, system, budget, count, seed, latency))
     for (system, count), rows in runs.items():
         score, half = interval([r["score"] for r in rows])
         found[system][str(count)] = {
@@ -419,21 +429,24 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--peers", default=sys.executable, help="a Python that has gepa and dspy")
     parser.add_argument("--only", nargs="*", default=[], help=f"of {', '.join(SYSTEMS)}")
+    parser.add_argument("--latency", type=float, default=LATENCY, help="seconds in which the server answers")
     parser.add_argument("--no-kill", action="store_true")
     for hidden in ("--serve", "--play", "--url", "--seed", "--folder"):
         how: dict[str, Any] = {"action": "store_true"} if hidden == "--serve" else {"default": "0"}
         parser.add_argument(hidden, help=argparse.SUPPRESS, **how)
     options = parser.parse_args()
     if options.serve:
-        serve()
+        serve(options.latency)
         return
     if options.play != "0":
         play(options.play, options.url, options.budget, options.workers[0], int(options.seed), Path(options.folder))
         return
-    found = measure(options.peers, options.budget, options.workers, options.seeds, options.only, not options.no_kill)
+    found = measure(
+        options.peers, options.budget, options.workers, options.seeds, options.only, not options.no_kill, options.latency
+    )
     ours = found["systems"].get("loopwright", {})
     result = {
-        "benchmark": "prompt_search", "cpus": os.cpu_count(), "budget": options.budget, "latency_ms": 1000 * LATENCY,
+        "benchmark": "prompt_search", "cpus": os.cpu_count(), "budget": options.budget, "latency_ms": 1000 * options.latency,
         "seeds": options.seeds, "wall_over_ideal": {k: v["wall_over_ideal"] for k, v in ours.items() if k != "killed"}, **found,
     }  # fmt: skip
     if options.json:

@@ -13,6 +13,7 @@ from itertools import groupby
 from pathlib import Path
 
 from loopwright.claims.by_hand import ByHand, Tried, read_by_hand
+from loopwright.claims.costs import MethodCost, overview, read_costs, sentence
 from loopwright.claims.reproduce import Result, read_result
 from loopwright.claims.table import Claim, claim_of
 from loopwright.core.errors import UnknownName
@@ -27,8 +28,10 @@ def write_catalogue(folder: Path | str, results: Path | str = RESULTS) -> list[P
     folder.mkdir(parents=True, exist_ok=True)
     recipes = list(all_recipes().values())
     found = {r.slug: _result(results, r.slug) for r in recipes}
-    pages = {f"{r.slug}.md": page(r, found[r.slug], read_by_hand(results, r.slug)) for r in recipes}
+    costs = read_costs(results)
+    pages = {f"{r.slug}.md": page(r, found[r.slug], read_by_hand(results, r.slug), costs.get(r.slug)) for r in recipes}
     pages["index.md"] = index(recipes, found)
+    pages["costs.md"] = overview({r.slug: costs[r.slug] for r in recipes if r.slug in costs})
     for old in folder.glob("*.md"):
         if old.name not in pages:
             old.unlink()
@@ -44,7 +47,7 @@ def _result(folder: Path | str, slug: str) -> Result | None:
         return None
 
 
-def page(recipe: Recipe, result: Result | None, by_hand: ByHand | None = None) -> str:
+def page(recipe: Recipe, result: Result | None, by_hand: ByHand | None = None, cost: MethodCost | None = None) -> str:
     """The page of one recipe."""
     card = recipe.card
     facts = [
@@ -65,6 +68,7 @@ def page(recipe: Recipe, result: Result | None, by_hand: ByHand | None = None) -
     ]
     rows = [(f"`{o.name}`", f"`{o.kind}`", f"`{_short(repr(o.default))}`") for o in recipe.options.values()]
     blocks += ["## Options", _table(("option", "type", "default"), rows) if rows else "None."]
+    blocks += ["## Cost", f"{sentence(cost)} [All methods](costs.md)."] if cost is not None else []
     blocks += ["## Claim", *_claim(claim_of(card.slug), result)]
     if by_hand is not None:
         blocks += ["## By hand", *_by_hand(by_hand)]
@@ -75,7 +79,8 @@ def page(recipe: Recipe, result: Result | None, by_hand: ByHand | None = None) -
 
 def index(recipes: Sequence[Recipe], results: dict[str, Result | None]) -> str:
     """All recipes by family."""
-    blocks = ["# Catalogue", "Made from the recipes' own cards and from the results that were run; see each page."]
+    about = "Made from the recipes' own cards and from the results that were run; see each page."
+    blocks = ["# Catalogue", f"{about} [What each method takes](costs.md): calls, tokens, seconds."]
     families = groupby(sorted(recipes, key=lambda r: (r.card.family, r.slug)), key=lambda r: r.card.family)
     for family, members in families:
         rows = []

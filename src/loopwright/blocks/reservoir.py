@@ -106,4 +106,5 @@ def _rows(memory: Memory, rows: np.ndarray | slice) -> Memory:
 def _joined(memory: Memory, new: Memory, offered: int) -> Memory:
     if not len(new.labels):
         return memory._replace(offered=offered)
-    return Memory(*(np.concatenate(pair) for pair in zip(memory[:3], new[:3], strict=True)), offered)
+    x, labels, outputs = (np.concatenate(pair) for pair in zip(memory[:3], new[:3], strict=True))
+    return Memory(x, labels, outputs, offered)

@@ -141,6 +141,6 @@ def own_column(columns: int) -> Projection:
         shift[...] = mine
         head[...] = (column[:, None] <= of_class) & moving
         bias[...] = moving
-        return gradient * mask
+        return np.asarray(gradient * mask)
 
     return project

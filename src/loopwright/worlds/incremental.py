@@ -128,7 +128,7 @@ def _right(labels: np.ndarray, proposal: JsonValue) -> list[float]:
     said = np.asarray(proposal)
     if said.shape != labels.shape:
         return [0.0] * len(labels)
-    return (said == labels).astype(float).tolist()
+    return [float(right) for right in said == labels]
 
 
 def blobs(

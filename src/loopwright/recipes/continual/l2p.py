@@ -2,9 +2,10 @@
 
 Wang et al., "Learning to prompt for continual learning", arXiv:2112.08654; repository google-research/l2p. The representative of
 prompt pools in the survey of Wang et al. (arXiv:2302.00487). Keeps no examples. Every prompt has a key; an input takes the
-``picked`` prompts whose keys are nearest to what the frozen network says of it without any, so like inputs share prompts and
-unlike ones do not disturb each other. Prompts, keys and the last layer are learned; classes of other tasks (``task`` in the
-context) do not compete while one is learned. The specification holds the frozen network ("encoder", as the world ``encoded-digits`` has it).
+``picked`` prompts whose keys are nearest to what the frozen network says of it without any, so like inputs share prompts
+and unlike ones do not disturb each other. Prompts, keys and the last layer are learned; classes of other tasks (``task`` in
+the context) do not compete while one is learned. The specification holds the frozen network ("encoder", as the world
+``encoded-digits`` has it).
 
 How this differs: the frozen network is a small one without attention, so a prompt is not a row of tokens before the input: it
 is added to what goes into the first hidden layer, the mean of those picked. Plain gradient descent at a constant rate, where the

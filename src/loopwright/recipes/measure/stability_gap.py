@@ -14,9 +14,12 @@ How this differs: intervals, which the paper has none of: the jackknife over que
 its own is ours (the paper shows it in curves): the fall below both of the accuracies before and after the new task.
 """
 
+from __future__ import annotations
+
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
@@ -27,7 +30,10 @@ from loopwright.core.lazy import lazy
 from loopwright.core.measure import Record, Table
 from loopwright.core.registry import measure
 
-np = lazy("numpy")
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = lazy("numpy")
 
 COLUMNS = ("split", "figure", "value", "low", "high", "tasks", "evaluations", "questions")
 
@@ -50,7 +56,7 @@ def stability_gap(records: Sequence[Record], *, window: int = 10) -> Table:
     return Table(columns=COLUMNS, rows=tuple(rows))
 
 
-def by_task(records: Sequence[Record]) -> tuple[list["np.ndarray"], list[int]]:
+def by_task(records: Sequence[Record]) -> tuple[list[np.ndarray], list[int]]:
     """[evaluations, questions] scores of each task, and the row in which each task ended. Questions that were not asked every
     time are left out, as a matrix with holes would change with what is asked and not with what is known.
     """
@@ -107,7 +113,7 @@ def _number(meta: Mapping[str, JsonValue], name: str) -> int:
     return value
 
 
-def errors(answers: Sequence["np.ndarray"], ends: Sequence[int], window: int) -> dict[str, float]:
+def errors(answers: Sequence[np.ndarray], ends: Sequence[int], window: int) -> dict[str, float]:
     """The standard error of every figure, by leaving out one question of one task at a time; infinite for lone questions."""
     means = [task.mean(axis=1) for task in answers]
     total = dict.fromkeys(continual.FIGURES, 0.0)

@@ -99,7 +99,7 @@ def running(
 ) -> tuple[list[float], dict[Hashable, tuple[float, ...]]]:  # fmt: skip
     """Reward less the mean, over the standard deviation, of the last ``keep`` rewards of its group, of earlier batches too.
 
-    Black et al., arXiv:2305.13301, section 5.2 and the authors' code. known: those rewards as the last call returned them, {}
+    Black et al., arXiv:2305.13301, as in the authors' code. known: those rewards as the last call returned them, {}
     at first. A group of which fewer than ``least`` are known takes mean and deviation of the whole batch.
 
     Returns the advantages and what is known now. A reward that is NaN is not kept.

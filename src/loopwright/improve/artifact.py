@@ -12,11 +12,12 @@ from typing import Any
 
 import tomli_w
 
-from loopwright.core.errors import InputError
+from loopwright.core.errors import InputError, StoreCorrupt
 from loopwright.core.model import Blobs, Sampling
 from loopwright.core.types import Candidate
 
 MANIFEST = "artifact.json"
+OWN_FORM = "weights.bin"  # weights of a model that keeps them in a form of its own, as the generators of worlds do
 
 
 def write_artifact(
@@ -39,9 +40,7 @@ def write_artifact(
         if "folder" in place:
             shutil.copytree(place["folder"], building / "task", ignore=shutil.ignore_patterns("__pycache__", "out", ".*"))
     if isinstance(adapter, str):
-        from loopwright.training.lora import export_adapter
-
-        export_adapter(blobs.get(adapter), building / "adapter")
+        _write_weights(blobs.get(adapter), building / "adapter", model)
     manifest = {
         "format": 1,
         "task": task,
@@ -61,6 +60,18 @@ def write_artifact(
     return folder
 
 
+def _write_weights(blob: bytes, folder: Path, model: str) -> None:
+    from loopwright.training.lora import export_adapter
+
+    try:
+        export_adapter(blob, folder)
+    except StoreCorrupt:
+        if not model.startswith("world:"):
+            raise
+        folder.mkdir()
+        (folder / OWN_FORM).write_bytes(blob)
+
+
 def read_artifact(folder: Path, blobs: Blobs) -> tuple[Candidate, dict[str, Any]]:
     """The candidate and its manifest; the adapter is put among the blobs. Raises InputError for anything else."""
     path = folder / MANIFEST
@@ -77,7 +88,9 @@ def read_artifact(folder: Path, blobs: Blobs) -> tuple[Candidate, dict[str, Any]
         parts["prompt"] = prompt
     if (folder / "solver.toml").is_file():
         parts["solver"] = tomllib.loads((folder / "solver.toml").read_text())
-    if (folder / "adapter").is_dir():
+    if (folder / "adapter" / OWN_FORM).is_file():
+        parts["adapter"] = blobs.put((folder / "adapter" / OWN_FORM).read_bytes())
+    elif (folder / "adapter").is_dir():
         from loopwright.training.lora import import_adapter
 
         parts["adapter"] = blobs.put(import_adapter(folder / "adapter"))

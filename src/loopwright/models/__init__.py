@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     from loopwright.models.openai import OpenAIModel
     from loopwright.models.scripted import ScriptedModel
 
-BACKENDS = ("embedded", "openai", "scripted")
+BACKENDS = ("embedded", "openai", "scripted", "world")
 
 
 def load(spec: str | Mapping[str, Any], *, blobs: Blobs | None = None, **options: Any) -> Model:
     """The model that ``spec`` names.
 
     Text is one of ``embedded``, ``embedded:/path/to/folder-or.gguf``, ``openai:NAME``, ``openai:NAME@http://host:port/v1``,
-    ``openai:NAME@unix:/path``, ``scripted:module:function``. A mapping says the same as {"backend": "openai", "model":
+    ``openai:NAME@unix:/path``, ``scripted:module:function``, ``world:NAME`` (the model that plays in a world of
+    ``worlds.registry`` that has one of its own). A mapping says the same as {"backend": "openai", "model":
     NAME, "base_url": ...}, {"backend": "embedded", "path": ...} or {"backend": "scripted", "answer": ...}, with further
     options of the backend. ``blobs`` is where the embedded model keeps adapters; without it they stay in memory.
     ``priced`` says that money is capped (see OpenAIModel) and may be given for any backend. Raises UnknownName for a
@@ -39,6 +40,8 @@ def load(spec: str | Mapping[str, Any], *, blobs: Blobs | None = None, **options
             return _openai(given)
         if backend == "scripted":
             return _scripted(given)
+        if backend == "world":
+            return _world(given, blobs)
     except TypeError as error:
         if "argument" not in str(error):
             raise
@@ -52,6 +55,8 @@ def _split(spec: str) -> tuple[str, dict[str, Any]]:
         return backend, {}
     if backend == "embedded":
         return backend, {"path": rest}
+    if backend == "world":
+        return backend, {"world": rest}
     if backend == "openai":
         for mark in ("@http://", "@https://", "@unix:"):
             name, found, address = rest.partition(mark)
@@ -104,6 +109,17 @@ def _openai(given: dict[str, Any]) -> OpenAIModel:
     if isinstance(given.get("prices"), str):
         given["prices"] = Prices.load(given["prices"])
     return OpenAIModel(given.pop("model", ""), **given)
+
+
+def _world(given: dict[str, Any], blobs: Blobs | None) -> Model:
+    from loopwright.worlds.registry import known_world
+
+    name = str(given.pop("world", ""))
+    make = known_world(name).model
+    if not callable(make):
+        raise InputError(f"the world {name} has no model of its own; it is meant for {make or 'none'}")
+    made: Model = make(_Memory() if blobs is None else blobs, **given)
+    return made
 
 
 def _scripted(given: dict[str, Any]) -> ScriptedModel:

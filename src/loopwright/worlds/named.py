@@ -92,7 +92,7 @@ def named_world(spelled: str) -> NamedWorld:
     if empty:
         raise InputError(f"{spelled} has no examples in {', '.join(empty)}")
     if callable(model):
-        raise InputError(f"{made.name} is played by a model of its own, which cannot be named here; see: loopwright reproduce")
+        model = f"world:{spelled.partition(':')[0].strip()}"
     if isinstance(model, Mapping):
         model = f"{model['backend']}:{model['path']}"
     return NamedWorld(spelled, made, model)

@@ -12,9 +12,8 @@ Use it to see what a loop that feeds a model its own output will do to it, befor
 it should keep. ``every`` offers each generation's model instead of the last. With one generation there is nothing to
 replace.
 
-How this differs: the paper trains language models of 9 to 125 million parameters, molecule diffusion and image
-autoencoders; here models are as large as the world's. Accumulating takes more steps of training a generation, as it
-does in the paper.
+How this differs: the paper pretrains language models of millions of parameters, diffusion models of molecules and
+autoencoders of images; here models are as large as the world's. Accumulating takes more steps of training a generation.
 """
 
 from collections.abc import AsyncGenerator

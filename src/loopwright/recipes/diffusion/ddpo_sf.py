@@ -1,6 +1,6 @@
 """DDPO-SF: policy gradients through denoising by the score function alone, one optimiser step a round.
 
-Black et al., arXiv:2305.13301, section 4.3. Samples are used once, on policy, so there is no ratio and nothing to clip.
+Black et al., arXiv:2305.13301. Samples are used once, on policy, so there is no ratio and nothing to clip.
 
 How this differs: as DDPO does.
 """

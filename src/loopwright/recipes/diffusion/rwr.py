@@ -1,6 +1,6 @@
 """Reward-weighted regression: the model imitates its own samples, the better the more.
 
-Peters and Schaal, 2007, and Lee et al., arXiv:2302.12192, as Black et al., arXiv:2305.13301, section 4.2, put them to
+Peters and Schaal, 2007, and Lee et al., arXiv:2302.12192, as Black et al., arXiv:2305.13301, put them to
 diffusion models: a sample weighs exp(reward / temperature), so that all weigh 1 in the mean; the model is fitted to the
 finished samples by its usual loss and sampled again. ``top`` above 0 keeps that share of the samples, the best, all
 weighing the same (see the row ``rwr-sparse``). Denoising is not looked at as a chain of decisions: the loss only bounds

@@ -2,7 +2,7 @@
 
 An answer's tokens are the whole chain, [T + 1] states from pure noise to the picture, and its log-probabilities those
 of the steps, so that losses of tokens (``ppo``, ``reinforce``) are losses of denoising steps: denoising is a Markov
-decision process, arXiv:2305.13301, section 4.1. Losses that imitate (``sft``) take the picture alone, noised anew, and
+decision process, arXiv:2305.13301. Losses that imitate (``sft``) take the picture alone, noised anew, and
 the error of the predicted noise in place of its log-likelihood, of which that is a bound.
 """
 
@@ -25,7 +25,7 @@ from loopwright.training.data import Count
 from loopwright.training.steps import share
 from loopwright.worlds.generators import torch_parts as parts
 from loopwright.worlds.generators.arrays import Array
-from loopwright.worlds.generators.model import Drawn, Learned, Lesson, batches, cannot_read
+from loopwright.worlds.generators.model import ANY, Drawn, Learned, Lesson, batches, cannot_read
 
 _WAVES = 8  # pairs of sine and cosine by which the network is told the level
 LEAST, MOST = 1e-3, 0.995  # levels of pure noise and of the finished picture; at 1 the last step would have no density
@@ -43,7 +43,7 @@ class Diffusion:
     def __init__(
         self, size: int, questions: Sequence[str], weights: Callable[[], Array], *,
         chain: int = 10, hidden: Sequence[int] = (256, 256), eta: float = 1.0,
-        bounds: tuple[float, float] = (-math.inf, math.inf),
+        bounds: tuple[float, float] = ANY,
     ) -> None:  # fmt: skip
         self.size = size
         self.questions = tuple(questions)

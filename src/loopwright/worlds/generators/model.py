@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
@@ -17,6 +18,7 @@ from loopwright.core.types import Turn
 from loopwright.worlds.generators.arrays import Array, from_text, from_tokens, to_text, to_token
 
 WAVE = 256  # samples that are drawn at once
+ANY = (-math.inf, math.inf)
 
 
 class Drawn(NamedTuple):
@@ -43,12 +45,14 @@ class Learned(NamedTuple):
 class Network(Protocol):
     """What differs from one generator to another. Weights are one vector [p] of float32 or float64.
 
-    size: D, how many numbers an answer has. conditions: c, how many a prompt has. steps: T of an answer that it drew.
+    size: D, how many numbers an answer has. conditions: c, how many a prompt has. steps: T of an answer that it drew. bounds:
+    between which an answer is shown; the states that are trained on are as they were drawn.
     """
 
     size: int
     conditions: int
     steps: int
+    bounds: tuple[float, float]
 
     def start(self) -> Array:
         """The weights to begin with; every call gives the same."""
@@ -129,9 +133,12 @@ class Generator:
         states = drawn.states[row]
         known = () if drawn.logprobs is None else tuple(float(x) for x in drawn.logprobs[row])
         return Turn(
-            role="assistant", text=to_text(states[-1]), prompt_ids=(to_token(condition),), finish="stop",
+            role="assistant", text=self._shown(states[-1]), prompt_ids=(to_token(condition),), finish="stop",
             token_ids=tuple(to_token(state) for state in states), logprobs=known,
         )  # fmt: skip
+
+    def _shown(self, state: Array) -> str:
+        return to_text(np.clip(state, *self.network.bounds))
 
     def _condition(self, turns: Sequence[Turn]) -> Array:
         asked = next((t.text for t in reversed(turns) if t.role == "user"), "")
@@ -150,7 +157,7 @@ class Generator:
         """Only the last state is written down."""
         if not token_ids:
             return []
-        last = len(to_text(from_tokens(token_ids[-1:], self.network.size)[0]))
+        last = len(self._shown(from_tokens(token_ids[-1:], self.network.size)[0]))
         return [0] * (len(token_ids) - 1) + [last]
 
     async def fit(self, job: FitJob) -> Fitted:

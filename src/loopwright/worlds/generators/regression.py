@@ -21,13 +21,14 @@ from loopwright.core.policy import Prompt
 from loopwright.core.types import Candidate, Example, Rollout, digest
 from loopwright.core.world import Critic, Split, Tool
 from loopwright.worlds.generators.arrays import Array, from_text, to_text
-from loopwright.worlds.generators.model import Drawn, Generator, Learned, Lesson, cannot_read, named
+from loopwright.worlds.generators.model import ANY, Drawn, Generator, Learned, Lesson, cannot_read, named
 
 
 class LeastSquares:
     """A Network: weights are W [d, k], answers are y [k] = x W + ``noise`` times standard normal numbers."""
 
     steps = 1
+    bounds = ANY
 
     def __init__(self, d: int, k: int, noise: float) -> None:
         self.size, self.conditions, self._noise = k, d, noise
@@ -129,8 +130,7 @@ def expected(generations: int, *, d: int, rows: int, noise: float, accumulate: b
     """Test error beyond the noise after as many generations, in the mean over standard normal inputs.
 
     noise^2 d / (rows - d - 1) is that of the first. Replaced data multiply it by the number of generations n,
-    arXiv:2402.07712; accumulated ones by the sum of 1 / i^2 up to n, which stays below pi^2 / 6, arXiv:2404.01413,
-    section 3.
+    arXiv:2402.07712; accumulated ones by the sum of 1 / i^2 up to n, which stays below pi^2 / 6, arXiv:2404.01413.
     """
     first = noise**2 * d / (rows - d - 1)
     return first * (sum(1 / i**2 for i in range(1, generations + 1)) if accumulate else generations)

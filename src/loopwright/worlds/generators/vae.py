@@ -17,7 +17,7 @@ from loopwright.core.errors import InputError
 from loopwright.core.model import FitJob, Reading
 from loopwright.worlds.generators import torch_parts as parts
 from loopwright.worlds.generators.arrays import Array
-from loopwright.worlds.generators.model import Drawn, Learned, Lesson, batches, cannot_read
+from loopwright.worlds.generators.model import ANY, Drawn, Learned, Lesson, batches, cannot_read
 
 DEVIATION = 0.15  # of a pixel given z, pixels lying between 0 and 1
 DRAWS = 16  # of z for each picture, when a bound is measured
@@ -28,6 +28,7 @@ class Autoencoder:
 
     conditions = 1
     steps = 1
+    bounds = ANY
 
     def __init__(self, size: int, hidden: int = 128, latent: int = 8, seed: int = 0) -> None:
         self.size, self._latent, self._seed = size, latent, seed

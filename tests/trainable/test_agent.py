@@ -159,7 +159,7 @@ def test_edits_that_are_none(sandbox: Sandbox, gives: str, why: str) -> None:
 
 def test_who_can_still_edit(sandbox: Sandbox) -> None:
     def lost(source: str, **options: Any) -> str:
-        return asyncio.run(editing_lost(context(sandbox), candidate(source), EditOptions(**options)))
+        return asyncio.run(editing_lost(context(sandbox), candidate(EDITOR), candidate(source), EditOptions(**options)))
 
     assert lost(EDITOR) == ""
     assert lost("def improve(source, log, seed):\n    a = yield 'how?'\ndef solve(task):\n    return ''\n") == ""

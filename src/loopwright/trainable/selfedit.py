@@ -36,6 +36,7 @@ EDITS = (
     "<<<<<<< SEARCH\nlines as they are\n=======\nlines as they should be\n>>>>>>> REPLACE\nThe functions that the program "
     "has now must still be there, with the same arguments. Write no loop that might not end."
 )
+_CHANCES = 3
 
 
 class EditOptions(Options):
@@ -96,23 +97,29 @@ async def edited(
     return (None, "nothing was changed") if child.hash == candidate.hash else (child, "")
 
 
-async def editing_lost(ctx: Context, child: Candidate, options: EditOptions) -> str:
-    """Why a version cannot edit itself any more, "" where it can: its ``improve`` is run on itself with nothing to learn from."""
-    found = {n: p for n, p in open_parameters(child).items() if p.kind == "code"}
-    if options.editor == "model" or not found:
+async def editing_lost(ctx: Context, parent: Candidate, child: Candidate, options: EditOptions) -> str:
+    """Why a child cannot edit itself as its parent does, "" where it can: its ``improve`` is run on itself, without a log.
+
+    One of three edits must be a program: luck is part of editing.
+    """
+    if not own_editor(parent, options):
         return ""
+    found = {n: p for n, p in open_parameters(child).items() if p.kind == "code"}
     name = own_editor(child, options)
     if not name:
         return "it has lost its function improve"
-    source = str(found[name].value)
-    made = await call(ctx, source, "improve", [source, [], 0], seconds=options.edit_seconds, asks=0)
-    if made.waiting:
-        return ""
-    try:
-        found[name].accept(made.text)
-    except InputError as error:
-        return f"its edits are broken: {_last(made.error) or error}"
-    return ""
+    source, why = str(found[name].value), ""
+    for seed in range(_CHANCES):
+        made = await call(ctx, source, "improve", [source, [], seed], seconds=options.edit_seconds, asks=0)
+        if made.waiting:
+            return ""
+        try:
+            found[name].accept(made.text)
+        except InputError as error:
+            why = f"its edits are broken: {_last(made.error) or error}"
+        else:
+            return ""
+    return why
 
 
 async def _by_model(

@@ -74,11 +74,12 @@ def lineage_figure(versions: Sequence[Version], *, title: str = "", form: Form =
             c=[_ACCENT if i in best else "white" for i, _ in shown],
             edgecolors=[_ACCENT if i in best else INK for i, _ in shown], linewidths=1.1, zorder=3,
         )  # fmt: skip
-        top = max(v.score for _, v in kept.values())
+        top = max(0.1, *(v.score for _, v in kept.values()))
         lost = [at for at, v in enumerate(versions) if v.index is None]
-        floor = -0.05 * max(top, 0.1)
+        floor = -0.05 * top
         axes.scatter(lost, [floor] * len(lost), marker="x", s=18, c=_BAD, linewidths=1.1, zorder=3)
-        axes.set_ylim(2 * floor, top * 1.12 + 0.02)
+        axes.set_ylim(2 * floor, 1.08 * top)
+        axes.set_yticks([tick for tick in axes.get_yticks() if 0 <= tick <= 1.08 * top])
         axes.set_xlabel("version, in order of arrival")
         axes.set_ylabel("share of tasks solved")
         axes.xaxis.get_major_locator().set_params(integer=True)

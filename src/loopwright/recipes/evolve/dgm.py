@@ -83,7 +83,7 @@ async def dgm(
             child, why = await edited(ctx, candidate, [lesson, *(r for r in attempts if r is not lesson)], edit, by="dgm")
             if child is None or child.hash in known:
                 return candidate, [], why or "it is in the archive already"
-            if why := await editing_lost(ctx, child, edit):
+            if why := await editing_lost(ctx, candidate, child, edit):
                 return child, [], why
             own = await tried(child, ctx, room)
             return child, own, "" if any(r.status == "ok" and r.output.strip() for r in own) else "it answers nothing"

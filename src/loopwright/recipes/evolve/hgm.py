@@ -11,9 +11,10 @@ Agents and their edits are those of ``dgm``. ``at_once`` steps are under way tog
 every ``offers`` tasks: the one whose mean, less ``doubt`` standard deviations of its Beta, is highest.
 
 How this differs: the clades of the authors' code add descendants' results to the version's own list at every look, so that they
-count again and again; here they are summed anew. Their first version comes with results on all tasks, which are not counted;
-ours begins with ``first`` tasks that are. Tasks are as many as the train split has. ``doubt`` is ours: which percentile the
-authors take was not found. Their option to cool the draws down is off by default, and is left out.
+count again and again; here they are summed anew. An edit that came to nothing counts as a version, lest edits go on for ever
+and nothing is tried. Their first version comes with results on all tasks, which are not counted; ours begins with ``first``
+tasks that are, of as many as the train split has. ``doubt`` is ours: which percentile the authors take was not found. Their
+option to cool the draws down is off by default, and is left out.
 
 Cost: one task a step, or an edit (up to two calls of a model, or two runs of the sandbox).
 """
@@ -53,10 +54,12 @@ async def hgm(
         known = [s for s in scores if s is not None]
         members[at] = Member(members[at].parent, sum(known), len(known))
 
+    widened = 0
+
     def planned(open_edits: int, busy: set[tuple[int, str]], wide: bool) -> tuple[str, int, int]:
         """("edit", parent, -1) or ("try", version, task)."""
         able = [i for i, m in enumerate(members) if m.wins > 0] or [0]
-        if wide or spent() ** alpha >= len(members) - 1 + open_edits:
+        if wide or spent() ** alpha >= widened + open_edits:
             lines = clades(members)
             return "edit", able[thompson([lines[i] for i in able], ctx.rng)], -1
         left = {
@@ -79,11 +82,12 @@ async def hgm(
         failed = [r for r in attempts[at] if (r.score or 0.0) < 1.0] or attempts[at]
         lesson = ctx.rng.choice(failed)
         child, why = await edited(ctx, versions[at], [lesson, *(r for r in attempts[at] if r is not lesson)], edit, by="hgm")
-        why = why or (await editing_lost(ctx, child, edit) if child is not None else "")
+        if child is not None:
+            why = await editing_lost(ctx, versions[at], child, edit)
         return child, [], why
 
     heard(0, await ctx.evaluate(base, ctx.rng.sample(pool, min(first, len(pool)))))
-    offered, due, widened = base.hash, spent() + offers, 0
+    offered, due = base.hash, spent() + offers
     async for _ in ctx.batches(0, rounds=20 * evaluations):
         plans: list[tuple[str, int, int]] = []
         for _ in range(at_once):

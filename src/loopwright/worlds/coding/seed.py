@@ -25,7 +25,7 @@ BLOCKS = {
 }
 CONSTANTS = (0, 1, 2, 3)
 HINTS = {}  # by a word of the description: blocks to try before others
-LIMIT = 1000
+LIMIT = 1500
 DEPTH = 3
 # What new blocks are made of: {e} is a term of a number n, {p} a test of it.
 FORMS = (
@@ -36,9 +36,9 @@ FORMS = (
 TERMS = ("n", "-n", "n + {c}", "n * {c}", "n * n", "n % {c}", "abs(n)", "n - {c}")
 TESTS = ("{e} == {c}", "{e} > {c}", "{e} < {c}", "{e} != {c}")
 # How it edits itself: how often each kind of edit is chosen, how many at once, how many new blocks it compares.
-TASTE = {"invent": 4, "join": 2, "learn": 2, "hint": 2, "constant": 2, "limit": 2, "drop": 1, "taste": 2, "code": 3}
-AT_ONCE = 1
-TRIES = 12
+TASTE = {"invent": 10, "constant": 4, "limit": 3, "learn": 2, "hint": 2, "join": 1, "drop": 1, "taste": 2, "code": 4}
+AT_ONCE = 2
+TRIES = 24
 
 
 def chains(blocks, constants, depth):
@@ -144,6 +144,7 @@ def edit_invent(source, log, rng):
     """A new block, made up; of several the first that solves a task that was failed."""
     blocks, constants = value(source, "BLOCKS"), value(source, "CONSTANTS")
     failed = [entry["task"]["examples"] for entry in log if not entry["passed"]]
+    rng.shuffle(failed)
     for _ in range(value(source, "TRIES")):
         form = rng.choice(value(source, "FORMS"))
         term, test = rng.choice(value(source, "TERMS")), rng.choice(value(source, "TESTS"))
@@ -151,7 +152,7 @@ def edit_invent(source, log, rng):
             test = test.replace("{c}", str(rng.choice(constants)))
         code = form.replace("{p}", test).replace("{e}", term)
         new = {f"new{len(blocks)}": ("L", "N" if code.startswith(("sum", "min")) else "L", code)}
-        if any(search(examples, {**new, **blocks}, constants, 2, 500) for examples in failed[:4]):
+        if any(search(examples, {**new, **blocks}, constants, 2, 400) for examples in failed[:6]):
             break
     return assigned(source, "BLOCKS", {**blocks, **new})
 
@@ -208,7 +209,7 @@ def edit_constant(source, log, rng):
 def edit_limit(source, log, rng):
     if rng.random() < 0.5:
         return assigned(source, "DEPTH", max(1, value(source, "DEPTH") + rng.choice((-1, 1))))
-    return assigned(source, "LIMIT", int(value(source, "LIMIT") * rng.choice((0.5, 2, 4))) + 1)
+    return assigned(source, "LIMIT", int(value(source, "LIMIT") * rng.choice((0.5, 1.5, 2))) + 1)
 
 
 def edit_drop(source, log, rng):

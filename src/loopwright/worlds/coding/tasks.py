@@ -53,6 +53,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType({
 })  # fmt: skip
 SHOWN, HIDDEN = 5, 8  # examples in the question, tests that judge
 LENGTHS = (1, 1, 2, 2, 2, 2, 3, 3, 4)  # of the chains, drawn with these shares
+MISSES = 300  # chains in a row that were nothing new, after which there are taken to be no more
 IDIOMS = 6  # pairs of steps that half of the chains have one of
 
 
@@ -82,9 +83,11 @@ def problems(count: int, seed: int) -> list[Example]:
     idioms = [tuple(rng.sample(inner, 2)) for _ in range(IDIOMS)]
     behaviours = {digest(probes)}
     found: list[Example] = []
-    for _ in range(60 * count):
-        if len(found) == count:
-            return found
+    misses = 0
+    while len(found) < count:
+        misses += 1
+        if misses > MISSES:
+            raise InputError(f"coding: {count} tasks were asked for and {len(found)} different ones found; ask for fewer")
         chain = drawn(rng, steps, inner, idioms)
         parts = [part for size in range(1, len(chain)) for part in combinations(chain, size)]
         made = digest([done(chain, p) for p in probes])
@@ -92,7 +95,8 @@ def problems(count: int, seed: int) -> list[Example]:
             continue
         behaviours.add(made)
         found.append(example(chain, rng))
-    raise InputError(f"coding: {count} tasks were asked for and {len(found)} different ones found; ask for fewer")
+        misses = 0
+    return found
 
 
 def drawn(rng: random.Random, steps: Sequence[Step], inner: Sequence[Step], idioms: Sequence[tuple[Step, ...]]) -> list[Step]:

@@ -40,10 +40,10 @@ def coding(*, count: int = 240, seed: int = 0, agent: str = SEED, seconds: float
     """count: of tasks, half of them for training, a quarter each for gate and test. seed: of the tasks. agent: the source to
     begin with, "" for a model's own answers. seconds: of processor time that the agent has for a task.
 
-    Raises InputError for a count below 8, or more than there are different tasks.
+    Raises InputError for a count below 8 or above 2000.
     """
-    if count < 8:
-        raise InputError(f"coding: expected a count of at least 8, got {count}")
+    if not 8 <= count <= 2000:
+        raise InputError(f"coding: expected a count from 8 to 2000, got {count}")
     items = problems(count, seed)
     order = {e.question: i for i, e in enumerate(sorted(items, key=lambda e: digest([seed, e.id])))}
 

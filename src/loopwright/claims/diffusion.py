@@ -33,8 +33,8 @@ CLAIMS = (
             "clip 0.3, 0.734 at rate 2e-3, 0.619 at rate 2e-3, clip 0.2 and batch 32; 0.612 at rate 1e-3 and clip 0.01",
             "the baseline, same seed: 0.755 as it is; 0.739 in 10 rounds, 0.653 in 6; 0.747 and 0.724 in 10 and 6 rounds at "
             "temperature 0.01; 0.648 in 6 at rate 2e-3; 0.647 sparse; before the change 0.449 in 6 at 3e-3 and the authors' 0.2",
-            "what both give up: digits turn bold, then into blots. KL from the start on seed 0 is 12,900 nats a picture for ddpo, "
-            "6,400 for the baseline, more after 1,280 samples; at rate 1e-3 and clip 0.1 ddpo has 0.754 at 2,000 nats, and digits "
+            "what both give up: digits turn bold, then into blots. KL from the start on seed 0 is 12,900 nats for ddpo, "
+            "6,400 for the baseline, more after 1,280 samples; at rate 1e-3, clip 0.1 ddpo has 0.754 at 2,000 nats, and digits "
             "can be read up to a reward of 0.45 (scripts/drawing_rounds.py)",
         ),
     ),

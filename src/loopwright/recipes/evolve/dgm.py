@@ -13,11 +13,12 @@ the sandbox, so that it may become better at editing too. A program without ``im
 version, or the best. ``evaluations`` caps how many tasks are tried in all, the first version's included.
 
 How this differs: a model that edits writes search-and-replace blocks in one call after the diagnosis, where the authors'
-agent works with tools. They sometimes ask for a cure of empty answers or of chance instead of a task's; we do not.
-Their code computes the bar of the third stage and does not use it. Their "best" takes the worst, which is not repeated here.
-A version that is in the archive already is not tried again.
+agent works with tools. They sometimes ask for a cure of empty answers, of chance or of long contexts instead of a task's; we
+do not. That a version can still edit is tried: one of three edits of itself must be a program. Their code computes the bar of
+the third stage and does not use it; their "best" takes the worst. A version that is in the archive already is not tried again.
+What is offered was tried on most tasks, and of such has the highest score.
 
-Cost: a round is up to two calls of a model a child, or two runs of the sandbox, and the stages' tasks.
+Cost: a round is up to two calls of a model a child, or two to four runs of the sandbox, and the stages' tasks.
 """
 
 from collections.abc import AsyncGenerator, Sequence

@@ -16,7 +16,7 @@ and nothing is tried. Their first version comes with results on all tasks, which
 tasks that are, of as many as the train split has. ``doubt`` is ours: which percentile the authors take was not found. Their
 option to cool the draws down is off by default, and is left out.
 
-Cost: one task a step, or an edit (up to two calls of a model, or two runs of the sandbox).
+Cost: one task a step, or an edit (up to two calls of a model, or two to four runs of the sandbox).
 """
 
 import math

@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from loopwright.checks.bench import STREAMS, Bench, short
 from loopwright.core.feedback import FREE, Frozen
@@ -46,7 +47,7 @@ class MethodCost(Frozen):
 def method_cost(recipe: Recipe, *, seed: int = 0) -> MethodCost:
     """One run on the toy; what the gate's looks at an Improver's candidates take is not counted, as that is no choice of its."""
     card = recipe.card
-    named = {"slug": card.slug, "family": card.family, "shape": card.shape, "per": PER[card.shape]}
+    named: dict[str, Any] = {"slug": card.slug, "family": card.family, "shape": card.shape, "per": PER[card.shape]}
     bench = Bench(recipe, seed=seed, examples=EXAMPLES)
     began = time.process_time()
     try:

@@ -1,7 +1,8 @@
 """Evaluations per second and QD score of MAP-Elites and CMA-ME beside pyribs': python benchmarks/quality_diversity.py [--json]
 
 The sphere in 20 dimensions on 100 x 100 cells, as in pyribs' own example: MAP-Elites makes 540 children at a time, CMA-ME has
-15 emitters of 36, the deviation is 0.5. All make equally many evaluations, and the sphere itself is timed along with all of them.
+15 emitters of 36, the deviation is 0.5; both sides begin alike, drawn evenly (CMA-ME: at 0). All make equally many evaluations,
+and the sphere itself is timed along with all of them.
 "batch" is a Session whose trials propose 540 (CMA-ME: 36) solutions; "single" one solution a trial, as where every evaluation is
 a simulation of its own; "engine" is "batch" through the engine with a SQLite store on, made durable every 100 trials. QD score
 is the objectives' mean over all cells. Without pyribs (pip install ribs) it is left out and named.
@@ -25,6 +26,7 @@ import numpy as np
 
 from loopwright.blocks import archive as archives
 from loopwright.blocks.convert import convert
+from loopwright.blocks.space import box, uniform
 from loopwright.core import loop
 from loopwright.core.budget import Ledger
 from loopwright.core.context import Context
@@ -61,7 +63,7 @@ def batch(slug: str, evaluations: int, seed: int, **changes: Any) -> tuple[float
 
 
 def single(slug: str, evaluations: int, seed: int) -> tuple[float, int]:
-    return batch(slug, min(evaluations, 20 * WHOLE), seed, batch=1)
+    return batch(slug, min(evaluations, 4 * WHOLE), seed, batch=1)
 
 
 def engine(slug: str, evaluations: int, seed: int) -> tuple[float, int]:
@@ -87,7 +89,8 @@ def ribs(slug: str, evaluations: int, seed: int) -> tuple[float, int]:
     archive = GridArchive(solution_dim=DIMENSIONS, dims=(CELLS, CELLS), ranges=ranges)
     start = np.zeros(DIMENSIONS)
     if slug == "map-elites":
-        emitters = [GaussianEmitter(archive, sigma=DEVIATION, x0=start, batch_size=WHOLE, seed=seed)]
+        first = uniform(box(WORLD.spec), np.random.default_rng(seed), WHOLE)
+        emitters = [GaussianEmitter(archive, sigma=DEVIATION, initial_solutions=first, batch_size=WHOLE, seed=seed)]
     else:
         emitters = [
             EvolutionStrategyEmitter(archive, x0=start, sigma0=DEVIATION, batch_size=POPULATION, seed=[seed, i])

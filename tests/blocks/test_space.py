@@ -24,7 +24,9 @@ def test_a_box_is_told_by_numbers_or_lists() -> None:
 
 
 def test_one_is_a_vector_and_several_are_a_list() -> None:
-    assert space.proposal(np.array([[1.0, 2.0]])) == [1.0, 2.0]
+    one, two = space.trial(np.array([[1.0, 2.0]])), space.trial(np.array([[1.0, 2.0], [3.0, 4.0]]), parents=("a",))
+    assert one == Trial(id="", proposal=[1.0, 2.0]) and two == Trial(id="", proposal=[[1.0, 2.0], [3.0, 4.0]], parents=("a",))
+    assert Trial.model_validate_json(two.model_dump_json()) == two
     assert space.proposed(Trial(id="", proposal=[1, 2]), 2).tolist() == [[1.0, 2.0]]
     assert space.proposed(Trial(id="", proposal=[[1, 2], [3, 4]]), 2).shape == (2, 2)
     for bad in ([1, 2, 3], "x", [[1, 2], [3]], {"triplet": []}, [[[1, 2]]]):

@@ -64,7 +64,7 @@ def cma_es(
         box, d = state.box, len(state.box.low)
         unit = Box(np.zeros(d), np.ones(d))
         points = cma.draw(state.strategy, unit, rng, batch) if state.searching else space.uniform(unit, rng, batch)
-        return Trial(id="", proposal=space.proposal(space.inside(box, box.low + (box.high - box.low) * points)))
+        return space.trial(space.inside(box, box.low + (box.high - box.low) * points))
 
     def tell(state: Search, trial: Trial, feedback: Feedback) -> Search:
         box, solutions = state.box, space.proposed(trial, len(state.box.low))

@@ -74,7 +74,7 @@ def cma_me(
         number = int(rng.integers(len(state.emitters)))
         points = cma.draw(state.emitters[number].strategy, Box(np.zeros(d), np.ones(d)), rng, batch)
         solutions = space.inside(box, box.low + (box.high - box.low) * points)
-        return Trial(id="", proposal=space.proposal(solutions), parents=(f"emitter {number}",))
+        return space.trial(solutions, parents=(f"emitter {number}",))
 
     def tell(state: Map, trial: Trial, feedback: Feedback) -> Map:
         box, solutions = state.box, space.proposed(trial, len(state.box.low))

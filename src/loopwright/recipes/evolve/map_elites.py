@@ -55,9 +55,8 @@ def map_elites(
     def ask(state: Map, context: Any, rng: np.random.Generator) -> Trial:
         box = state.box
         if state.answers < initial or not state.archive.filled:
-            return Trial(id="", proposal=space.proposal(space.uniform(box, rng, batch)))
-        children = archives.children(state.archive, box, rng, batch, deviation=deviation, line=line)
-        return Trial(id="", proposal=space.proposal(children))
+            return space.trial(space.uniform(box, rng, batch))
+        return space.trial(archives.children(state.archive, box, rng, batch, deviation=deviation, line=line))
 
     def tell(state: Map, trial: Trial, feedback: Feedback) -> Map:
         solutions = space.proposed(trial, len(state.box.low))

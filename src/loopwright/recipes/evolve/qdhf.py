@@ -92,9 +92,8 @@ def qdhf(
             three = known[rng.permutation(len(known))[:3]]
             return Trial(id="", proposal={"triplet": three[:, 1 : 1 + d].tolist(), "features": three[:, 1 + d :].tolist()})
         if not state.archive.filled:
-            return Trial(id="", proposal=space.proposal(space.uniform(state.box, rng, batch)))
-        children = archives.children(state.archive, state.box, rng, batch, deviation=deviation, line=line)
-        return Trial(id="", proposal=space.proposal(children))
+            return space.trial(space.uniform(state.box, rng, batch))
+        return space.trial(archives.children(state.archive, state.box, rng, batch, deviation=deviation, line=line))
 
     def tell(state: Map, trial: Trial, feedback: Feedback) -> Map:
         if isinstance(trial.proposal, dict):

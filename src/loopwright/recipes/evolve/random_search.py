@@ -27,7 +27,7 @@ def random_search(*, batch: Batch = 1) -> Learner:
         return space.box(spec)
 
     def ask(state: Box, context: Any, rng: np.random.Generator) -> Trial:
-        return Trial(id="", proposal=space.proposal(space.uniform(state, rng, batch)))
+        return space.trial(space.uniform(state, rng, batch))
 
     def tell(state: Box, trial: Trial, feedback: Feedback) -> Box:
         return state

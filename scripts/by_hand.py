@@ -58,7 +58,7 @@ ROWS = (
         options={"depth": 2, "thoughts": 3, "keep": 1, "votes": 1}, sampling={"max_tokens": 96},
     ),
     Row(
-        recipe="draft", world="lab-manuals", items=20, setting={"tools": 3},
+        recipe="draft", world="lab-manuals", items=20, setting={"tools": 3, "each": 30},
         options={"episodes": 2, "screen": 9, "max_tokens": 400},
     ),
     Row(
@@ -71,7 +71,7 @@ ROWS = (
         options={"rounds": 2, "batch": 6, "explore": 2, "verify": 1, "variants": 2, "probes": 1, "screen": 6, "max_tokens": 300},
     ),
     Row(
-        recipe="swe-search", world="repair", items=20, setting={"faults": 1}, sampling={"max_tokens": 200},
+        recipe="swe-search", world="repair", items=20, setting={"faults": 2, "count": 240}, sampling={"max_tokens": 200},
         options={"iterations": 3, "agents": 0},
     ),
 )  # fmt: skip

@@ -117,23 +117,29 @@ async def gepa(
     due, done = False, set[tuple[int, int, int]]()
     write = partial(_written, pool=pool, temperature=temperature, max_tokens=max_tokens)
 
-    async def propose(ctx: Context, examples: list[Example]) -> tuple[list[Child], int]:
-        """The children of one round that did better on their examples, and how many rewrites gave answers away."""
+    async def propose(ctx: Context, examples: list[Example]) -> tuple[list[Version], int]:
+        """What of one round was tried on the front, and how many rewrites gave answers away."""
         nonlocal due
         # Other rounds are under way: all that is shared with them is read and written before anything is waited for.
-        worth, held = [v.mean for v in versions], best_at([v.scores for v in versions])
+        worth, held, top = [v.mean for v in versions], best_at([v.scores for v in versions]), best
         family = ([v.texts for v in versions], [v.parents for v in versions])
         crossing = crossed(held, worth, *family, done, ctx.rng) if due and len(done) < merges else None
         due = False
         if crossing is not None:
-            return await merge(ctx, *crossing), 0
+            return [await tried(ctx, child) for child in await merge(ctx, *crossing)], 0
         slots = []
         for at in range(0, len(examples), minibatch) if held else ():  # nothing held: nothing could be judged
             a = draw(held, worth, ctx.rng)
-            slots.append((a, versions[a].turn, examples[at : at + minibatch]))
+            slots.append((a, versions[a].turn, examples[at : at + minibatch], {v.candidate.hash for v in versions}))
             versions[a].turn += 1
-        made = await ctx.map(rewrite, slots)
-        return [child for child, _ in made if child is not None], sum(copies for _, copies in made)
+        found = await ctx.map(rewrite, slots)
+        made, copies = [child for child, _ in found if child is not None], sum(count for _, count in found)
+        if len(made) > 1:
+            joint, more = await joined(ctx, top, made)
+            copies += more
+            if joint is not None and (version := await tried(ctx, joint)).mean > top.mean:
+                return [version], copies
+        return [await tried(ctx, max(made, key=lambda child: child.gain))] if made else [], copies
 
     async def merge(ctx: Context, a: int, b: int, found: dict[str, str]) -> list[Child]:
         child = with_values(versions[a].candidate, found, by="gepa", note=f"merged from versions {a} and {b}")
@@ -143,8 +149,8 @@ async def gepa(
             return []
         return [_child(child, [a, b], [versions[i].lineage for i in (a, b)], versions[a].turn, frozen, ctx.round, "merge")]
 
-    async def rewrite(slot: tuple[int, int, list[Example]], ctx: Context) -> tuple[Child | None, int]:
-        a, turn, examples = slot
+    async def rewrite(slot: tuple[int, int, list[Example], set[str]], ctx: Context) -> tuple[Child | None, int]:
+        a, turn, examples, known = slot
         parent = versions[a]
         attempts = await ctx.evaluate(parent.candidate, examples)
         before = _scores(attempts, ("score",))
@@ -158,53 +164,53 @@ async def gepa(
             child = with_values(parent.candidate, {name: text}, by="gepa", note=f"{name} rewritten") if text else base
         except (BadOutput, InputError):  # nothing was written, or no value of its kind
             return None, copies
-        if not text or child.hash == parent.candidate.hash:
+        if not text or child.hash in known:
             return None, copies
         gain = _total(await _measured(ctx, child, examples, ("score",)), before)
         why = [e.id for e in examples]
         made = _child(child, [a], [parent.lineage], turn + 1, frozen, ctx.round, "reflection", why, gain)
         return (made if gain > 0 else None), copies
 
-    async def joined(ctx: Context, made: Sequence[Child]) -> Child | None:
+    async def joined(ctx: Context, top: Version, made: Sequence[Child]) -> tuple[Child | None, int]:
         """What several children have learned, in one that goes on from the best version."""
-        nonlocal refused
         found: dict[str, str] = {}
-        for name, old in best.texts.items():
+        copies = 0
+        for name, old in top.texts.items():
             new = list(dict.fromkeys(text for c in made if (text := _texts(c.candidate, frozen)[name]) != old))
             if len(new) < 2:
                 found |= {name: new[0]} if new else {}
                 continue
             parts = "\n\n".join(f"Version {i}:\n<version>\n{text}\n</version>" for i, text in enumerate(new, 1))
             try:
-                text, copies = await write(ctx, join, best, name, {"versions": parts})
-                refused += copies
+                text, more = await write(ctx, join, top, name, {"versions": parts})
+                copies += more
                 found |= {name: text} if text else {}
             except BadOutput:
                 continue
         try:
-            child = with_values(best.candidate, found, by="gepa", note=f"{len(made)} rewrites of {', '.join(found)} joined")
+            child = with_values(top.candidate, found, by="gepa", note=f"{len(made)} rewrites of {', '.join(found)} joined")
         except InputError:
-            return None
-        parents = list(dict.fromkeys([versions.index(best), *(i for c in made for i in c.parents)]))
-        sources = [best.lineage, *(c.lineage for c in made)]
-        return _child(child, parents, sources, max(c.turn for c in made), frozen, made[0].round, "joining")
+            return None, copies
+        parents = list(dict.fromkeys([versions.index(top), *(i for c in made for i in c.parents)]))
+        sources = [top.lineage, *(c.lineage for c in made)]
+        return _child(child, parents, sources, max(c.turn for c in made), frozen, made[0].round, "joining"), copies
 
-    async for made, copies in ctx.overlapping(propose, minibatch * together, rounds=rounds, ahead=ahead):
+    async def tried(ctx: Context, child: Child) -> Version:
+        scores = await _measured(ctx, child.candidate, watched, objectives)
+        parents = tuple(versions[i].candidate.hash for i in child.parents)
+        candidate = child.candidate.model_copy(update={"origins": as_data(child.lineage), "parents": parents})
+        return Version(candidate, _texts(candidate, frozen), scores, child.parents, child.lineage, child.turn)
+
+    async for found, copies in ctx.overlapping(propose, minibatch * together, rounds=rounds, ahead=ahead):
         refused += copies
-        tried = [await joined(ctx, made), max(made, key=lambda child: child.gain)] if len(made) > 1 else made
-        for child in tried:
-            if child is None or child.candidate.hash in {v.candidate.hash for v in versions}:
+        for version in found:
+            if version.candidate.hash in {v.candidate.hash for v in versions}:
                 continue
-            scores = await _measured(ctx, child.candidate, watched, objectives)
-            parents = tuple(versions[i].candidate.hash for i in child.parents)
-            candidate = child.candidate.model_copy(update={"origins": as_data(child.lineage), "parents": parents})
-            version = Version(candidate, _texts(candidate, frozen), scores, child.parents, child.lineage, child.turn)
             versions.append(version)
             due = len(version.parents) == 1 and len(version.texts) > 1
             if version.mean > best.mean:
                 best = version
-                yield candidate.model_copy(update={"note": candidate.note + _given_away(refused)})
-                break
+                yield version.candidate.model_copy(update={"note": version.candidate.note + _given_away(refused)})
 
 
 def _child(

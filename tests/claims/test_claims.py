@@ -120,7 +120,7 @@ def test_pages_say_what_was_run_and_no_more(tmp_path: Path) -> None:
     (pages / "gone.md").write_text("an old page")
     reproduce("lin-ucb", seeds=2, out=results, conformance=False)
     written = write_catalogue(pages, results)
-    assert {p.stem for p in written} == {"index", *all_recipes()} == {p.stem for p in pages.glob("*")}
+    assert {p.stem for p in written} == {"index", "costs", *all_recipes()} == {p.stem for p in pages.glob("*")}
     ucb = (pages / "lin-ucb.md").read_text()
     assert "https://arxiv.org/abs/1003.0146" in ucb and "`alpha`" in ucb and "2 of 20 seeds were run" in ucb
     assert "not yet checked" in ucb

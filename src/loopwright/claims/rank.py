@@ -1,10 +1,12 @@
 """Claims of methods that rank."""
 
+from pydantic import JsonValue
+
 from loopwright.claims.table import Claim
 
 # A seed is another split of MovieLens-100k; every user comes once to tell and once to be measured: 2 x 943 steps.
-_SPLIT = {"steps": 1886}
-_FILMS = {"data": "movielens-100k", "queries": 30, "rounds": 30, "dimensions": 32}
+_SPLIT: dict[str, JsonValue] = {"steps": 1886}
+_FILMS: dict[str, JsonValue] = {"data": "movielens-100k", "queries": 30, "rounds": 30, "dimensions": 32}
 
 CLAIMS = (
     Claim(

@@ -1,7 +1,7 @@
 """How a Learner and its baseline do as they go on, with intervals over seeds: python scripts/learning_curves.py SLUG.
 
 Runs the Learner's claim again and writes SLUG.png and SLUG.svg: what is summed over all steps (regret, reward) as the
-sum so far, a score as it was at each step.
+sum so far, a score as its mean so far.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from loopwright.worlds.registry import known_world
 
 
 def claim_curves(claim: Claim, *, seeds: int | None = None) -> dict[str, Array]:
-    """Both sides of a Learner's claim, [seeds, steps]: sums so far, or a score at each step (NaN where there is none).
+    """Both sides of a Learner's claim, [seeds, steps], as ``so_far`` has it; NaN where there is none yet.
 
     Raises InputError for a claim whose metric no single step has.
     """
@@ -38,8 +38,17 @@ def claim_curves(claim: Claim, *, seeds: int | None = None) -> dict[str, Array]:
             log = played(world, slug, given, metric=claim.metric, seed=seed, steps=steps)
             rows.append([np.nan if worth is None else worth for _, worth in log])
         table = np.array(rows, dtype=float)
-        found[slug] = np.nancumsum(table, axis=1) if claim.metric in ("regret", "reward") else table
+        found[slug] = so_far(table, claim.metric)
     return found
+
+
+def so_far(table: Array, metric: str) -> Array:
+    """What a claim would compare after each step: the sum of regrets or rewards, the mean of scores; a gap as it is."""
+    if metric == "gap":
+        return table
+    known = np.cumsum(~np.isnan(table), axis=1)
+    sums = np.where(known > 0, np.nancumsum(table, axis=1), np.nan)
+    return sums if metric in ("regret", "reward") else sums / np.maximum(known, 1)
 
 
 def main() -> None:
@@ -52,7 +61,7 @@ def main() -> None:
     if claim is None:
         raise InputError(f"no claim has been written for {given.slug}, so there is nothing to draw")
     curves = claim_curves(claim, seeds=given.seeds)
-    ylabel = f"{claim.metric}, sum so far" if claim.metric in ("regret", "reward") else claim.metric
+    ylabel = claim.metric + {"regret": ", sum so far", "reward": ", sum so far", "score": ", mean so far"}.get(claim.metric, "")
     given.out.mkdir(parents=True, exist_ok=True)
     for form in FORMS:
         path = given.out / f"{given.slug}.{form}"

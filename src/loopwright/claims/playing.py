@@ -18,8 +18,8 @@ STEPS = 1000  # where the claim's setting does not say
 def played(
     world: Any, slug: str, options: Mapping[str, Any], *, metric: str, seed: int, steps: int = STEPS
 ) -> Iterator[tuple[Trial, float | None]]:
-    """Step by step, what was asked and what it was worth: its regret (for ``gap``, too), its reward, or the world's own score;
-    None where a step has none. Raises InputError for a metric that the world does not have.
+    """Step by step, what was asked and what it was worth: its regret (for ``gap``, too), its reward, or the world's own
+    score; None where a step has none. Raises InputError for a metric that the world does not have.
     """
     recipe = get_recipe(slug)
 
@@ -41,8 +41,8 @@ def played(
 
 
 def value(world: Any, slug: str, options: Mapping[str, Any], *, metric: str, seed: int, steps: int = STEPS) -> float:
-    """What a claim compares: the sum over all steps, of a score the mean over those that have one, of a gap the last; else what
-    the world makes of all trials together.
+    """What a claim compares: the sum over all steps, of a score the mean over those that have one, of a gap the last;
+    else what the world makes of all trials together.
     """
     log = list(played(world, slug, options, metric=metric, seed=seed, steps=steps))
     if metric not in ("regret", "reward", "gap", "score"):

@@ -172,10 +172,12 @@ async def answer_with(
 async def _models(spec: Mapping[str, Any], store: Store, caps: Budget) -> AsyncIterator[dict[str, Model]]:
     """The run's models by role, closed at the end; what two roles name alike is one."""
     options = {"priced": True} if caps.money is not None else {}
-    names = {"policy": spec["model"], **spec.get("others", {})}
-    loaded = {name: load_model(name, blobs=store.blobs, **options) for name in dict.fromkeys(names.values())}
+    given = {"policy": spec["model"], **spec.get("others", {})}
+    # A model is named by a text or by a mapping with its options, so that alike is asked of the JSON.
+    named = {role: json.dumps(model, sort_keys=True) for role, model in given.items()}
+    loaded = {text: load_model(json.loads(text), blobs=store.blobs, **options) for text in dict.fromkeys(named.values())}
     try:
-        yield {role: loaded[name] for role, name in names.items()}
+        yield {role: loaded[text] for role, text in named.items()}
     finally:
         for model in loaded.values():
             await model.close()

@@ -9,8 +9,9 @@ from loopwright.critics.model_judge import aspects, judge, pairwise
 from loopwright.critics.programs import unit_tests
 from loopwright.critics.python import PythonCritic
 from loopwright.critics.registry import BuiltCritic, build_critic
+from loopwright.critics.reward_model import reward_model
 
 __all__ = [
     "BuiltCritic", "PythonCritic", "aspects", "build_critic", "checklist", "exact", "judge", "number", "pairwise", "regex",
-    "schema", "unit_tests",
+    "reward_model", "schema", "unit_tests",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from loopwright.critics.json_schema import schema, strict_json
 from loopwright.critics.judges import checklist_parts, judge_parts
 from loopwright.critics.parts import Parts
 from loopwright.critics.python import PythonCritic
+from loopwright.critics.reward_model import reward_parts
 from loopwright.critics.section import Section, kind_of, near
 from loopwright.critics.worker import Function
 
@@ -108,7 +109,8 @@ KINDS: dict[str, Callable[[Section, Path, str], Parts]] = {
     "number": _number,
     "python": _python,
     "regex": _regex,
+    "reward-model": reward_parts,
     "schema": _schema,
     "tests": _tests,
 }
-TARGETLESS = ("checklist", "judge", "python", "regex", "schema", "tests")
+TARGETLESS = ("checklist", "judge", "python", "regex", "reward-model", "schema", "tests")

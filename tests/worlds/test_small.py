@@ -7,9 +7,9 @@ from itertools import combinations
 
 import pytest
 
-from loopwright.core.errors import UnknownName
+from loopwright.core.errors import InputError, UnknownName
 from loopwright.core.types import Example, Rollout, Turn
-from loopwright.worlds.small import SMALL, small
+from loopwright.worlds.small import SMALL, small, sums
 
 
 def answered(example: Example, output: str) -> Rollout:
@@ -56,3 +56,12 @@ def test_the_calculator_objects_only_to_what_is_wrong() -> None:
 def test_an_unknown_world_suggests_the_near_one() -> None:
     with pytest.raises(UnknownName, match="Did you mean sums"):
         small("sum")
+
+
+def test_worked_examples_of_sums_are_train_examples_and_others_are_an_error() -> None:
+    world = sums(shots=3)
+    train = {e.id: e for e in world.examples("train")}
+    assert len(world.prompt.shots) == 3
+    assert all(train[shot.example].question == shot.input and train[shot.example].target == shot.output for shot in world.prompt.shots)
+    with pytest.raises(InputError, match="from 0 to"):
+        sums(shots=-1)

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from loopwright.blocks.shots import from_targets
 from loopwright.core.context import Context
-from loopwright.core.errors import UnknownName
+from loopwright.core.errors import InputError, UnknownName
 from loopwright.core.feedback import Feedback, Score
 from loopwright.core.model import Sampling
 from loopwright.core.policy import Prompt
@@ -62,16 +63,24 @@ def _examples(pairs: Mapping[str, str]) -> list[Example]:
     return [Example(id=digest(q)[:12], input=q, target=a) for q, a in pairs.items()]
 
 
-def sums() -> Small:
-    """Two one-digit terms, plus and minus; the answer must be the number and nothing else."""
+def sums(*, shots: int = 0) -> Small:
+    """Two one-digit terms, plus and minus; the answer must be the number and nothing else.
+
+    shots: worked examples in the prompt, from the train split; without any a small model gives hardly ever the number alone.
+    """
     pairs = {
         f"What is {a} {sign} {b}?": str(a + b if sign == "+" else a - b)
         for a in range(10)
         for b in range(10)
         for sign in "+-"
     }
-    prompt = Prompt(instruction="Answer with just the number.")
-    return Small("sums", _examples(pairs), exact(), prompt, Sampling(temperature=0.0, max_tokens=8))
+    items = _examples(pairs)
+    worked = [e for e in items if _split(e.question) == "train"]
+    if not 0 <= shots <= len(worked):
+        raise InputError(f"sums: shots is from 0 to {len(worked)}, got {shots}")
+    drawn = random.Random(0).sample(worked, shots)
+    prompt = Prompt(instruction="Answer with just the number.", shots=tuple(from_targets(drawn)))
+    return Small("sums", items, exact(), prompt, Sampling(temperature=0.0, max_tokens=8))
 
 
 def additions() -> Small:

@@ -62,6 +62,7 @@ def test_worked_examples_of_sums_are_train_examples_and_others_are_an_error() ->
     world = sums(shots=3)
     train = {e.id: e for e in world.examples("train")}
     assert len(world.prompt.shots) == 3
-    assert all(train[shot.example].question == shot.input and train[shot.example].target == shot.output for shot in world.prompt.shots)
+    for shot in world.prompt.shots:
+        assert (train[shot.example].question, train[shot.example].target) == (shot.input, shot.output)
     with pytest.raises(InputError, match="from 0 to"):
         sums(shots=-1)

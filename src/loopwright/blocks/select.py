@@ -63,3 +63,9 @@ def mixed_groups(rollouts: Sequence[Rollout], threshold: float = 1.0) -> list[tu
             groups[rollout.example.id].append(rollout)
     rated = [(g, sum((r.score or 0.0) >= threshold for r in g) / len(g)) for g in groups.values()]
     return [(group, rate) for group, rate in rated if 0 < rate < 1]
+
+
+def mean_score(rollouts: Sequence[Rollout]) -> float:
+    """Over those that have a score; 0 where none has."""
+    known = [r.score for r in rollouts if r.score is not None]
+    return sum(known) / len(known) if known else 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cached_property
 from typing import Any, Self, TypeVar, cast
 
 from loopwright.core.engine import Engine
@@ -62,7 +63,11 @@ class Scope:
         self._scramble = scramble
         self._meter = meter or Meter()
         self._branches = 0
-        self.rng = random.Random(digest([engine.seed, scope, "rng"]))
+
+    @cached_property
+    def rng(self) -> random.Random:
+        """Random numbers of this scope alone; made when they are first asked for, as most scopes draw none."""
+        return random.Random(digest([self.engine.seed, self.scope, "rng"]))
 
     @property
     def world(self) -> World:

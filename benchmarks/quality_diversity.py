@@ -3,9 +3,10 @@
 The sphere in 20 dimensions on 100 x 100 cells, as in pyribs' own example: MAP-Elites makes 540 children at a time, CMA-ME has
 15 emitters of 36, the deviation is 0.5; both sides begin alike, drawn evenly (CMA-ME: at 0). All make equally many evaluations,
 and the sphere itself is timed along with all of them.
-"batch" is a Session whose trials propose 540 (CMA-ME: 36) solutions; "single" one solution a trial, as where every evaluation is
-a simulation of its own; "engine" is "batch" through the engine with a SQLite store on, made durable every 100 trials. QD score
-is the objectives' mean over all cells. Without pyribs (pip install ribs) it is left out and named.
+"batch" is a Session whose trials propose 540 solutions; "turns" (CMA-ME) asks one emitter at a time for 36; "single" is one
+solution a trial, as where every evaluation is a simulation of its own; "engine" is "batch" through the engine with a SQLite store
+on: every solution, its answer and the archive are made durable every 100 trials, which pyribs does not do. QD score is the
+objectives' mean over all cells. Without pyribs (pip install ribs) it is left out and named.
 """
 
 from __future__ import annotations
@@ -45,8 +46,11 @@ WORLD = sphere(DIMENSIONS, cells=CELLS)
 SHARE = DEVIATION / 20.48  # of the box's range
 OPTIONS: dict[str, dict[str, Any]] = {
     "map-elites": {"cells": CELLS, "deviation": SHARE, "batch": WHOLE, "initial": 1},
-    "cma-me": {"cells": CELLS, "deviation": SHARE, "batch": POPULATION, "population": POPULATION, "emitters": EMITTERS},
-}
+    "cma-me": {
+        "cells": CELLS, "deviation": SHARE, "batch": POPULATION, "population": POPULATION, "emitters": EMITTERS,
+        "at_once": EMITTERS,
+    },
+}  # fmt: skip
 
 
 def score(state: Any) -> float:
@@ -57,18 +61,27 @@ def batch(slug: str, evaluations: int, seed: int, **changes: Any) -> tuple[float
     """The QD score, and how many evaluations were made."""
     options = {**OPTIONS[slug], **changes}
     session = Session(get_recipe(slug)(**options), WORLD.spec, seed=seed)
-    steps = evaluations // options["batch"]
+    steps = evaluations // per_trial(options)
     drive(session, WORLD, steps)
-    return score(session.state), steps * options["batch"]
+    return score(session.state), steps * per_trial(options)
+
+
+def per_trial(options: dict[str, Any]) -> int:
+    return int(options["batch"] * options.get("at_once", 1))
+
+
+def turns(slug: str, evaluations: int, seed: int) -> tuple[float, int]:
+    return batch(slug, evaluations, seed, at_once=1)
 
 
 def single(slug: str, evaluations: int, seed: int) -> tuple[float, int]:
-    return batch(slug, min(evaluations, 4 * WHOLE), seed, batch=1)
+    changes = {name: 1 for name in ("batch", "at_once") if name in OPTIONS[slug]}
+    return batch(slug, min(evaluations, 4 * WHOLE), seed, **changes)
 
 
 def engine(slug: str, evaluations: int, seed: int) -> tuple[float, int]:
     options = OPTIONS[slug]
-    steps = evaluations // options["batch"]
+    steps = evaluations // per_trial(options)
     with tempfile.TemporaryDirectory() as folder:
         store = SqliteStore(Path(folder) / "loopwright.db")
         run = store.create_run({}, seed=seed, budget={}, code_version="")
@@ -77,7 +90,7 @@ def engine(slug: str, evaluations: int, seed: int) -> tuple[float, int]:
         learnt = loop.learn(get_recipe(slug), WORLD, ctx, steps=steps, options=options, block=100)
         session, _ = asyncio.run(learnt)
         store.close()
-    return score(session.state), steps * options["batch"]
+    return score(session.state), steps * per_trial(options)
 
 
 def ribs(slug: str, evaluations: int, seed: int) -> tuple[float, int]:
@@ -105,7 +118,7 @@ def ribs(slug: str, evaluations: int, seed: int) -> tuple[float, int]:
 
 
 CONTESTANTS: dict[str, Callable[[str, int, int], tuple[float, int]]] = {
-    "batch": batch, "engine": engine, "single": single, "pyribs": ribs,
+    "batch": batch, "turns": turns, "engine": engine, "single": single, "pyribs": ribs,
 }  # fmt: skip
 
 
@@ -122,20 +135,21 @@ def main() -> None:
     if importlib.util.find_spec("ribs") is None:
         result["not installed"] = "ribs"
         del contestants["pyribs"]
-    for slug in OPTIONS:
-        speeds: dict[str, list[float]] = {name: [] for name in contestants}
-        scores: dict[str, list[float]] = {name: [] for name in contestants}
-        for play in contestants.values():  # what is compiled or loaded on first use is not timed
+    for slug, options in OPTIONS.items():
+        playing = {name: play for name, play in contestants.items() if name != "turns" or "at_once" in options}
+        speeds: dict[str, list[float]] = {name: [] for name in playing}
+        scores: dict[str, list[float]] = {name: [] for name in playing}
+        for play in playing.values():  # what is compiled or loaded on first use is not timed
             play(slug, 2 * WHOLE, 0)
         for seed in range(given.seeds):  # side by side, so that a busy machine is busy for all
-            for name, play in contestants.items():
+            for name, play in playing.items():
                 began = time.perf_counter()
                 found, made = play(slug, given.evaluations, seed)
                 speeds[name].append(made / (time.perf_counter() - began))
                 scores[name].append(found)
         rows = {
             name: {"per_second": round(statistics.median(speeds[name])), "qd_score": round(statistics.fmean(scores[name]), 2)}
-            for name in contestants
+            for name in playing
         }
         for name, row in rows.items():
             if name != "pyribs" and "pyribs" in rows:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from loopwright.blocks import archive as archives
-from loopwright.blocks.archive import BETTER, NEW, PAGE, REFUSED, add, cells, elites, figures, fresh, heat, pick
+from loopwright.blocks.archive import BETTER, NEW, RECENT, REFUSED, add, cells, elites, figures, fresh, heat, pick
 from loopwright.core.errors import InputError
 from loopwright.core.learner import decode_state, encode_state
 
@@ -72,7 +74,10 @@ def test_any_order_gives_the_same_elites_and_an_older_archive_stays_as_it_was() 
         many, _ = put(many, *rows[at : at + 70])
     for row in reversed(rows):
         back, _ = put(back, row)
-    assert one.filled > 2 * PAGE and len(one.pages) == 1 + (one.filled - 1) // PAGE
+    for archive in (one, many, back):  # what was replaced is dropped in time
+        assert archive.filled > 300 and len(archive.recent) <= RECENT * math.sqrt(archive.filled)
+        assert len(archive.settled) <= archive.filled == len(archive.row)
+    assert len(one.settled) and len(one.recent)
     assert np.array_equal(heat(one), heat(many), equal_nan=True) and np.array_equal(heat(one), heat(back), equal_nan=True)
     for archive in (one, many, back):  # what is kept belongs to its cell
         found = elites(archive)

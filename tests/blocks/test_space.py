@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from loopwright.blocks import space
+from loopwright.core.arrays import Numbers
 from loopwright.core.errors import InputError
 from loopwright.core.feedback import Measures, Preference, Score
 from loopwright.core.types import Trial
@@ -23,12 +24,13 @@ def test_a_box_is_told_by_numbers_or_lists() -> None:
         space.box({"low": 0, "high": 1})
 
 
-def test_one_is_a_vector_and_several_are_a_list() -> None:
+def test_one_is_a_vector_and_several_are_numbers() -> None:
     one, two = space.trial(np.array([[1.0, 2.0]])), space.trial(np.array([[1.0, 2.0], [3.0, 4.0]]), parents=("a",))
     assert one == Trial(id="", proposal=[1.0, 2.0]) and two == Trial(id="", proposal=[[1.0, 2.0], [3.0, 4.0]], parents=("a",))
     assert Trial.model_validate_json(two.model_dump_json()) == two
     assert space.proposed(Trial(id="", proposal=[1, 2]), 2).tolist() == [[1.0, 2.0]]
     assert space.proposed(Trial(id="", proposal=[[1, 2], [3, 4]]), 2).shape == (2, 2)
+    assert isinstance(two.proposal, Numbers) and space.proposed(two, 2) is two.proposal.root
     for bad in ([1, 2, 3], "x", [[1, 2], [3]], {"triplet": []}, [[[1, 2]]]):
         with pytest.raises(InputError, match="proposal"):
             space.proposed(Trial(id="", proposal=bad), 2)

@@ -30,13 +30,13 @@ def told_backwards(session: Session, world: Landscape, rounds: int, out: int) ->
 
 @pytest.mark.parametrize(("name", "options"), [
     ("map_elites", {"initial": 30}), ("cma_me", {"emitters": 10}), ("cma_me", {"emitters": 30, "batch": 10}),
-    ("map_elites", {"initial": 30, "batch": 7, "line": 0.2}),
+    ("map_elites", {"initial": 30, "batch": 7, "line": 0.2}), ("cma_me", {"emitters": 30, "batch": 5, "at_once": 3}),
 ])  # fmt: skip
 def test_many_out_at_once_answered_backwards_and_some_failed(name: str, options: dict[str, Any]) -> None:
     world = planar_arm(joints=5, cells=10, failing=0.2)
     session = Session(made(name, cells=10, **options), world.spec, seed=4)
     told_backwards(session, world, 12, 25)
-    per_trial = options.get("batch", 1)
+    per_trial = options.get("batch", 1) * options.get("at_once", 1)
     blind = world.archive(world.evaluate(4, np.random.default_rng(0).uniform(-np.pi, np.pi, (300 * per_trial, 5))))
     mine, theirs = archives.figures(session.state.archive), archives.figures(blind)
     assert mine["qd_score"] > theirs["qd_score"]
@@ -53,6 +53,22 @@ def test_cma_es_finds_the_optimum_with_populations_out_at_once(batch: int) -> No
     told_backwards(session, world, 260 // batch, 8)
     assert session.state.best_value > -1e-3
     assert world.evaluate(1, session.state.best[None]).objective[0] == pytest.approx(session.state.best_value)
+
+
+def test_each_emitter_asked_at_once_hears_of_its_own_share() -> None:
+    world = planar_arm(joints=4, cells=10)
+    session = Session(made("cma_me", cells=10, emitters=5, batch=3, at_once=4, population=100), world.spec, seed=2)
+    low, high = session.state.box
+    for t in range(2):
+        trial = session.ask()
+        share = (np.asarray(trial.proposal) - low) / (high - low)
+        before = [emitter.points for emitter in session.state.emitters]
+        session.tell(world.respond(2, t, trial).model_copy(update={"about": trial.id}))
+        new = {i: e.points[len(before[i]) :] for i, e in enumerate(session.state.emitters) if len(e.points) > len(before[i])}
+        asked = [int(parent.split()[1]) for parent in trial.parents]
+        assert sorted(new) == sorted(asked) and len(asked) == 4
+        for i, number in enumerate(asked):
+            assert new[number] == pytest.approx(share[3 * i : 3 * i + 3])
 
 
 def test_cma_es_starts_anew_where_it_is_flat_with_a_larger_population() -> None:
@@ -124,9 +140,14 @@ def test_what_they_refuse() -> None:
             made("qdhf", stages=stages)
     learner = made("cma_me", emitters=2)
     state = learner.init({**plain, "measures": {"x": [0, 1]}})
-    answer = Measures(values={"objective": 1.0, "x": 0.5})
+    answer, batch = Measures(values={"objective": 1.0, "x": 0.5}), Measures(values={"objective": [1.0] * 3, "x": [0.5] * 3})  # type: ignore[dict-item]
     for parents in ((), ("emitter 2",), ("somebody",)):
         with pytest.raises(InputError, match="emitter 0"):
             learner.tell(state, Trial(id="", proposal=[0.1, 0.2, 0.3], parents=parents), answer)
+    for parents in (("emitter 0", "somebody"), ("emitter 0", "emitter 1")):  # three solutions are no equal shares of two
+        with pytest.raises(InputError, match="emitter"):
+            learner.tell(state, Trial(id="", proposal=[[0.1] * 3] * 3, parents=parents), batch)
+    with pytest.raises(InputError, match="of the 2 emitters"):
+        made("cma_me", emitters=2, at_once=3)
     with pytest.raises(InputError, match="must measure x"):
         learner.tell(state, Trial(id="", proposal=[0.1, 0.2, 0.3], parents=("emitter 1",)), Measures(values={"objective": 1.0}))

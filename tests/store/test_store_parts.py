@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import subprocess
 import sys
 import uuid
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +33,10 @@ def test_pack_round_trip(data: bytes) -> None:
 def test_only_large_values_are_compressed() -> None:
     assert pack(b"a" * 1024)[:1] == b"0"
     assert len(pack(b"a" * 10_000)) < 200
+    array = base64.b64encode(np.random.default_rng(0).normal(size=100_000).tobytes())
+    assert pack(array[:10_000])[:1] == b"z" and pack(array)[:1] == b"0" and unpack(pack(array)) == array
+    numbers = json.dumps(np.random.default_rng(0).normal(size=100_000).tolist()).encode()
+    assert pack(numbers)[:1] == b"z" and unpack(pack(numbers)) == numbers
     with pytest.raises(StoreCorrupt):
         unpack(b"q")
 

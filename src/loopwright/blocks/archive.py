@@ -3,12 +3,13 @@
 The grid is that of MAP-Elites (Mouret and Clune, arXiv:1504.04909): every measure's range is cut into as many cells of one
 width. Measures beyond a range count to the cell at its border.
 
-Adding gives a new archive and leaves the old one as it was. So that this costs little where answers come one at a time, what is
-kept of elites lies in pages, and only those that change are copied.
+Adding gives a new archive and leaves the old one as it was. So that this costs little, what is kept of new elites is appended to
+a short table that is copied each time; when it has grown, both tables are made into one, without the elites that were replaced.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 else:
     np = lazy("numpy")
 
-PAGE = 128  # elites
+RECENT = 8  # rows of the short table, times the root of the number of elites: long copies are rare, and short ones short
 MOST_CELLS = 10_000_000
 REFUSED, BETTER, NEW = 0, 1, 2  # what became of a solution
 
@@ -32,10 +33,12 @@ class Archive(NamedTuple):
     low: np.ndarray  # [m] ranges of the measures
     high: np.ndarray  # [m]
     shape: np.ndarray  # [m] cells along each
-    place: np.ndarray  # [cells] of the elite in the pages, -1 where a cell is empty
+    place: np.ndarray  # [cells] number of the elite, in the order in which cells were filled, -1 where a cell is empty
     best: np.ndarray  # [cells] objective of the elite, 0 where a cell is empty
     filled: int  # how many cells are
-    pages: tuple[np.ndarray, ...]  # [PAGE, w] each: what is kept of the elites, in the order in which their cells were filled
+    row: np.ndarray  # [filled] where an elite lies: in ``settled``, or from its length on in ``recent``
+    settled: np.ndarray  # [s, w] what is kept of elites
+    recent: np.ndarray  # [r, w] of those that entered since
 
 
 class Added(NamedTuple):
@@ -55,8 +58,8 @@ def fresh(low: Sequence[float], high: Sequence[float], shape: Sequence[int], wid
     total = int(np.prod(cells.astype(float)))
     if total > MOST_CELLS:
         raise InputError(f"{cells.tolist()} cells along {len(cells)} measures make {total:,}; take fewer, at most {MOST_CELLS:,}")
-    none = np.full(total, -1, dtype=np.int32)
-    return Archive(lower, upper, cells, none, np.zeros(total), 0, (np.zeros((0, width)),))
+    none, nothing = np.full(total, -1, dtype=np.int32), np.zeros((0, width))
+    return Archive(lower, upper, cells, none, np.zeros(total), 0, np.zeros(0, dtype=np.int64), nothing, nothing)
 
 
 def spanning(measures: np.ndarray, along: int, width: int) -> Archive:
@@ -115,30 +118,32 @@ def add(archive: Archive, kept: np.ndarray, objective: np.ndarray, measures: np.
     place, best = archive.place.copy(), archive.best.copy()
     best[cell[enters]] = value[enters]
     newly = cell[enters][vacant[enters]]
-    place[newly] = np.arange(archive.filled, archive.filled + len(newly))
-    pages = _written(archive.pages, place[cell[enters]], kept[sound[enters]])
-    return archive._replace(place=place, best=best, filled=archive.filled + len(newly), pages=pages), Added(status, gain)
+    filled = archive.filled + len(newly)
+    place[newly] = np.arange(archive.filled, filled)
+    row = np.concatenate([archive.row, np.zeros(len(newly), dtype=np.int64)])
+    row[place[cell[enters]]] = len(archive.settled) + len(archive.recent) + np.arange(len(enters))
+    recent = np.concatenate([archive.recent, kept[sound[enters]]])
+    archive = archive._replace(place=place, best=best, filled=filled, row=row, recent=recent)
+    if len(recent) > RECENT * math.sqrt(filled):
+        archive = archive._replace(row=np.arange(filled), settled=_kept(archive, row), recent=recent[:0])
+    return archive, Added(status, gain)
 
 
-def _written(pages: tuple[np.ndarray, ...], places: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, ...]:
-    listed = list(pages)
-    at = places // PAGE
-    for page in np.unique(at).tolist() if len(at) > 1 else at.tolist():
-        mine = at == page
-        if page >= len(listed):
-            listed.append(np.zeros((0, kept.shape[1])))
-        rows = np.zeros((PAGE, kept.shape[1])) if len(listed[page]) == 0 else listed[page].copy()
-        rows[places[mine] % PAGE] = kept[mine]
-        listed[page] = rows
-    return tuple(listed)
+def _kept(archive: Archive, rows: np.ndarray) -> np.ndarray:
+    old = len(archive.settled)
+    if len(rows) == 1:
+        at = int(rows[0])
+        return np.asarray(archive.settled[[at]] if at < old else archive.recent[[at - old]])
+    if not len(archive.recent):
+        return np.asarray(archive.settled[rows])
+    found, late = np.empty((len(rows), archive.recent.shape[1])), rows >= old
+    found[~late], found[late] = archive.settled[rows[~late]], archive.recent[rows[late] - old]
+    return found
 
 
 def pick(archive: Archive, rng: np.random.Generator, number: int) -> np.ndarray:
     """[number, w] of elites, each drawn with the same chance, with replacement. There must be one."""
-    places = rng.integers(archive.filled, size=number)
-    if number <= 32:
-        return np.array([archive.pages[place // PAGE][place % PAGE] for place in places.tolist()])
-    return np.asarray(np.concatenate(archive.pages)[places])
+    return _kept(archive, archive.row[rng.integers(archive.filled, size=number)])
 
 
 def children(
@@ -165,10 +170,9 @@ class Elites(NamedTuple):
 
 def elites(archive: Archive) -> Elites:
     """All of them, in the order in which their cells were filled."""
-    kept = np.concatenate(archive.pages)[: archive.filled]
     taken = np.flatnonzero(archive.place >= 0)
     order = taken[np.argsort(archive.place[taken])]
-    return Elites(kept, archive.best[order], order)
+    return Elites(_kept(archive, archive.row), archive.best[order], order)
 
 
 def heat(archive: Archive) -> np.ndarray:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import Any, Literal, NamedTuple
 
+from loopwright.core.arrays import Numbers
 from loopwright.core.errors import InputError, NoConversion
 from loopwright.core.feedback import (
     Checklist,
@@ -109,7 +110,7 @@ def measures_score(feedback: Measures, rules: Rules = PLAIN) -> Feedback | None:
     if rules.aspect not in feedback.values:
         raise InputError(f"no measure {rules.aspect!r}; there are {', '.join(sorted(feedback.values))}")
     value = feedback.values[rules.aspect]
-    if isinstance(value, tuple):
+    if isinstance(value, Numbers):
         raise InputError(f"measure {rules.aspect} is of a batch of {len(value)}; a score is of one")
     if not rules.low <= value <= rules.high:
         raise InputError(f"measure {rules.aspect} must be within [{rules.low:g}, {rules.high:g}], got {value:g}")

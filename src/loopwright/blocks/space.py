@@ -1,8 +1,8 @@
 """What learners share that propose vectors of numbers: the box they search, and the answers to one proposal or to a batch.
 
 The specification says ``dimensions``, and ``low`` and ``high``, each a number for all of them or a list. A trial proposes a
-vector [d], or a batch of them [n, d]. It is answered by Measures: a number by name, or of a batch a list with None for those
-that failed.
+vector [d], or a batch of them, Numbers [n, d]. It is answered by Measures: a number by name, or of a batch Numbers [n] with None
+for those that failed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from pydantic import Field, JsonValue
 
 from loopwright.blocks import arms
+from loopwright.core.arrays import Numbers
 from loopwright.core.errors import InputError
 from loopwright.core.feedback import Feedback, Measures, Score
 from loopwright.core.lazy import lazy
@@ -81,9 +82,9 @@ def inside(box: Box, points: np.ndarray) -> np.ndarray:
 
 
 def trial(points: np.ndarray, *, parents: tuple[str, ...] = ()) -> Trial:
-    """Of points [n, d]: proposes one as a vector, several as a list of vectors."""
-    # Validation would look at each number in turn, which takes longer than finding them.
-    return Trial.model_construct(id="", proposal=points[0].tolist() if len(points) == 1 else points.tolist(), parents=parents)
+    """Of points [n, d]: proposes one as a list of numbers, several as Numbers."""
+    proposal = points[0].tolist() if len(points) == 1 else Numbers(points)
+    return Trial.model_construct(id="", proposal=proposal, parents=parents)
 
 
 def proposed(trial: Trial, dimensions: int) -> np.ndarray:
@@ -111,11 +112,13 @@ def answers(feedback: Feedback, names: Sequence[str], number: int) -> np.ndarray
     absent = [name for name in names if name not in values]
     if absent:
         raise InputError(f"the answer must measure {', '.join(absent)}; it has {', '.join(values)}")
-    if number == 1 and not isinstance(values[names[0]], tuple):
-        return np.array([[values[name] for name in names]], dtype=float)
     columns = [values[name] for name in names]
-    if any(not isinstance(column, tuple) or len(column) != number for column in columns):
+    if number == 1 and not isinstance(columns[0], Numbers):
+        return np.array([columns], dtype=float)
+    if any(not isinstance(column, Numbers) or column.root.shape != (number,) for column in columns):
         raise InputError(f"a batch of {number} is answered by {number} numbers of each measure, None for those that failed")
-    table = np.array(columns, dtype=float).T
-    table[np.isnan(table).any(axis=1)] = np.nan
+    table = np.column_stack(columns)
+    failed = np.isnan(table).any(axis=1)
+    if failed.any():
+        table[failed] = np.nan
     return table

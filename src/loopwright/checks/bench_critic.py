@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from loopwright.blocks.convert import convert
 from loopwright.checks.toy import EQUATION, is_right, miss, share, written
+from loopwright.core.arrays import Numbers
 from loopwright.core.context import Context
 from loopwright.core.engine import Engine
 from loopwright.core.errors import InputError, NoConversion
@@ -140,7 +141,7 @@ def worth(rollout: Rollout, judgement: Judgement) -> dict[str, float]:
     out: dict[str, float] = {}
     for i, feedback in enumerate(judgement.feedback):
         if isinstance(feedback, Measures):
-            out |= {f"{i}.{name}": value for name, value in feedback.values.items() if not isinstance(value, tuple)}
+            out |= {f"{i}.{name}": value for name, value in feedback.values.items() if not isinstance(value, Numbers)}
             continue
         value = _number(rollout, feedback)
         if value is not None:

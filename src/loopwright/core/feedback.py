@@ -11,6 +11,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
+from loopwright.core.arrays import Numbers
+
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Unit = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
@@ -313,11 +315,12 @@ class Signal(_Base):
 class Measures(_Base):
     """Several objectives or behaviour descriptors, by name: a number each.
 
-    Of a trial that proposed a batch, a list of numbers each, in the order of the batch; None for a member that failed.
+    Of a trial that proposed a batch, Numbers each (any list or array becomes them), in the order of the batch; None or NaN for a
+    member that failed.
     """
 
     kind: Literal["measures"] = "measures"
-    values: dict[str, Finite | tuple[Finite | None, ...]] = Field(min_length=1)
+    values: dict[str, Finite | Numbers] = Field(min_length=1)
 
 
 class Gradient(_Base):

@@ -16,8 +16,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic import ConfigDict, JsonValue
+from pydantic import ConfigDict, JsonValue, field_validator
 
+from loopwright.core.arrays import Numbers, packed
 from loopwright.core.errors import InputError
 from loopwright.core.feedback import Feedback, Frozen, Missing
 from loopwright.core.lazy import lazy
@@ -169,7 +170,8 @@ class Session:
     def probe(self, probes: Sequence[Probe]) -> list[list[float]]:
         """What proposals made now would be worth on held-out questions, probe by probe. Nothing is learned or opened."""
         draws = Draws(self.seed).at(self.asked)
-        return [[float(v) for v in p.worth(self.learner.ask(self.state, p.context, draws).proposal)] for p in probes]
+        proposals: list[Any] = [self.learner.ask(self.state, p.context, draws).proposal for p in probes]
+        return [[float(v) for v in p.worth(proposal)] for p, proposal in zip(probes, proposals, strict=True)]
 
     def forget(self, id: str) -> None:
         """Close an open trial without feedback; what comes for it later is an InputError, as for an unknown one."""
@@ -226,6 +228,19 @@ class Block(Frozen):
 
     snapshot: JsonValue
     log: tuple[Logged, ...]
+
+    @field_validator("log")
+    @classmethod
+    def _unpacked(cls, log: tuple[Logged, ...]) -> tuple[Logged, ...]:
+        if not any(packed(one.trial.proposal) for one in log):
+            return log
+        return tuple(
+            one if not packed(proposal := one.trial.proposal)
+            else Logged.model_construct(
+                trial=one.trial.model_copy(update={"proposal": Numbers(proposal)}), feedback=one.feedback
+            )
+            for one in log
+        )  # fmt: skip
 
 
 def drive(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
+from loopwright.core.arrays import PACKED
 from loopwright.core.context import Context
 from loopwright.core.feedback import FREE, Cost, Feedback
 from loopwright.core.gate import Decision, Gate
@@ -108,7 +109,7 @@ async def learn(
             fresh = True
             heard = drive(current, stream, size, scramble=scramble)
             made = Block.model_construct(snapshot=current.snapshot(), log=tuple(heard))
-            return made.model_dump_json().encode(), FREE
+            return made.model_dump_json(context=PACKED).encode(), FREE
 
         raw = await ctx.engine.effect(ctx.scope, STEPS, [begin, size], perform, summary=f"steps from {begin}")
         done = Block.model_validate_json(raw)

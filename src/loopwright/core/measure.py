@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from loopwright.core.arrays import Numbers
 from loopwright.core.errors import InputError
 from loopwright.core.feedback import Feedback, Frozen, Score, Signal
 from loopwright.core.learner import STEPS, Block
@@ -54,7 +55,7 @@ def _trials(block: bytes | None) -> Iterator[Record]:
         said: tuple[Feedback, ...] = (feedback,)
         if isinstance(feedback, Score) and trial.propensity is not None:
             said += (Signal(event="reward", value=feedback.value, propensity=trial.propensity, by=feedback.by, about=trial.id),)
-        chosen = json.dumps(trial.proposal)
+        chosen = json.dumps(trial.proposal.tolist() if isinstance(trial.proposal, Numbers) else trial.proposal)
         rollout = Rollout(
             id=trial.id, example=Example(id=trial.id, input=trial.context), candidate=chosen, feedback=said,
             turns=(Turn(role="assistant", text=chosen),),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, field_validator
 
+from loopwright.core.arrays import Numbers
 from loopwright.core.feedback import FREE, Cost, Feedback, Finite, Frozen, Missing, Score, Verdict
 
 __all__ = ["Budget", "Candidate", "Card", "Cost", "Example", "Frozen", "Rollout", "Trial", "Turn", "digest"]
@@ -127,10 +128,13 @@ class Candidate(Frozen):
 
 
 class Trial(Frozen):
-    """What a Learner asks the world to try. ``propensity`` is the probability with which it was chosen, logged at once."""
+    """What a Learner asks the world to try. ``propensity`` is the probability with which it was chosen, logged at once.
+
+    proposal: JSON data; a batch of vectors may be Numbers [n, d], which read as lists of lists in JSON.
+    """
 
     id: str
-    proposal: JsonValue
+    proposal: Annotated[JsonValue | Numbers, Field(union_mode="left_to_right")]
     context: JsonValue = None  # what the learner was shown, so that feedback may come late and to another process
     propensity: float | None = Field(default=None, gt=0.0, le=1.0)
     fidelity: float | None = Field(default=None, gt=0.0, le=1.0)

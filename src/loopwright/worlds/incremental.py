@@ -123,7 +123,7 @@ class Incremental:
         return 1.0 - 1.0 / self.classes
 
 
-def _right(labels: np.ndarray, proposal: JsonValue) -> list[float]:
+def _right(labels: np.ndarray, proposal: Any) -> list[float]:
     """1 or 0 for each; an answer of another form is wrong everywhere."""
     said = np.asarray(proposal)
     if said.shape != labels.shape:

@@ -16,6 +16,7 @@ from pydantic import JsonValue
 
 from loopwright.blocks import archive as archives
 from loopwright.blocks.space import OBJECTIVE, box, proposed, uniform
+from loopwright.core.arrays import Numbers
 from loopwright.core.errors import InputError
 from loopwright.core.feedback import Feedback, Measures, Missing, Preference
 from loopwright.core.types import Trial
@@ -94,10 +95,8 @@ class Landscape:
             if failed[0]:
                 return Missing(expected="measures", message="the evaluation failed")
             return Measures(values=dict(zip(names, table[0].tolist(), strict=True)))
-        columns = table.T.tolist()
-        if failed.any():
-            columns = [[None if fell else value for value, fell in zip(c, failed, strict=True)] for c in columns]
-        return Measures(values={name: tuple(column) for name, column in zip(names, columns, strict=True)})
+        table[failed] = np.nan
+        return Measures(values={name: Numbers(column) for name, column in zip(names, table.T, strict=True)})
 
     def _judge(self, seed: int, t: int, question: Mapping[str, Any]) -> Feedback:
         if "triplet" not in question or not self.measures:

@@ -69,14 +69,20 @@ def cma_es(
     def tell(state: Search, trial: Trial, feedback: Feedback) -> Search:
         box, solutions = state.box, space.proposed(trial, len(state.box.low))
         table = space.answers(feedback, (OBJECTIVE,), len(solutions))
-        for solution, value in zip(solutions, [] if table is None else table[:, 0], strict=table is not None):
-            if not np.isfinite(value):
-                continue
-            if state.best_value is None or value > state.best_value:
-                state = state._replace(best=solution, best_value=float(value))
-            points = np.vstack([state.points, (solution - box.low) / (box.high - box.low)])
-            state = state._replace(points=points, values=np.append(state.values, value))
-            if len(points) >= state.population:
+        if table is None:
+            return state
+        sound = np.isfinite(table[:, 0])
+        solutions, values = solutions[sound], table[sound, 0]
+        if len(values) and (state.best_value is None or values.max() > state.best_value):
+            state = state._replace(best=solutions[values.argmax()], best_value=float(values.max()))
+        points = (solutions - box.low) / (box.high - box.low)
+        while len(values):  # a batch may be the end of one population and the beginning of the next
+            room = state.population - len(state.points)
+            state = state._replace(
+                points=np.concatenate([state.points, points[:room]]), values=np.concatenate([state.values, values[:room]])
+            )
+            points, values = points[room:], values[room:]
+            if len(state.points) >= state.population:
                 state = advance(state)
         return state
 

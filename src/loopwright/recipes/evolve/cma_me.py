@@ -5,11 +5,13 @@ improvement emitters. Each of ``emitters`` distributions (blocks.cma) ranks what
 first, by objective, then those better than a cell's elite, by how much; what entered the archive are its parents. Where
 nothing entered, it starts anew from an elite. World and answers are those of ``map-elites``.
 
-``population`` is how many answers an update waits for, 0 being 4 + 3 ln d. ``deviation`` is the first step.
+``population`` is how many answers an update waits for, 0 being 4 + 3 ln d. ``deviation`` is the first step. A trial proposes
+``batch`` solutions of each of ``at_once`` emitters, where the world evaluates so many together.
 
-How this differs: deviations are shares of the ranges of the box, in whose middle the first distributions start. A solution to
-try comes from an emitter drawn at random, so that many may be out at once, and counts for it whenever its answer comes. Take
-more emitters than trials are out: what one proposes before it hears of the last lies in the same place.
+How this differs: deviations are shares of the ranges of the box, in whose middle the first distributions start. Solutions to
+try come from an emitter drawn at random (and those after it), so that many may be out at once, and count for it whenever their
+answer comes; in the paper all emitters take turns. Take more emitters than trials are out: what one proposes before it hears of
+the last lies in the same place.
 """
 
 from __future__ import annotations
@@ -59,7 +61,11 @@ def cma_me(
     population: Annotated[int, Field(ge=0)] = 0,
     deviation: Deviation = 0.02,
     batch: Batch = 1,
+    at_once: Annotated[int, Field(ge=1)] = 1,
 ) -> Learner:
+    if at_once > emitters:
+        raise InputError(f"at_once is how many of the {emitters} emitters a trial asks, so at most as many, got {at_once}")
+
     def init(spec: Mapping[str, JsonValue]) -> Map:
         box, ranges = space.box(spec), archives.ranges(spec)
         low, high = zip(*ranges.values(), strict=True)
@@ -67,27 +73,30 @@ def cma_me(
         return Map(box, tuple(ranges), archive, (begin(np.full(len(box.low), 0.5)),) * emitters)
 
     def begin(mean: np.ndarray) -> Emitter:
-        return Emitter(cma.fresh(mean, deviation), np.zeros((0, len(mean))), np.zeros(0, dtype=np.int64), np.zeros(0))
+        return waiting(cma.fresh(mean, deviation))
 
     def ask(state: Map, context: Any, rng: np.random.Generator) -> Trial:
         box, d = state.box, len(state.box.low)
-        number = int(rng.integers(len(state.emitters)))
-        points = cma.draw(state.emitters[number].strategy, Box(np.zeros(d), np.ones(d)), rng, batch)
+        unit, first = Box(np.zeros(d), np.ones(d)), int(rng.integers(emitters))
+        asked = [(first + i) % emitters for i in range(at_once)]
+        points = np.concatenate([cma.draw(state.emitters[number].strategy, unit, rng, batch) for number in asked])
         solutions = space.inside(box, box.low + (box.high - box.low) * points)
-        return space.trial(solutions, parents=(f"emitter {number}",))
+        return space.trial(solutions, parents=tuple(f"emitter {number}" for number in asked))
 
     def tell(state: Map, trial: Trial, feedback: Feedback) -> Map:
         box, solutions = state.box, space.proposed(trial, len(state.box.low))
         table = space.answers(feedback, (OBJECTIVE, *state.names), len(solutions))
         if table is None:
             return state
-        number = emitter_of(trial, len(state.emitters))
+        asked = emitters_of(trial, len(state.emitters), len(solutions))
         archive, added = archives.add(state.archive, solutions, table[:, 0], table[:, 1:])
-        emitter = heard(state.emitters[number], (solutions - box.low) / (box.high - box.low), added)
-        if len(emitter.points) >= (population or cma.population(len(box.low))):
-            emitter = advance(emitter, box, archive)
-        all_ = (*state.emitters[:number], emitter, *state.emitters[number + 1 :])
-        return state._replace(archive=archive, emitters=all_)
+        points, each, told = (solutions - box.low) / (box.high - box.low), len(solutions) // len(asked), list(state.emitters)
+        for i, number in enumerate(asked):
+            part = slice(i * each, (i + 1) * each)
+            told[number] = heard(told[number], points[part], Added(added.status[part], added.gain[part]))
+            if len(told[number].points) >= (population or cma.population(len(box.low))):
+                told[number] = advance(told[number], box, archive)
+        return state._replace(archive=archive, emitters=tuple(told))
 
     def advance(emitter: Emitter, box: Box, archive: Archive) -> Emitter:
         order = np.lexsort((-emitter.gain, -emitter.status))
@@ -95,13 +104,17 @@ def cma_me(
         if len(parents):
             strategy = cma.update(emitter.strategy, parents)
             if not cma.spent(strategy):
-                return begin(strategy.mean)._replace(strategy=strategy)
+                return waiting(strategy)
         if not archive.filled:
             return begin(emitter.strategy.mean)
         start = archives.pick(archive, space.generator(emitter.points), 1)[0]
         return begin((start - box.low) / (box.high - box.low))
 
     return Learner(init, ask, tell)
+
+
+def waiting(strategy: Strategy) -> Emitter:
+    return Emitter(strategy, np.zeros((0, len(strategy.mean))), np.zeros(0, dtype=np.int64), np.zeros(0))
 
 
 def heard(emitter: Emitter, points: np.ndarray, added: Added) -> Emitter:
@@ -114,10 +127,12 @@ def heard(emitter: Emitter, points: np.ndarray, added: Added) -> Emitter:
     )  # fmt: skip
 
 
-def emitter_of(trial: Trial, number: int) -> int:
-    """Which emitter a trial came from. Raises InputError for a trial that came from none of them."""
-    for parent in trial.parents:
-        name, _, which = parent.partition(" ")
-        if name == "emitter" and which.isdecimal() and int(which) < number:
-            return int(which)
-    raise InputError(f"the trial's parents must name one of {number} emitters, such as 'emitter 0', got {trial.parents}")
+def emitters_of(trial: Trial, emitters: int, solutions: int) -> list[int]:
+    """Which emitters a trial came from, each with an equal share of it. Raises InputError for a trial that came from others."""
+    names = [parent.partition(" ") for parent in trial.parents]
+    numbers = [int(which) for name, _, which in names if name == "emitter" and which.isdecimal() and int(which) < emitters]
+    if not numbers or len(numbers) < len(names):
+        raise InputError(f"the trial's parents must name each one of {emitters} emitters, as in 'emitter 0', got {trial.parents}")
+    if solutions % len(numbers):
+        raise InputError(f"{len(numbers)} emitters have an equal share of a trial each, got {solutions} solutions")
+    return numbers

@@ -156,7 +156,9 @@ def children(
     """
     d = len(box.low)
     parents = pick(archive, rng, number)[:, :d]
-    made = parents + deviation * (box.high - box.low) * rng.standard_normal((number, d))
+    made = rng.standard_normal((number, d))
+    made *= deviation * (box.high - box.low)
+    made += parents
     if line:
         made += line * rng.standard_normal((number, 1)) * (pick(archive, rng, number)[:, :d] - parents)
     return inside(box, made)

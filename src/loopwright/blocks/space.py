@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import Field, JsonValue
 
@@ -78,7 +78,8 @@ def generator(*seen: np.ndarray) -> np.random.Generator:
 
 def inside(box: Box, points: np.ndarray) -> np.ndarray:
     """The points with coordinates beyond a side put on it."""
-    return np.asarray(np.minimum(np.maximum(points, box.low), box.high))
+    held = np.maximum(points, box.low)
+    return np.asarray(np.minimum(held, box.high, out=held))
 
 
 def trial(points: np.ndarray, *, parents: tuple[str, ...] = ()) -> Trial:
@@ -112,12 +113,12 @@ def answers(feedback: Feedback, names: Sequence[str], number: int) -> np.ndarray
     absent = [name for name in names if name not in values]
     if absent:
         raise InputError(f"the answer must measure {', '.join(absent)}; it has {', '.join(values)}")
-    columns = [values[name] for name in names]
+    columns: list[Any] = [values[name] for name in names]
     if number == 1 and not isinstance(columns[0], Numbers):
         return np.array([columns], dtype=float)
     if any(not isinstance(column, Numbers) or column.root.shape != (number,) for column in columns):
         raise InputError(f"a batch of {number} is answered by {number} numbers of each measure, None for those that failed")
-    table = np.column_stack(columns)
+    table = np.array([column.root for column in columns]).T
     failed = np.isnan(table).any(axis=1)
     if failed.any():
         table[failed] = np.nan

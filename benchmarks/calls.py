@@ -15,6 +15,7 @@ import gc
 import importlib.metadata
 import json
 import os
+import socket
 import statistics
 import subprocess
 import sys
@@ -228,10 +229,36 @@ async def measure(url: str, calls: int, concurrency: int, rounds: int, only: lis
     return {"clients": clients, "skipped": skipped}
 
 
+class Connection(asyncio.Protocol):
+    """Answers every request after LATENCY. By hand, as a server of a framework takes as long for a call as its client does,
+    and what is measured would be the server."""
+
+    def __init__(self, reply: bytes) -> None:
+        self.reply = reply
+        self.read = b""
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def data_received(self, data: bytes) -> None:
+        self.read += data
+        while (end := self.read.find(b"\r\n\r\n")) >= 0:
+            head = self.read[:end].lower()
+            at = head.find(b"content-length:")
+            length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+            if len(self.read) < end + 4 + length:
+                return
+            self.read = self.read[end + 4 + length :]
+            asyncio.get_running_loop().call_later(LATENCY, self.answer)
+
+    def answer(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(self.reply)
+
+
 def serve() -> None:
     """The server: prints its port and answers every POST after LATENCY, until its standard input closes."""
-    from aiohttp import web
-
     message = {"role": "assistant", "content": ANSWER}
     raw = json.dumps(
         {
@@ -240,19 +267,14 @@ def serve() -> None:
             "usage": {"prompt_tokens": 20, "completion_tokens": 48, "total_tokens": 68},
         }
     ).encode()  # fmt: skip
-
-    async def handle(request: web.BaseRequest) -> web.Response:
-        await request.read()
-        await asyncio.sleep(LATENCY)
-        return web.Response(body=raw, content_type="application/json")
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(raw)}\r\n\r\n"
 
     async def main() -> None:
-        runner = web.ServerRunner(web.Server(handle, access_log=None))  # type: ignore[arg-type]
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
-        print(runner.addresses[0][1], flush=True)
-        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-        await runner.cleanup()
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: Connection(head.encode() + raw), "127.0.0.1", 0, backlog=1024)
+        print(server.sockets[0].getsockname()[1], flush=True)
+        await loop.run_in_executor(None, sys.stdin.read)
+        server.close()
 
     asyncio.run(main())
 

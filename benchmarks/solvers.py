@@ -52,6 +52,7 @@ async def ours(url: str, concurrency: int, questions: list[str], again: str) -> 
     from loopwright.core.model import Sampling
     from loopwright.core.policy import Prompt
     from loopwright.core.types import Budget, Candidate, Example, Rollout
+    from loopwright.improve.session import rarely_collected
     from loopwright.models.openai import OpenAIModel
     from loopwright.store import SqliteStore
 
@@ -77,7 +78,8 @@ async def ours(url: str, concurrency: int, questions: list[str], again: str) -> 
         solver = {"recipe": "try-again", "options": {"rounds": TURNS - 1, "revise": again}}
         candidate = Candidate(parts={"prompt": {}, "solver": solver})
         ctx = Context(engine, "bench", world=World(), policy=candidate)  # type: ignore[arg-type]
-        judged = await ctx.evaluate(candidate, [Example(id=str(i), input=q) for i, q in enumerate(questions)])
+        with rarely_collected():  # as ``loopwright run`` does
+            judged = await ctx.evaluate(candidate, [Example(id=str(i), input=q) for i, q in enumerate(questions)])
         assert engine.executed == TURNS * len(questions) and all(r.score == 1.0 for r in judged), "not all was asked"
         await model.close()
         store.close()

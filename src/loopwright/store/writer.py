@@ -1,7 +1,7 @@
 """One thread writes; whatever waits shares its next commit.
 
-A commit costs one fsync however many rows it holds, so while one fsync is under way the next group gathers by itself:
-nothing is delayed on purpose.
+A commit costs one fsync however many rows it holds, so while one fsync is under way the next group gathers by itself. What
+is written in one turn of an event loop is handed over together at its end, which wakes the thread once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from loopwright.core.errors import StoreError
 from loopwright.store.faults import primary, translate
 from loopwright.store.statements import Work
 
-_GROUP = 1000  # writes in one transaction at most, so that the first of a flood does not wait for the last
+_GROUP = 1000  # writes after which a transaction takes no more, so that the first of a flood does not wait for the last
 _SHARED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
@@ -75,7 +75,8 @@ class Writer:
         self._path = path
         self._wait = wait
         self._connection: sqlite3.Connection | None = connect(path, wait)
-        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
+        self._turn: dict[asyncio.AbstractEventLoop, list[_Job]] = {}  # written in this turn of a loop, not yet handed over
         self._lock = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="loopwright-store", daemon=True)
@@ -85,13 +86,21 @@ class Writer:
         """Returns once ``work`` is committed. A cancelled wait does not take the write back. Raises StoreError."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
-        self._put(_Job(work, future, loop))
+        with self._lock:
+            self._refuse_closed()
+            turn = self._turn.get(loop)
+            if turn is None:
+                turn = self._turn[loop] = []
+                loop.call_soon(self._hand_over, loop)
+            turn.append(_Job(work, future, loop))
         await future
 
     def write_now(self, work: Work) -> None:
         """The same for a caller without an event loop; it blocks."""
         future: concurrent.futures.Future[None] = concurrent.futures.Future()
-        self._put(_Job(work, future, None))
+        with self._lock:
+            self._refuse_closed()
+            self._queue.put([_Job(work, future, None)])
         future.result()
 
     def close(self) -> None:
@@ -99,29 +108,37 @@ class Writer:
         with self._lock:
             if not self._closed:
                 self._closed = True
+                for turn in self._turn.values():
+                    self._queue.put(turn)
+                self._turn.clear()
                 self._queue.put(None)
         self._thread.join()
 
-    def _put(self, job: _Job) -> None:
-        with self._lock:  # a job put after the closing mark would never be answered
-            if self._closed:
-                raise StoreError(f"the store {self._path} is closed")
-            self._queue.put(job)
+    def _refuse_closed(self) -> None:
+        """With the lock held: a job put after the closing mark would never be answered."""
+        if self._closed:
+            raise StoreError(f"the store {self._path} is closed")
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._lock:
+            turn = self._turn.pop(loop, None)
+            if turn:
+                self._queue.put(turn)
 
     def _run(self) -> None:
         last = False
         while not last:
             jobs: list[_Job] = []
-            job = self._queue.get()
-            while job is not None:
-                jobs.append(job)
-                if len(jobs) == _GROUP:
+            turn = self._queue.get()
+            while turn is not None:
+                jobs.extend(turn)
+                if len(jobs) >= _GROUP:
                     break
                 try:
-                    job = self._queue.get_nowait()
+                    turn = self._queue.get_nowait()
                 except queue.Empty:
                     break
-            last = job is None
+            last = turn is None
             if jobs:
                 self._commit(jobs)
         if self._connection is not None:

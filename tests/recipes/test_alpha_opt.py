@@ -118,7 +118,8 @@ def test_insights_are_read_in_the_forms_that_models_give() -> None:
     assert whole == [Insight(taxonomy="area/head", condition="c", explanation="e", sources=("a",))]
     assert read_insights('{"insights": [{"explanation": "e"}]}', [])[0].taxonomy == "general"
     assert read_insights("Mind the units.", ["a"]) == [Insight(explanation="Mind the units.", sources=("a",))]
-    assert read_insights("no", [], loose=False) == read_insights("", []) == read_insights('{"condition": "c"}', []) == []
+    assert read_insights("no", [], loose=False) == read_insights('{"condition": "c"}', []) == []
+    assert read_insights("", []) == read_insights("[]", []) == []
     candidate = Candidate().child(library=as_part(whole))
     assert library_of(candidate) == tuple(whole) and library_of(Candidate()) == ()
     assert "c" in shown(whole) and "e" in shown(whole) and headings(whole) == ["area/head"]

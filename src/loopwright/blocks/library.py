@@ -70,7 +70,8 @@ def read_insights(reply: str, sources: Sequence[str], *, loose: bool = True) -> 
         found = next((v for v in found.values() if isinstance(v, list | dict)), [])
     if found is None:
         said = reply.strip()
-        return [Insight(explanation=said, sources=tuple(sources))] if said and loose else []
+        words = re.search(r"\w", said)  # an empty list has none
+        return [Insight(explanation=said, sources=tuple(sources))] if words and loose else []
     items = found if isinstance(found, list) else [found]
     made = []
     for item in items:

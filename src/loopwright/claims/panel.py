@@ -3,22 +3,25 @@
 from loopwright.claims.table import Claim
 
 CLAIMS = (
+    # A program plays all roles (worlds.lab.panellist): it reads case and findings with slips, and thinks of prices and of what
+    # speaks against its idea where its prompt tells it to.
     Claim(
         recipe="mai-dxo",
         baseline="mai-dxo",
-        world="diagnosis",
+        world="lab-diagnosis",
         metric="score",
         direction="higher",
-        seeds=4,
+        seeds=8,
         first_seed=200,
-        setting={"examples": 24, "world": {"weight": 0.5}},
+        setting={"examples": 48, "world": {"weight": 0.5, "seed": 200}},
         options={"mode": "budget", "rounds": 6},
         baseline_options={"mode": "free", "rounds": 6, "roles": []},
+        minutes=2,
         source="Nori et al., abstract: right more often than the model by itself, at 70% less cost",
         tried=(
-            "nothing yet: it needs a model that can hold a role and read a handbook, and the laboratory's can do neither; with "
-            "one, name it in the setting as model. The score takes off what was spent: a right diagnosis after everything was "
-            "asked and ordered counts half. Calls of the model differ between the arms, as in the paper; money is what counts",
+            "the score takes off what was spent: a right diagnosis after everything was asked and ordered counts half. Calls of "
+            "the model differ between the arms, as in the paper; money is what counts",
+            "what this cannot show: whether a language model plays such roles well. With one, name it in the setting as model",
         ),
     ),
 )

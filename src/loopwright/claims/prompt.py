@@ -72,4 +72,24 @@ CLAIMS = (
             "what this cannot show: whether a language model finds such mistakes. That wants one that follows instructions",
         ),
     ),
+    # A program plays who writes notes and who rewrites the instruction (worlds.lab.notes), with slips.
+    Claim(
+        recipe="gepa",
+        baseline="few-shot",  # sets of worked examples with their true answers, as many as MIPROv2 takes by default
+        world="lab-notes",
+        metric="score",
+        direction="higher",
+        seeds=8,
+        first_seed=200,
+        setting={"examples": 60, "world": {"seed": 200}},
+        options={"rounds": 12, "merges": 0},
+        baseline_options={"sizes": [4], "sets": 12, "examples": 32},
+        budget={"sequences": 400},
+        minutes=1,
+        source="Agrawal et al., abstract: above MIPROv2, which chooses instructions and worked examples; here, the examples",
+        tried=(
+            "what this cannot show: whether a language model finds such rules in feedback. That wants one that follows "
+            "instructions",
+        ),
+    ),
 )

@@ -28,9 +28,13 @@ from loopwright.worlds.lab.circuits import calculus, lab_circuit
 from loopwright.worlds.lab.game_world import lab_game
 from loopwright.worlds.lab.language import lab_language, speaker
 from loopwright.worlds.lab.manuals import lab_manuals
+from loopwright.worlds.lab.modeller import modeller
+from loopwright.worlds.lab.notes import clerk, lab_notes
 from loopwright.worlds.lab.opinions import lab_people
+from loopwright.worlds.lab.panellist import panellist
 from loopwright.worlds.lab.player import player
 from loopwright.worlds.lab.reader import reader
+from loopwright.worlds.lab.repairer import repairer
 from loopwright.worlds.lab.world import LAB
 from loopwright.worlds.landscapes import planar_arm, rotated, sphere
 from loopwright.worlds.modelling import modelling
@@ -94,6 +98,11 @@ WORLDS: dict[str, Known] = {
     "lab-people": Known(lab_people, LAB_MODEL),
     "lab-manuals": Known(lab_manuals, reader),
     "lab-circuit": Known(lab_circuit, calculus),
+    "lab-notes": Known(lab_notes, clerk),
+    # Worlds of above, played by a program.
+    "lab-diagnosis": Known(diagnosis, panellist),
+    "lab-repair": Known(repair, repairer),
+    "lab-modelling": Known(modelling, modeller),
 }
 
 

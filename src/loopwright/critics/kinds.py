@@ -16,6 +16,7 @@ from loopwright.critics.parts import Parts
 from loopwright.critics.python import PythonCritic
 from loopwright.critics.reward_model import reward_parts
 from loopwright.critics.section import Section, kind_of, near
+from loopwright.critics.sql import sql_parts
 from loopwright.critics.worker import Function
 
 
@@ -111,6 +112,7 @@ KINDS: dict[str, Callable[[Section, Path, str], Parts]] = {
     "regex": _regex,
     "reward-model": reward_parts,
     "schema": _schema,
+    "sql": sql_parts,
     "tests": _tests,
 }
-TARGETLESS = ("checklist", "judge", "python", "regex", "reward-model", "schema", "tests")
+TARGETLESS = ("checklist", "judge", "python", "regex", "reward-model", "schema", "sql", "tests")

@@ -1,7 +1,8 @@
-"""What a Solver may call by name: python, search, calculator. Each takes text and gives text; mistakes are text too."""
+"""What a Solver may call by name: python, search, calculator, sql. Each takes text and gives text; mistakes are text too."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 import sqlite3
 import threading
@@ -15,6 +16,7 @@ from loopwright.core.errors import InputError, TaskError
 from loopwright.core.types import digest
 from loopwright.core.world import Tool
 from loopwright.critics.section import Section
+from loopwright.critics.sql import no_database, sql_tool
 from loopwright.worlds.calculator import calculate
 
 if TYPE_CHECKING:
@@ -47,6 +49,12 @@ def read_tools(section: Section, folder: Path) -> tuple[dict[str, Tool], dict[st
             raise section.fail("search", f"{path}: no text in it; expected files ending in {', '.join(_TEXT_FILES)}")
         tools["search"] = searcher(passages, top=top)
         specs["search"] = {"top": top, "passages": len(passages), "hash": digest([list(p) for p in passages])}
+    if section.has("sql"):
+        path = folder / section.text("sql", hint='sql = "shop.db"')
+        if problem := no_database(path):
+            raise section.fail("sql", problem)
+        tools["sql"] = sql_tool(path)
+        specs["sql"] = {"hash": hashlib.sha256(path.read_bytes()).hexdigest()}
     section.close()
     return tools, specs
 

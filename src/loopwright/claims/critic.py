@@ -23,7 +23,12 @@ CLAIMS = (
         minutes=3,
         source="Cook et al., abstract: exact agreement with people 52.2% by checklist against 46.4% by direct score; here the "
         "questions are given, as the lab model writes none",
-        tried=("nothing yet: the lab model was still being taught",),
+        tried=(
+            "why: the lab model tells right from wrong in 48 to 59% of what it wrote itself (its card), in parts no better "
+            "than as a whole; a checklist cannot help a judge who cannot answer its questions",
+            "asked of steps instead, on the gate split, seeds 0 and 1: modular 3, 0.50 to 0.51; sort 4, 0.57 to 0.59; sums 4,"
+            " 0.47 to 0.53",
+        ),
     ),
     Claim(
         recipe="stick-best-of-n",
@@ -39,7 +44,7 @@ CLAIMS = (
         minutes=4,
         source="Cook et al.: best of 8 by STICK above greedy decoding (WildBench 71.2 against 64.9); as there, the "
         "baseline samples once",
-        tried=("nothing yet: the lab model was still being taught",),
+        tried=("why: its ticks are hardly better than a coin (see tick), so that the best of four by them is any of four",),
     ),
     Claim(
         recipe="stick",
@@ -55,7 +60,10 @@ CLAIMS = (
         budget={"sequences": 1200},
         minutes=3,
         source="Cook et al.: one round of STICK above Self-Refine, which loses (LiveBench, Command-R+)",
-        tried=("nothing yet: the lab model was still being taught",),
+        tried=(
+            "why: its ticks are hardly better than a coin (see tick), and half of the lab model's right sentences become "
+            "wrong when it is told that they are",
+        ),
     ),
     Claim(
         recipe="rlbff",
@@ -71,6 +79,6 @@ CLAIMS = (
         budget={"sequences": 780},  # 384 answers with labels, 384 in the rounds, and each fit counts as one
         source="Wang et al.: the flexible-principles model above Bradley-Terry on the same data (RM-Bench 83.6 "
         "against 78.5), and a policy trained with it, too (Arena Hard 55.6 against 47.5)",
-        tried=("nothing yet: the lab model was still being taught",),
+        tried=("nothing before this; the options are the first ones",),
     ),
 )

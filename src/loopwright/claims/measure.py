@@ -10,21 +10,25 @@ CLAIMS = (
     Claim(
         recipe="confidence-critique",
         baseline="confidence-critique",  # the same model, told that it is wrong whatever it answered
-        world="lab-sums",
+        world="lab-sentences",
         metric="CL",
         direction="higher",
-        seeds=6,
+        seeds=8,
         first_seed=200,
         setting={
-            "examples": 100,
+            "examples": 200,
             "world": {"level": 3, "temperature": 0.0},
             "recipe_run": {"recipe": "try-again", "options": {"revise": "Try again.", **_ONCE}},
             "baseline_run": {"recipe": "try-again", "options": {"revise": "Wrong.", **_ONCE}},
         },
-        budget={"sequences": 300},
+        budget={"sequences": 600},
         minutes=2,
         source="Yang et al., abstract: prompts trade the two capabilities; here one that casts doubt against one that does not",
-        tried=("nothing yet: the lab model was still being taught",),
+        tried=(
+            "on the gate split, seeds 0 to 2: sentences 3, 0.79 to 0.75; modular 3, 0.97 to 0.97; blocks 4, 0.98 to 0.98. On "
+            "sums 3, the first row, which nothing was tuned for, 0.99 to 1.00 (six seeds from 200): where nearly every right "
+            "answer is kept whatever is said, confidence cannot fall",
+        ),
     ),
     Claim(
         recipe="feedback-friction",

@@ -9,7 +9,6 @@ a short table that is copied each time; when it has grown, both tables are made 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 else:
     np = lazy("numpy")
 
-RECENT = 8  # rows of the short table, times the root of the number of elites: long copies are rare, and short ones short
 MOST_CELLS = 10_000_000
 REFUSED, BETTER, NEW = 0, 1, 2  # what became of a solution
 
@@ -124,7 +122,7 @@ def add(archive: Archive, kept: np.ndarray, objective: np.ndarray, measures: np.
     row[place[cell[enters]]] = len(archive.settled) + len(archive.recent) + np.arange(len(enters))
     recent = np.concatenate([archive.recent, kept[sound[enters]]])
     archive = archive._replace(place=place, best=best, filled=filled, row=row, recent=recent)
-    if len(recent) > RECENT * math.sqrt(filled):
+    if len(recent) ** 2 > filled * max(64, 2 * len(enters)):  # so that short and long copies cost about the same
         archive = archive._replace(row=np.arange(filled), settled=_kept(archive, row), recent=recent[:0])
     return archive, Added(status, gain)
 
@@ -134,11 +132,12 @@ def _kept(archive: Archive, rows: np.ndarray) -> np.ndarray:
     if len(rows) == 1:
         at = int(rows[0])
         return np.asarray(archive.settled[[at]] if at < old else archive.recent[[at - old]])
-    if not len(archive.recent):
-        return np.asarray(archive.settled[rows])
-    found, late = np.empty((len(rows), archive.recent.shape[1])), rows >= old
-    found[~late], found[late] = archive.settled[rows[~late]], archive.recent[rows[late] - old]
-    return found
+    if not old:
+        return np.asarray(archive.recent[rows])
+    found, late = archive.settled.take(rows, axis=0, mode="clip"), np.flatnonzero(rows >= old)
+    if len(late):
+        found[late] = archive.recent[rows[late] - old]
+    return np.asarray(found)
 
 
 def pick(archive: Archive, rng: np.random.Generator, number: int) -> np.ndarray:

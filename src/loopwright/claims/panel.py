@@ -21,10 +21,10 @@ CLAIMS = (
         tried=(
             "the score takes off what was spent: a right diagnosis after everything was asked and ordered counts half. Calls of "
             "the model differ between the arms, as in the paper; money is what counts",
-            "cases of seed 7, one seed: 0.91 and 0.76; without budget, 0.93; one alone, shown what its orders cost, 0.86; and the "
-            "panel without its words reaching the decision, 0.76. Where money does not count, 0.93 and 0.87 of 60 cases",
-            "with 14 causes to tell apart instead of 8 the one alone was right as often as the panel or more (0.95 and 0.90 of 60 "
-            "cases), as a panel names three causes; at its price the panel was still ahead",
+            "cases of seed 7, one seed: 0.91 and 0.76; without budget, 0.93; one alone, shown what its orders cost, 0.86; and "
+            "the panel without its words reaching the decision, 0.76. Where money does not count, 0.93 and 0.87 of 60 cases",
+            "with 14 causes to tell apart instead of 8 the one alone was right as often as the panel or more (0.95 and 0.90 of "
+            "60 cases), as a panel names three causes; at its price the panel was still ahead",
             "what this cannot show: whether a language model plays such roles well. With one, name it in the setting as model",
         ),
     ),

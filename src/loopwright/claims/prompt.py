@@ -88,8 +88,8 @@ CLAIMS = (
         minutes=1,
         source="Agrawal et al., abstract: above MIPROv2, which chooses instructions and worked examples; here, the examples",
         tried=(
-            "houses 10 to 15, one seed each, mean: 0.92, with four worked examples 0.83, from 0.36; bootstrapping finds nothing, as "
-            "the start writes no note that is right. Sixteen worked examples with their true answers, which show nearly every "
+            "houses 10 to 15, one seed each, mean: 0.92, with four worked examples 0.83, from 0.36; bootstrapping finds nothing, "
+            "as the start writes no note that is right. Sixteen worked examples with their true answers, which show nearly every "
             "form, are better than both: 0.98",
             "against the paper's ablation (select: best), on the same houses: 0.92 and 0.89, and on others, with more kinds of "
             "notes or rules that are broader, the best alone was as good or better. Rules that add up, as these do, give a front "

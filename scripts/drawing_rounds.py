@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from loopwright.core.engine import Engine
 from loopwright.core.registry import get_recipe
 from loopwright.core.types import Budget, Candidate
 from loopwright.core.world import start
+from loopwright.improve.plots.files import save
 from loopwright.improve.plots.images import curves, picture_sheet
 from loopwright.store.memory import MemoryStore
 from loopwright.worlds.generators.arrays import diversity
@@ -77,7 +80,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=["ddpo", "rwr"])
     parser.add_argument("--options", type=json.loads, default={}, help='by method, such as {"ddpo": {"rounds": 10}}')
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, required=True, help="folder for the two figures")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the two figures, each as PNG and SVG")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     known = known_world(given.world)
@@ -95,11 +98,11 @@ def main() -> None:
         places[slug] = [float(each * i) for i in range(len(looks))]
         shown = sorted({round(i) for i in np.linspace(0, len(looks) - 1, 5)})
         sheet |= {f"{slug}\n{places[slug][i]:.0f} samples": looks[i][1][: len(world.questions) * 2] for i in shown}
-    given.out.mkdir(parents=True, exist_ok=True)
     series = {name: {slug: [row[name] for row in rows] for slug, rows in table.items()} for name in NAMES}
-    (given.out / f"{given.world}-{given.reward}-curves.png").write_bytes(curves(series, across="samples", x=places))
-    if world.size > 2:
-        (given.out / f"{given.world}-{given.reward}-samples.png").write_bytes(picture_sheet(sheet))
+    drawn: dict[str, Callable[..., bytes]] = {"curves": partial(curves, series, across="samples", x=places)}
+    if world.picture is not None:
+        drawn["samples"] = partial(picture_sheet, sheet)
+    save(drawn, given.out, f"{given.world}-{given.reward}-")
     print(f"| method | samples | {' | '.join(NAMES)} |\n|---|---|{'---|' * len(NAMES)}")
     for slug, rows in table.items():
         for place, row in zip(places[slug], rows, strict=True):

@@ -7,6 +7,7 @@ sum so far, a score as its mean so far.
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from loopwright.claims.playing import STEPS, played
 from loopwright.claims.table import Claim, claim_of
 from loopwright.core.errors import InputError
 from loopwright.core.registry import get_recipe
-from loopwright.improve.plots.canvas import FORMS
 from loopwright.improve.plots.curves import Array, learning_curves
+from loopwright.improve.plots.files import save
 from loopwright.worlds.registry import known_world
 
 
@@ -62,10 +63,8 @@ def main() -> None:
         raise InputError(f"no claim has been written for {given.slug}, so there is nothing to draw")
     curves = claim_curves(claim, seeds=given.seeds)
     ylabel = claim.metric + {"regret": ", sum so far", "reward": ", sum so far", "score": ", mean so far"}.get(claim.metric, "")
-    given.out.mkdir(parents=True, exist_ok=True)
-    for form in FORMS:
-        path = given.out / f"{given.slug}.{form}"
-        path.write_bytes(learning_curves(curves, ylabel=ylabel, title=f"{claim.recipe} on {claim.world}", form=form))
+    draw = partial(learning_curves, curves, ylabel=ylabel, title=f"{claim.recipe} on {claim.world}")
+    for path in save({given.slug: draw}, given.out):
         print(path)
 
 

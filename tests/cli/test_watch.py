@@ -35,3 +35,14 @@ def test_a_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_it_refuses(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert execute(["watch", *words]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_the_report_of_a_run_shows_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    world, store = ["replay", "--world", "blobs:examples=20", "--json"], ["--store", f"{tmp_path}/s/"]
+    assert execute(["run", *world, *store, "--out", str(tmp_path / "out")]) == 0
+    kept = json.loads(capsys.readouterr().out)["knowledge"]
+    assert execute(["watch", *world]) == 0
+    assert {k: v for k, v in json.loads(capsys.readouterr().out).items() if k in kept} == kept
+    assert execute(["report", "last", *store, "--out", str(tmp_path / "page.html")]) == 0
+    assert "What is still known of every task" in (tmp_path / "page.html").read_text()
+    assert {"page-accuracy.png", "page-accuracy-heat.svg"} <= {path.name for path in tmp_path.iterdir()}

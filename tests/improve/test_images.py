@@ -25,6 +25,12 @@ def test_a_sheet_shows_ink_as_black() -> None:
 def test_a_sheet_is_the_same_every_time() -> None:
     rows = {"start": np.zeros((2, 8, 8)), "end": np.ones((2, 8, 8))}
     assert picture_sheet(rows, title="two") == picture_sheet(rows, title="two")
+    assert picture_sheet(rows, form="svg") == picture_sheet(rows, form="svg") != picture_sheet(rows)
+
+
+def test_pictures_need_not_be_square() -> None:
+    wide, tall = (opened(picture_sheet({"a": np.ones((2, *shape))})).size for shape in ((4, 8), (8, 4)))
+    assert wide[0] / wide[1] > tall[0] / tall[1]
 
 
 @pytest.mark.parametrize("counts", [{}, {"a": (2, 64), "b": (3, 64)}, {"a": (2, 63)}, {"a": (0, 64)}])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from loopwright.blocks.copies import copied
 from loopwright.blocks.front import best_at, crossed, draw
@@ -129,6 +129,14 @@ class Family:
         better = version.mean > self.best.mean
         self.best = version if better else self.best
         return better
+
+    def told(self, version: Version) -> dict[str, Any]:
+        """A version of the family, for the figure of its tree (improve.plots.lineage)."""
+        hash = version.candidate.hash
+        index = next(i for i, v in enumerate(self.versions) if v.candidate.hash == hash)
+        first, *others = self.versions[index].parents or [None]
+        figures = {"score": self.versions[index].mean, "tried": len(self.versions[index].by_example)}
+        return {"candidate": hash, "index": index, "parent": first, "others": others, **figures}
 
 
 def texts_of(candidate: Candidate, frozen: tuple[str, ...] = ()) -> dict[str, str]:

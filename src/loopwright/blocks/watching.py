@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from loopwright.blocks import continual
@@ -70,19 +70,31 @@ def watch(
     tasks = with_tasks(stream)
     probes, last = tasks.probes(seed), list(tasks.ends(seed))
     total = steps or last[-1]
-    if every < 1 or total < last[0]:
-        raise InputError(
-            f"every must be 1 or more, and the steps at least {last[0]}, when the first task of {stream.name} ends; got "
-            f"every={every}, steps={total}"
-        )
+    at = evaluations(tasks, seed=seed, steps=total, every=every)
     session = Session(learner, stream.spec, seed=seed, convert=convert)
-    at = sorted({0, total, *range(0, total + 1, every), *(end for end in last if end <= total)})
-    answers = []
+    answers = {}
     for step in at:
         drive(session, stream, step - session.asked)
-        answers.append(session.probe(probes))
-    matrix = np.array([[sum(task) / len(task) for task in row] for row in answers])
-    return Watched(matrix, at, [at.index(end) for end in last if end <= total], answers)
+        answers[step] = session.probe(probes)
+    return watched(answers, last)
+
+
+def evaluations(tasks: Tasks, *, seed: int, steps: int, every: int) -> list[int]:
+    """After how many steps to ask: see ``watch``. Raises InputError where no task would end."""
+    last = list(tasks.ends(seed))
+    if every < 1 or steps < last[0]:
+        raise InputError(
+            f"every must be 1 or more, and the steps at least {last[0]}, when the first task of {tasks.name} ends; got "
+            f"every={every}, steps={steps}"
+        )
+    return sorted({0, steps, *range(0, steps + 1, every), *(end for end in last if end <= steps)})
+
+
+def watched(answers: Mapping[int, list[list[float]]], ends: Sequence[int]) -> Watched:
+    """From what ``Session.probe`` said after so many steps, and the steps after which tasks end."""
+    at = sorted(answers)
+    matrix = np.array([[sum(task) / len(task) for task in answers[step]] for step in at])
+    return Watched(matrix, at, [at.index(end) for end in ends if end <= at[-1]], [answers[step] for step in at])
 
 
 def with_tasks(stream: Any) -> Tasks:

@@ -78,7 +78,8 @@ def report(
     json: JsonOption = False,
     store: StoreOption = None,
 ) -> None:
-    """Write a run's report, one HTML page; --json prints its data instead."""
+    """Write a run's report, one HTML page, with pictures of versions and rounds beside it; --json prints its data instead."""
+    from loopwright.improve.pictures import save_figures, world_of
     from loopwright.improve.report import build_report
 
     with existing_store(ctx, store) as opened:
@@ -87,14 +88,15 @@ def report(
             _of_stream(row, out, open_, json)
             return
         data = build_report(opened, run)
-    if json:
-        emit(data.model_dump(mode="json"))
-        if out is None and not open_:
-            return
+        if json:
+            emit(data.model_dump(mode="json"))
+            if out is None and not open_:
+                return
+        path = out or Path(f"report-{data.run[:13]}.html")
+        figures = save_figures(opened, data, world_of(row.spec), path.parent, f"{path.stem}-")
     from loopwright.improve.html import render_html, verdict
 
-    path = out or Path(f"report-{data.run[:13]}.html")
-    atomic_write(path, [render_html(data)])
+    atomic_write(path, [render_html(data, figures)])
     if not json:
         console().print(verdict(data)[1], markup=False)
         typer.echo(path)
@@ -110,15 +112,18 @@ def _show(path: Path) -> None:
 
 
 def _of_stream(row: RunRow, out: Path | None, open_: bool, json: bool) -> None:
-    """What a Learner's run left: its page, or with --json its result."""
+    """What a Learner's run left: its page with the figures beside it, or with --json its result."""
     left = Path(str(row.spec["out"]))
     if not (left / "report.html").is_file():
         raise InputError(f"run {row.id} left no report in {left}; make it again with: loopwright resume {row.id[:13]}")
     path = out or left / "report.html"
+    result = json_module.loads((left / "result.json").read_text(encoding="utf-8"))
     if out is not None:
         atomic_write(out, [(left / "report.html").read_text(encoding="utf-8")])
+        for figure in filter(Path.is_file, map(Path, result["figures"])):
+            out.with_name(f"{out.stem}-{figure.name}").write_bytes(figure.read_bytes())
     if json:
-        emit(json_module.loads((left / "result.json").read_text(encoding="utf-8")))
+        emit(result)
     else:
         typer.echo(path)
     if open_:

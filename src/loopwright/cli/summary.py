@@ -9,6 +9,8 @@ from typing import Any
 from loopwright.cli.progress import duration, percent, points
 from loopwright.cli.shared import console
 
+KNOWN = ("ACC", "WC-ACC", "stability gap", "forgetting")  # of a stream of tasks; the report has all figures
+
 
 def print_summary(result: dict[str, Any]) -> None:
     """On stdout."""
@@ -75,6 +77,9 @@ def print_stream(result: dict[str, Any]) -> None:
     console(wraps=True).print(table)
     lost = [f"{result[k]:,} {k}" for k in ("missing", "censored") if result[k]]
     out.print(f"feedback  {result['answered']:,} of {result['steps']:,} steps answered" + "".join(f", {x}" for x in lost))
+    if "knowledge" in result:
+        told = [f"{n} {f['value']:.3f}" for n, f in result["knowledge"]["figures"].items() if n in KNOWN]
+        out.print(f"tasks     {', '.join(told)}")
     out.print(f"cost      {duration(result['seconds'])}")
     for path in result["figures"]:
         if path.endswith(".png"):

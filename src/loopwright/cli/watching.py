@@ -27,12 +27,16 @@ def watch(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Drive a learner through a stream of tasks and show what it still knows of each: accuracy, worst case, forgetting."""
+    """Drive a learner through a stream of tasks and show what it still knows of each: accuracy, worst case, forgetting.
+
+    Nothing is recorded; 'loopwright run' on the same stream shows the same in its report.
+    """
     from loopwright.blocks.convert import convert
     from loopwright.blocks.watching import watch as watched
     from loopwright.core.errors import InputError
     from loopwright.core.feedback import Feedback
     from loopwright.core.registry import get_recipe
+    from loopwright.improve.stream import knowledge
     from loopwright.worlds.named import named_stream
 
     form = plot.suffix.removeprefix(".").lower() if plot is not None else ""
@@ -58,18 +62,14 @@ def watch(
             path.write_bytes(drawn(seen.matrix, seen.steps, seen.ends, title=title, form=form))  # type: ignore[arg-type]
         if not json:
             say(f"wrote {plot} and {heat}")
-    table = get_recipe("stability-gap")(seen.records())
+    told = knowledge(seen)
     if json:
-        figures = {row[1]: {"value": row[2], "low": row[3], "high": row[4]} for row in table.rows}
-        emit({
-            "recipe": slug, "world": world, "seed": seed, "figures": figures, "steps": seen.steps, "ends": seen.ends,
-            "matrix": seen.matrix.tolist(),
-        })  # fmt: skip
+        emit({"recipe": slug, "world": world, "seed": seed, **told})
         return
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     shown = Table("figure", "value", "low", "high", box=SIMPLE_HEAD, pad_edge=False)
-    for row in table.rows:
-        shown.add_row(str(row[1]), *(f"{v:.3f}" if isinstance(v, float) else "" for v in row[2:5]))
+    for name, figure in told["figures"].items():
+        shown.add_row(name, *(f"{v:.3f}" if isinstance(v, float) else "" for v in figure.values()))
     console(wraps=True).print(shown)

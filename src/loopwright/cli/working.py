@@ -109,7 +109,11 @@ def run(
         list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="An option of the recipe; may be repeated.")
     ] = None,
     steps: Annotated[
-        int | None, typer.Option("--steps", metavar="N", help="For a learner: how many steps of the world.", show_default="1000")
+        int | None,
+        typer.Option(
+            "--steps", metavar="N", help="For a learner: how many steps of the world.",
+            show_default="1000, or one pass of a stream of tasks",
+        ),
     ] = None,
     model: ModelOption = None,
     judge_model: JudgeOption = None,
@@ -137,14 +141,14 @@ def run(
     place = new_store_path(ctx, store)
     out = out or (_out(task) if task is not None else _free(Path("out", str(world).partition(":")[0])))
     if _drives(slug, task, steps):
-        from loopwright.improve.stream import STEPS, run_stream
+        from loopwright.improve.stream import run_stream
 
         _refuse(slug, model=model, budget=budget, stop=stop)
         with _Shown(json) as shown:
             shown.finish(
                 run_stream(
-                    slug, world or "", options=options.get(slug, {}), steps=STEPS if steps is None else steps, seed=seed,
-                    out=out, store_path=place, progress=shown.tell,
+                    slug, world or "", options=options.get(slug, {}), steps=steps, seed=seed, out=out, store_path=place,
+                    progress=shown.tell,
                 )  # fmt: skip
             )
         return

@@ -221,13 +221,16 @@ class Logged(Frozen):
 
 
 class Block(Frozen):
-    """What one effect of a Learner holds: the session as it stands after it, and what was asked and answered in it."""
+    """What one effect of a Learner holds: the session as it stands after it, what was asked and answered in it, and what was
+    seen of it meanwhile, after how many steps.
+    """
 
     # What a world shows may hold numbers that are not finite; they must come back as they were.
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     snapshot: JsonValue
     log: tuple[Logged, ...]
+    seen: tuple[tuple[int, JsonValue], ...] = ()
 
     @field_validator("log")
     @classmethod

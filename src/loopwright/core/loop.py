@@ -9,7 +9,8 @@ from loopwright.core.arrays import PACKED
 from loopwright.core.context import Context
 from loopwright.core.feedback import FREE, Cost, Feedback
 from loopwright.core.gate import Decision, Gate
-from loopwright.core.learner import STEPS, Block, Logged, Session, drive
+from loopwright.core.learner import STEPS, Block, Logged, Session
+from loopwright.core.looks import Looks
 from loopwright.core.registry import Recipe
 from loopwright.core.store import CandidateRow
 from loopwright.core.types import Candidate
@@ -87,8 +88,9 @@ async def learn(
     options: Mapping[str, Any],
     block: int = 1000,
     scramble: Callable[[Feedback], Feedback] | None = None,
+    looks: Looks | None = None,
 ) -> tuple[Session, list[Logged]]:
-    """Run a Learner through a stream; returns the session, and what was asked and answered.
+    """Run a Learner through a stream; returns the session, and what was asked and answered. looks: what to see meanwhile.
 
     Every ``block`` steps its snapshot and log become one effect, which is durable before the next block begins. So steps cost
     no write of their own, and a killed run redoes at most the block it was in; for steps that cost money, take ``block=1``.
@@ -97,6 +99,7 @@ async def learn(
     def convert(feedback: Feedback) -> Feedback:
         return ctx.engine.convert(feedback, recipe.card.learns_from) if recipe.card.learns_from else feedback
 
+    seeing = looks or Looks((), lambda session: None, {})
     session = Session(recipe(**options), stream.spec, seed=ctx.engine.seed, convert=convert)
     log: list[Logged] = []
     while session.asked < steps:
@@ -107,8 +110,8 @@ async def learn(
         async def perform(size: int = size, current: Session = current) -> tuple[bytes, Cost]:
             nonlocal fresh
             fresh = True
-            heard = drive(current, stream, size, scramble=scramble)
-            made = Block.model_construct(snapshot=current.snapshot(), log=tuple(heard))
+            heard, seen = seeing.drive(current, stream, current.asked + size, scramble=scramble)
+            made = Block.model_construct(snapshot=current.snapshot(), log=tuple(heard), seen=tuple(seen))
             return made.model_dump_json(context=PACKED).encode(), FREE
 
         raw = await ctx.engine.effect(ctx.scope, STEPS, [begin, size], perform, summary=f"steps from {begin}")
@@ -118,4 +121,5 @@ async def learn(
                 stream.respond(session.seed, t, one.trial)
         session = Session.restore(session.learner, cast(Mapping[str, Any], done.snapshot), convert=convert)
         log += done.log
+        seeing.found.update(done.seen)
     return session, log

@@ -13,6 +13,8 @@ from loopwright.core.policy import Prompt
 from loopwright.core.types import Candidate, Example, Rollout, Trial
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from loopwright.core.context import Context
 
 Split = Literal["train", "gate", "test"]
@@ -20,6 +22,7 @@ Critic = Callable[[Rollout, "Context"], Awaitable[Feedback | tuple[Feedback, ...
 Comparator = Callable[[Rollout, Rollout, "Context"], Awaitable[Preference | Missing]]
 Figure = Callable[[Candidate, "Context"], Awaitable[float]]
 Tool = Callable[[str, "Context"], Awaitable[str]]
+Picture = Callable[[str], "np.ndarray"]
 
 
 class World(Protocol):
@@ -37,6 +40,9 @@ class World(Protocol):
     own (``loopwright.trainable``). Without it the model answers by itself.
 
     It may have ``demonstrate``, a function of an example that gives an answer to imitate, where that is not its target.
+
+    It may have ``picture``, a Picture or None: a rollout's output as [height, width] grey values from 0, paper, to 1, ink, all
+    of one size; it raises InputError for an output that is no picture. Reports show what was made in each round by it.
 
     And it may have ``figure``, a Figure: what a candidate is worth where no mean over examples tells, such as how far it can
     be exploited. Claims measure by it what they name other than a score; no recipe sees it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 
@@ -16,15 +16,18 @@ from loopwright.improve.report_data import Answers, Look, Report, Version
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
-def render_html(report: Report) -> str:
-    """The whole page."""
+def render_html(report: Report, figures: Mapping[str, str] | None = None) -> str:
+    """The whole page. figures: SVG by name, as ``pictures.save_figures`` gives them."""
+    drawn = figures or {}
+    trees = "".join(svg for name, svg in drawn.items() if name.startswith("lineage"))
     sections = (
         _header(report),
         _tiles(report),
         _section("What the gate decided", looks_figure(report) + _looks(report.looks)),
         _section("What changed", _changes(report)),
         _section("Before and after, on test examples", _answers(report)),
-        _section("Where every version came from", _lineage(report.versions)),
+        _section("Where every version came from", trees + _lineage(report.versions)),
+        _section("What was made in the rounds", drawn.get("pictures", "")),
         _section("Attempts while learning", rounds_figure(report) + _monitors(report)),
         _section("Training", training_figure(report) + _trainings(report)),
         _section("What it cost", costs_figure(report) + _costs(report)),

@@ -419,10 +419,12 @@ class _Job:
 
     def _report(self) -> None:
         from loopwright.improve.html import render_html
+        from loopwright.improve.pictures import save_figures
         from loopwright.improve.report import build_report
 
         report = build_report(self.engine.store, self.engine.run.id)
-        _write(self.out / "report.html", render_html(report))
+        figures = save_figures(self.engine.store, report, self.task, self.out)
+        _write(self.out / "report.html", render_html(report, figures))
 
 
 def _write(path: Path, text: str) -> None:

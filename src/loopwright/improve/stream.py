@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from html import escape
 from itertools import accumulate
@@ -14,18 +14,20 @@ import numpy as np
 
 from loopwright import __version__
 from loopwright.blocks.archive import Archive
+from loopwright.blocks.watching import Watched, evaluations, watched
 from loopwright.core import loop
 from loopwright.core.context import Context
 from loopwright.core.errors import Diverged, InputError
 from loopwright.core.feedback import Missing, Score
 from loopwright.core.learner import Logged, Session
+from loopwright.core.looks import Looks
 from loopwright.core.model import Sampling
 from loopwright.core.registry import Recipe, get_recipe
 from loopwright.core.store import RunRow, Store
 from loopwright.core.types import Budget, Candidate, digest
 from loopwright.core.world import Stream
 from loopwright.improve.page import STYLE
-from loopwright.improve.plots.canvas import FORMS
+from loopwright.improve.plots.files import Draw, inline, save
 from loopwright.improve.session import Progress, driving, quiet
 from loopwright.store import open_store
 from loopwright.worlds.named import named_stream
@@ -33,8 +35,10 @@ from loopwright.worlds.single import Single
 
 JOB = "stream"
 STEPS = 1000
+LOOKS = 250  # about so often a stream of tasks is asked what is still known of each
 TENTHS = 10  # the course of a run is told in so many parts
 SHOWN = {"blind": "regret of blind choices"}
+CALLED = {"accuracy": "accuracy of every task", "accuracy-heat": "accuracy of every task over time"}
 
 
 async def run_stream(
@@ -42,7 +46,7 @@ async def run_stream(
     world: str,
     *,
     options: Mapping[str, Any] | None = None,
-    steps: int = STEPS,
+    steps: int | None = None,
     seed: int = 0,
     out: Path | str = "out",
     store_path: Path | str = ".loopwright/",
@@ -50,16 +54,19 @@ async def run_stream(
 ) -> dict[str, Any]:
     """Let the world drive the Learner for so many steps; see the command ``loopwright run``.
 
-    world: a stream by name, as ``worlds.named.named_stream`` takes it. ``out`` gets result.json, the learner's state.json and
-    figures. Returns the result that ``--json`` prints. Raises InputError for what is no Learner or no stream.
+    world: a stream by name, as ``worlds.named.named_stream`` takes it. steps: without it STEPS, or one pass of a stream of tasks.
+    ``out`` gets result.json, the learner's state.json and figures. Returns the result that ``--json`` prints. Raises InputError
+    for what is no Learner or no stream.
     """
     recipe = get_recipe(slug)
     if recipe.card.shape != "learner":
         raise InputError(f"{slug} is {recipe.card.shape}, not learner; a stream drives learners only, see: loopwright list")
-    if steps < 1:
+    if steps is not None and steps < 1:
         raise InputError(f"expected at least one step, got {steps}")
     recipe(**(options or {}))  # a mistyped option is found before anything is written
-    stream = named_stream(world)
+    stream: Any = named_stream(world)
+    if steps is None:
+        steps = int(stream.ends(seed)[-1]) if hasattr(stream, "ends") else STEPS
     spec = {
         "job": JOB, "task": f"{slug} on {world}", "recipe": slug, "world": world, "options": dict(options or {}), "steps": steps,
         "spec": digest(stream.spec), "out": str(Path(out).resolve()),
@@ -88,20 +95,23 @@ async def _drive(store: Store, row: RunRow, stream: Stream, progress: Progress) 
     async with driving(store, row, None, cache=False, progress=progress, budget=Budget()) as engine:
         progress("stream", {"run": row.id, "task": row.spec["task"], "steps": steps})
         ctx = Context(engine, "stream", world=Single("", sampling=Sampling()), policy=Candidate(), recipe=recipe)
+        looks = _looks(stream, row.seed, steps)
         session, log = await loop.learn(
-            recipe, stream, ctx, steps=steps, options=options, block=max(1, min(1000, steps // TENTHS))
+            recipe, stream, ctx, steps=steps, options=options, block=max(1, min(1000, steps // TENTHS)), looks=looks
         )
         engine.finish()
         seconds = engine.ledger.seconds
-    course = courses(stream, row.seed, log)
+    course, seen = courses(stream, row.seed, log), _seen(stream, row.seed, looks)
     result: dict[str, Any] = {
         "run": row.id, "recipe": recipe.slug, "world": row.spec["world"], "seed": row.seed, "steps": len(log),
         "options": options, "seconds": round(seconds, 3), "status": "done", **_told(log),
         "measures": {name: _summary(values) for name, values in course.items()},
     }  # fmt: skip
+    if seen is not None:
+        result["knowledge"] = knowledge(seen)
     (out / "state.json").write_text(json.dumps({"recipe": recipe.slug, "options": options, **session.snapshot()}))
     result["state"] = str(out / "state.json")
-    result["figures"] = [str(path) for path in _draw(out, recipe, stream, session, course)]
+    result["figures"] = [str(path) for path in _draw(out, recipe, stream, session, course, seen)]
     (out / "report.html").write_text(page(result), encoding="utf-8")
     result["report"] = str(out / "report.html")
     (out / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
@@ -123,6 +133,29 @@ def courses(stream: Any, seed: int, log: Sequence[Logged]) -> dict[str, list[flo
     if any(r is not None for r in rewards):
         found["reward"] = rewards
     return {name: values for name, values in found.items() if any(v is not None for v in values)}
+
+
+def _looks(stream: Any, seed: int, steps: int) -> Looks | None:
+    """What to ask of a stream of tasks, and when; None for others, or where not one task would end."""
+    if not hasattr(stream, "probes") or not hasattr(stream, "ends") or steps < stream.ends(seed)[0]:
+        return None
+    probes = stream.probes(seed)
+    at = evaluations(stream, seed=seed, steps=steps, every=max(1, steps // LOOKS))
+    return Looks(at, lambda session: session.probe(probes), {})  # type: ignore[arg-type, return-value]
+
+
+def _seen(stream: Any, seed: int, looks: Looks | None) -> Watched | None:
+    """None also where a run was begun before it was asked anything."""
+    if looks is None or set(looks.at) != set(looks.found):
+        return None
+    return watched(looks.found, stream.ends(seed))  # type: ignore[arg-type]
+
+
+def knowledge(seen: Watched) -> dict[str, Any]:
+    """What was still known of every task, as data: the figures of ``stability-gap``, and the matrix [evaluations, tasks]."""
+    rows = get_recipe("stability-gap")(seen.records()).rows
+    figures = {str(row[1]): {"value": row[2], "low": row[3], "high": row[4]} for row in rows}
+    return {"figures": figures, "steps": seen.steps, "ends": seen.ends, "matrix": seen.matrix.tolist()}
 
 
 def _summary(values: Sequence[float | None]) -> dict[str, Any]:
@@ -148,13 +181,20 @@ def _told(log: Sequence[Logged]) -> dict[str, int]:
     }
 
 
-def _draw(out: Path, recipe: Recipe, stream: Any, session: Session, course: Mapping[str, Sequence[float | None]]) -> list[Path]:
+def _draw(
+    out: Path, recipe: Recipe, stream: Any, session: Session, course: Mapping[str, Sequence[float | None]], seen: Watched | None
+) -> list[Path]:  # fmt: skip
     """The figures that what was measured allows, as PNG and SVG."""
     from loopwright.improve.plots.archive import archive_figure
+    from loopwright.improve.plots.continual import accuracy_curves, accuracy_heat
     from loopwright.improve.plots.curves import learning_curves
 
     title = f"{recipe.slug} on {stream.name}"
-    drawn: dict[str, Callable[..., bytes]] = {}
+    drawn: dict[str, Draw] = {}
+    if seen is not None:
+        about = (seen.matrix, seen.steps, seen.ends)
+        drawn["accuracy"] = partial(accuracy_curves, *about, title=title)
+        drawn["accuracy-heat"] = partial(accuracy_heat, *about, title=title)
     if "regret" in course:
         lines = [name for name in ("regret", "blind") if name in course]
         named = {SHOWN.get(k, recipe.slug): np.array(list(accumulate(v or 0.0 for v in course[k]))) for k in lines}
@@ -166,12 +206,7 @@ def _draw(out: Path, recipe: Recipe, stream: Any, session: Session, course: Mapp
     archive, names = getattr(session.state, "archive", None), getattr(session.state, "names", ())
     if isinstance(archive, Archive) and len(names) in (1, 2):
         drawn["archive"] = partial(archive_figure, archive, names, title=title)
-    paths = []
-    for name, draw in drawn.items():
-        for form in FORMS:
-            paths.append(out / f"{name}.{form}")
-            paths[-1].write_bytes(draw(form=form))
-    return paths
+    return save(drawn, out)
 
 
 def page(result: Mapping[str, Any]) -> str:
@@ -183,9 +218,9 @@ def page(result: Mapping[str, Any]) -> str:
         for name, m in result["measures"].items()
     )
     figures = "".join(
-        f"<section><h2>{escape(Path(path).stem)}</h2>{text[text.index('<svg'):]}</section>"
+        f"<section><h2>{escape(CALLED.get(name := Path(path).stem, name))}</h2>{inline(Path(path), name)}</section>"
         for path in result["figures"]
-        if path.endswith(".svg") and (text := Path(path).read_text(encoding="utf-8"))
+        if path.endswith(".svg")
     )
     facts = [f"{result['steps']:,} steps", f"{result['answered']:,} answered", f"seed {result['seed']}"]
     facts += [f"{result[k]:,} {k}" for k in ("missing", "censored") if result[k]]
@@ -196,8 +231,21 @@ def page(result: Mapping[str, Any]) -> str:
         f'<style>{STYLE}</style></head>\n<body><main><header><p class="brand">Loopwright</p><h1>{title}</h1>'
         f'<p class="facts">{escape(", ".join(facts))}</p></header>\n<section class="wide"><h2>What a step was worth</h2><table>'
         "<tr><th>per step</th><th>mean</th><th>first tenth</th><th>last tenth</th><th>in all</th><th>steps</th></tr>"
-        f'{rows}</table></section>\n{figures}<p class="facts">run {escape(result["run"])}</p></main></body></html>\n'
+        f"{rows}</table></section>\n{_known(result)}{figures}"
+        f'<p class="facts">run {escape(result["run"])}</p></main></body></html>\n'
     )
+
+
+def _known(result: Mapping[str, Any]) -> str:
+    """The figures of a stream of tasks."""
+    if "knowledge" not in result:
+        return ""
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td>" + "".join(f'<td class="n">{_number(value)}</td>' for value in told.values()) + "</tr>"
+        for name, told in result["knowledge"]["figures"].items()
+    )
+    heads = "<tr><th>on held-out questions of every task</th><th>value</th><th>low</th><th>high</th></tr>"
+    return f'<section class="wide"><h2>What is still known of every task</h2><table>{heads}{rows}</table></section>\n'
 
 
 def _number(value: float | None) -> str:

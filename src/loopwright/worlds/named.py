@@ -15,7 +15,7 @@ from loopwright.core.errors import InputError, UnknownName
 from loopwright.core.model import Sampling
 from loopwright.core.policy import Prompt
 from loopwright.core.types import Budget, Example
-from loopwright.core.world import Comparator, Critic, Split, Stream, Tool, World
+from loopwright.core.world import Comparator, Critic, Picture, Split, Stream, Tool, World
 from loopwright.worlds.registry import known_world
 
 
@@ -65,6 +65,10 @@ class NamedWorld:
     @property
     def compare(self) -> Comparator | None:
         return getattr(self.made, "compare", None)
+
+    @property
+    def picture(self) -> Picture | None:
+        return getattr(self.made, "picture", None)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -33,7 +33,7 @@ def accuracy_heat(
         axes.invert_yaxis()
         axes.set_xlabel("steps")
         axes.set_ylabel("task")
-        axes.set_title(title, fontsize=10, loc="left")
+        axes.set_title(title)
         figure.colorbar(image, ax=axes, label="accuracy")
 
     return render("accuracy-heat", (7.2, 1.2 + 0.4 * found.shape[1]), draw, form)
@@ -62,10 +62,9 @@ def accuracy_curves(
             axes.set_xlim(at[0], at[-1])
         axes.set_xlabel("steps")
         axes.set_ylabel("accuracy on held-out questions")
-        axes.spines[["top", "right"]].set_visible(False)
         if title:
-            axes.set_title(title, fontsize=10, loc="left")
-        figure.legend(loc="outside right upper", fontsize=8, frameon=False)
+            axes.set_title(title)
+        figure.legend(loc="outside right upper")
 
     return render("accuracy-curves", (7.6, 3.6), draw, form)
 

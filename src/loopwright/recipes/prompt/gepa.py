@@ -76,6 +76,7 @@ async def gepa(
     write = partial(versions.written, pool=pool, temperature=temperature, max_tokens=max_tokens)
     family, refused = versions.Family(base, frozen), 0
     family.best.scores = scores_of(await ctx.evaluate(base, watched), objectives)
+    await ctx.note("version", base.hash, **family.told(family.best))
 
     async def propose(ctx: Context, examples: list[Example]) -> tuple[list[Version], int]:
         """What of one round was tried on the front, and how many rewrites gave answers away."""
@@ -145,6 +146,8 @@ async def gepa(
     async for found, copies in ctx.overlapping(propose, minibatch * together, rounds=rounds, ahead=ahead):
         refused += copies
         for version in found:
-            if family.add(version):
+            better = family.add(version)
+            await ctx.note("version", version.candidate.hash, **family.told(version))
+            if better:
                 note = f"; {refused} rewrites refused so far: they gave answers away" if refused else ""
                 yield version.candidate.model_copy(update={"note": version.candidate.note + note})

@@ -12,7 +12,7 @@ import numpy as np
 from loopwright.core.errors import ModelNotFound
 from loopwright.core.lazy import lazy
 from loopwright.core.model import Blobs
-from loopwright.worlds.generators.arrays import Array
+from loopwright.worlds.generators.arrays import Array, from_text
 from loopwright.worlds.generators.model import Generator, named
 
 if TYPE_CHECKING:
@@ -38,6 +38,11 @@ def digits(held_out: bool = False) -> Pictures:
     order = np.random.default_rng(0).permutation(len(whole.target))
     at = order[:HELD_OUT] if held_out else order[HELD_OUT:]
     return Pictures((whole.data[at] / 16.0).astype(np.float32), whole.target[at])
+
+
+def picture(output: str) -> Array:
+    """[SIDE, SIDE] of what a generator of digits gave, its numbers as they are. Raises InputError for anything else."""
+    return from_text(output, SIDE**2).reshape(SIDE, SIDE)
 
 
 @cache

@@ -15,7 +15,7 @@ from loopwright.core.feedback import CODE, Feedback, Score
 from loopwright.core.model import Blobs, Sampling
 from loopwright.core.policy import Prompt
 from loopwright.core.types import Example, Rollout, digest
-from loopwright.core.world import Critic, Split, Tool
+from loopwright.core.world import Critic, Picture, Split, Tool
 from loopwright.worlds.generators import digits as d
 from loopwright.worlds.generators.arrays import Array, from_text
 from loopwright.worlds.generators.model import Generator, named
@@ -82,6 +82,7 @@ class Drawing:
     """A World of a few prompts that are drawn again and again; see ``drawn_digits`` and ``drawn_points``.
 
     plays: how often a prompt is among the examples of a split. bounds: between which a reward is handed what was drawn.
+    picture: see World; None where what is drawn is no picture.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Drawing:
     reward: Reward
     plays: Mapping[Split, int]
     bounds: tuple[float, float]
+    picture: Picture | None = None
     prompt: Prompt = Prompt()
     sampling: Sampling = Sampling(max_tokens=64)
     critics: Sequence[Critic] = ()
@@ -146,6 +148,10 @@ def _plays(train: int, gate: int, test: int) -> Mapping[Split, int]:
     return {"train": train, "gate": gate, "test": test}
 
 
+def _grey(output: str) -> Array:
+    return (d.picture(output) + 1) / 2
+
+
 def drawn_digits(reward: str | Reward = "ink", *, train: int = 8, gate: int = 8, test: int = 20) -> Drawing:
     """A model that draws the digits, rewarded for ``ink``, ``paper``, the digit ``asked`` for, a ``mirror`` image, or by yours.
 
@@ -153,7 +159,10 @@ def drawn_digits(reward: str | Reward = "ink", *, train: int = 8, gate: int = 8,
     number from 0 to 1. train, gate, test: how often each of the ten prompts is in a split. Raises UnknownName for
     another reward.
     """
-    return Drawing("drawn-digits", d.QUESTIONS, d.SIDE**2, _chosen(reward, DIGIT_REWARDS), _plays(train, gate, test), (-1.0, 1.0))
+    return Drawing(
+        "drawn-digits", d.QUESTIONS, d.SIDE**2, _chosen(reward, DIGIT_REWARDS), _plays(train, gate, test), (-1.0, 1.0),
+        picture=_grey,
+    )  # fmt: skip
 
 
 def drawn_points(reward: str | Reward = "near", *, train: int = 64, gate: int = 64, test: int = 256) -> Drawing:

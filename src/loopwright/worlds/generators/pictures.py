@@ -15,8 +15,8 @@ from loopwright.core.model import Blobs, Sampling
 from loopwright.core.policy import Prompt
 from loopwright.core.types import Candidate, Example, Rollout, digest
 from loopwright.core.world import Critic, Split, Tool
-from loopwright.worlds.generators.arrays import from_text, to_text
-from loopwright.worlds.generators.digits import SIDE, digits, reader
+from loopwright.worlds.generators.arrays import Array, from_text, to_text
+from loopwright.worlds.generators.digits import SIDE, digits, picture, reader
 from loopwright.worlds.generators.model import Generator, named
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ class DigitPictures:
         held = digits(held_out=True)
         found = {"train": digits().x[: self.rows], "gate": held.x[:250], "test": held.x[250:]}[split]
         return [Example(id=f"{split}-{i}", input=QUESTION, target=to_text(x)) for i, x in enumerate(found)]
+
+    def picture(self, output: str) -> Array:
+        return picture(output)
 
     async def checker(self, rollout: Rollout, ctx: Context) -> Feedback:
         """How sure a logistic regression is of the digit it reads: near 1 for a clear one."""

@@ -102,7 +102,8 @@ def _claim(claim: Claim | None, result: Result | None) -> list[str]:
     ]
     if result is None or result.row is None or result.difference is None:
         return [*blocks, "It has not been run yet."]
-    if result.row != claim.model_dump(mode="json"):
+    told = {"minutes", "source", "tried"}  # what is said of a row beside what it asks for, often once it was run
+    if {k: v for k, v in result.row.items() if k not in told} != claim.model_dump(mode="json", exclude=told):
         blocks.append("**The claim was changed since it was run; the numbers below are of the earlier row.**")
     blocks.append(
         f"**{result.claim.capitalize()}**: better by {result.difference:.4g}, 95% interval "

@@ -29,8 +29,8 @@ CLAIMS = (
         baseline_options={"sizes": [0], "sets": 4, "examples": 16},
         source="Khattab et al., arXiv:2310.03714: programs with bootstrapped examples above those without any",
         tried=(
-            "on the gate split, seeds 0 and 1: 0.57 to 0.28. On capitals, the first row, 0 to 0: as it is asked there this model is "
-            "never right, so nothing can be bootstrapped",
+            "on the gate split, seeds 0 and 1: 0.57 to 0.28. On capitals, the first row, 0 to 0: as it is asked there this model "
+            "is never right, so nothing can be bootstrapped",
         ),
     ),
     # A program plays the optimiser (worlds.lab.circuits): what is judged is whether the trace brings it what it needs.

@@ -62,3 +62,9 @@ def test_another_model_may_judge(cli, monkeypatch) -> None:
     assert code == 0 and judged["calls"] < alone["calls"]  # praised at once, so nothing is written anew
     assert json.loads(Path("out/sums/artifact/artifact.json").read_text()).get("others") == {"judge": "scripted:praising:praise"}
     assert cli("run", "self-refine", "--world", "sums", "--judge-model", "scripted:praising:blame")[0] != 0
+
+
+def test_a_device_that_is_not_there_is_said_before_anything_runs(cli) -> None:
+    code, _, said = cli("run", "best-of-n", "--world", "lab-sums:level=2", "--device", "gpu")
+    assert code == 2 and "device must be auto, cpu, cuda" in said
+    assert not Path("out").exists()

@@ -35,6 +35,12 @@ ProposerOption = Annotated[
     str | None,
     typer.Option("--proposer-model", metavar="SPEC", help="Who writes new prompts, where that is not the model itself."),
 ]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device", metavar="NAME", help="Where the embedded model computes: auto (CUDA where there is one), cpu, cuda, cuda:1."
+    ),
+]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of all random choices.")]
 BudgetOption = Annotated[
     str | None,
@@ -63,6 +69,7 @@ def improve(
     model: ModelOption = None,
     judge_model: JudgeOption = None,
     proposer_model: ProposerOption = None,
+    device: DeviceOption = "auto",
     seed: SeedOption = 0,
     budget: BudgetOption = None,
     out: OutOption = None,
@@ -87,7 +94,7 @@ def improve(
             run_improve(
                 task, change=split_words(change), model=model, seed=seed, budget=caps, out=out or _out(task),
                 store_path=place, methods=options, only=tuple(method or ()), cache=cache, stop=tuple(stop or ()),
-                others=_others(judge_model, proposer_model), progress=shown.tell,
+                others=_others(judge_model, proposer_model), device=device, progress=shown.tell,
             )  # fmt: skip
         )
 
@@ -118,6 +125,7 @@ def run(
     model: ModelOption = None,
     judge_model: JudgeOption = None,
     proposer_model: ProposerOption = None,
+    device: DeviceOption = "auto",
     seed: SeedOption = 0,
     budget: BudgetOption = None,
     out: OutOption = None,
@@ -159,7 +167,7 @@ def run(
             run_recipe(
                 slug, task_folder=task, world=world or "", options=options.get(slug, {}), model=model, seed=seed, budget=caps,
                 out=out, store_path=place, cache=cache, stop=tuple(stop or ()),
-                others=_others(judge_model, proposer_model), progress=shown.tell,
+                others=_others(judge_model, proposer_model), device=device, progress=shown.tell,
             )  # fmt: skip
         )
 

@@ -54,6 +54,7 @@ async def run_improve(
     cache: bool = True,
     stop: Sequence[str] = (),
     others: Mapping[str, str] | None = None,
+    device: str = "auto",
     progress: Progress = quiet,
 ) -> dict[str, Any]:
     """Improve what a task folder describes; see the command ``loopwright improve``.
@@ -61,6 +62,7 @@ async def run_improve(
     world: instead of a folder, a world by name, as ``worlds.named.named_world`` takes it.
     methods: options by recipe slug, over those of task.toml. only: run just these recipes.
     others: models of roles that ``model`` is not to play: of a ``judge``, of a ``proposer`` that writes prompts.
+    device: where embedded models compute: "auto" (CUDA where there is one), "cpu", "cuda".
     stop: rules such as "entropy<0.1" that end a recipe's rounds by what ``blocks.monitors`` sees of its last one.
     Returns the result that ``--json`` prints. Raises LoopwrightError; a paused or failed run stays in the store.
     """
@@ -84,6 +86,8 @@ async def run_improve(
         if unknown := set(others) - {*ROLES}:
             raise UnknownName("role of a model", min(unknown), ROLES)
         spec["others"] = dict(others)
+    if device != "auto":
+        spec["device"] = device
     caps = budget or task.budget
     _methods(task, spec)  # a mistyped recipe or option is found before anything is loaded
     store = open_store(_folder(store_path))
@@ -171,7 +175,7 @@ async def answer_with(
 @asynccontextmanager
 async def _models(spec: Mapping[str, Any], store: Store, caps: Budget) -> AsyncIterator[dict[str, Model]]:
     """The run's models by role, closed at the end; what two roles name alike is one."""
-    options = {"priced": True} if caps.money is not None else {}
+    options = {**({"priced": True} if caps.money is not None else {}), **({"device": spec["device"]} if "device" in spec else {})}
     given = {"policy": spec["model"], **spec.get("others", {})}
     # A model is named by a text or by a mapping with its options, so that alike is asked of the JSON.
     named = {role: json.dumps(model, sort_keys=True) for role, model in given.items()}

@@ -82,7 +82,12 @@ def convert(path: Path, digest: str, progress: Callable[[str], None]) -> Path:
 
 def choose(dtype: str, device: str, progress: Callable[[str], None]) -> tuple[torch.dtype, torch.device]:
     """Resolve "auto". bfloat16 on a processor without instructions for it is slower than float32, so it is not taken."""
-    where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    try:
+        where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    except RuntimeError:
+        raise InputError(f"device must be auto, cpu, cuda, or one of several such as cuda:1; got {device!r}") from None
+    if where.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device {device}: torch {torch.__version__} finds no CUDA device here; use --device cpu, or auto")
     named = {"bfloat16": torch.bfloat16, "float32": torch.float32}
     if dtype in named:
         return named[dtype], where

@@ -6,7 +6,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTHON_FILES := src tests benchmarks scripts
 
-.PHONY: help setup setup-dev demo test check reproduce costs bench lab-model docs docs-pages lint clean
+.PHONY: help setup setup-dev demo test check reproduce costs bench lab-model lab-roles docs docs-pages lint clean
 
 help: ## List these commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ bench: setup-dev ## Run every benchmark, one at a time; ARGS=--json for machines
 lab-model: setup-dev ## Teach the laboratory's model anew (an hour or more) and measure it
 	@$(BIN)/python scripts/lab_model.py --out src/loopwright/worlds/lab/model
 	@$(BIN)/python scripts/lab_card.py src/loopwright/worlds/lab/model
+
+lab-roles: setup-dev ## Teach the laboratory's model its roles anew (half an hour) and measure them; ARGS=formaliser for one
+	@for role in $(or $(ARGS),formaliser proposer); do $(BIN)/python scripts/lab_roles.py $$role; done
+	@$(BIN)/python scripts/lab_roles.py --card
 
 docs: setup-dev docs-pages ## Build the documentation into site/, warnings being errors
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet

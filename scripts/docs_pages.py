@@ -116,8 +116,9 @@ def main() -> None:
     catalogue()
     (DOCS / "reference" / "cli.md").write_text(command_line(), encoding="utf-8")
     (DOCS / "reference" / "losses.md").write_text(loss_table(), encoding="utf-8")
-    card = ROOT / "src" / "loopwright" / "worlds" / "lab" / "model" / "README.md"
-    (DOCS / "reference" / "lab-model.md").write_text(card.read_text(encoding="utf-8"), encoding="utf-8")
+    lab = ROOT / "src" / "loopwright" / "worlds" / "lab"
+    cards = [(lab / part / "README.md").read_text(encoding="utf-8") for part in ("model", "adapters")]
+    (DOCS / "reference" / "lab-model.md").write_text("\n".join(cards), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from loopwright.core.model import Request, Sampling
+from loopwright.core.model import Model, Request, Sampling
 from loopwright.core.statistics import wilson
 from loopwright.core.types import Turn
 from loopwright.models import load
@@ -40,10 +40,11 @@ Asked = Sequence[Turn]
 
 
 class Probe:
-    """Asks the model many conversations at once."""
+    """Asks a model many conversations at once, with an adapter where its blob is named."""
 
-    def __init__(self, folder: Path) -> None:
-        self.model = load({"backend": "embedded", "path": str(folder), "dtype": "float32"})
+    def __init__(self, model: Model, adapter: str | None = None) -> None:
+        self.model = model
+        self.adapter = adapter
         self.seed = 0
 
     def say(self, conversations: Sequence[Asked], temperature: float = 1.0) -> list[str]:
@@ -51,7 +52,10 @@ class Probe:
         for start in range(0, len(conversations), 256):
             self.seed += 1
             requests = [
-                Request(turns=tuple(c), sampling=Sampling(max_tokens=192, temperature=temperature), seed=self.seed * 1000 + i)
+                Request(
+                    turns=tuple(c), sampling=Sampling(max_tokens=192, temperature=temperature), seed=self.seed * 1000 + i,
+                    adapter=self.adapter,
+                )  # fmt: skip
                 for i, c in enumerate(conversations[start : start + 256])
             ]
             out += [reply.choices[0].text for reply in asyncio.run(self.model.generate(requests))]
@@ -217,7 +221,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=150, help="questions of each task and level")
     options = parser.parse_args()
     folder: Path = options.folder
-    rates = json.loads(json.dumps(measure(Probe(folder), options.count)))
+    taught = load({"backend": "embedded", "path": str(folder), "dtype": "float32"})
+    rates = json.loads(json.dumps(measure(Probe(taught), options.count)))
     weights = (folder / "model.safetensors").read_bytes()
     sha = hashlib.sha256(weights).hexdigest()
     made = json.loads((folder / "made.json").read_text())

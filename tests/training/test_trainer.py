@@ -160,3 +160,32 @@ def test_schedules():
     assert trainer.rate(9, 10, job) == pytest.approx(1 / 8)
     cosine = job.model_copy(update={"schedule": "cosine"})
     assert trainer.rate(6, 10, cosine) == pytest.approx(0.5)
+
+
+def test_embeddings_of_tokens_are_trained_with_an_adapter_and_merge_into_the_weights(model, tmp_path):
+    """One way by the blob, one by a folder that is added to the weights, one by PEFT: all say the same."""
+    peft = pytest.importorskip("peft")
+    from transformers import AutoModelForCausalLM
+
+    network = model.load().network
+    tokens = (70, 71, 90)
+    given = replace(start(network), tokens=tokens, rows=network.embed[list(tokens)].clone())
+    blob = model._blobs.put(lora.to_bytes(given))
+    job = FitJob(data=data(), adapter=blob, rank=given.rank, alpha=given.alpha, epochs=8, learning_rate=0.02)
+    fitted = asyncio.run(model.fit(job))
+    assert fitted.stats["loss"] < fitted.stats["first_loss"]
+    after = lora.from_bytes(model._blobs.get(fitted.adapter))
+    assert after.tokens == tokens and (after.rows - given.rows).abs().max() > 0.01
+    folder = lora.export_adapter(model._blobs.get(fitted.adapter), tmp_path / "adapter")
+    sample = Sample(prompt_ids=(30, 70, 31), token_ids=(71, 90, 40))
+    by_blob = asyncio.run(model.forward([sample], "logprobs", fitted.adapter))[0]
+    merged = Embedded(Memory(), model.folder, adapter=folder, dtype="float32", progress=lambda line: None)
+    assert asyncio.run(merged.forward([sample], "logprobs", None))[0] == pytest.approx(by_blob, abs=1e-4)
+    theirs = peft.PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(model.folder, dtype=torch.float32), folder)
+    with torch.inference_mode():
+        logits = theirs(torch.tensor([[*sample.prompt_ids, *sample.token_ids]])).logits[0, 2:-1]
+    expected = logits.log_softmax(-1).gather(1, torch.tensor(sample.token_ids)[:, None])[:, 0].tolist()
+    assert by_blob == pytest.approx(expected, abs=1e-3)
+    other = model._blobs.put(lora.to_bytes(replace(given, tokens=(1, 2, 9999))))
+    with pytest.raises(InputError, match="another model"):
+        asyncio.run(model.fit(job.model_copy(update={"adapter": other})))

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from loopwright.core.errors import InputError
-from loopwright.worlds.spatial import _WORDINGS, KNOWLEDGE, named, relation, spatial
+from loopwright.worlds.spatial import KNOWLEDGE, WORDINGS, named, relation, spatial
 
 
 def facts(question: str) -> str:
@@ -15,7 +15,7 @@ def facts(question: str) -> str:
     story, asked = question.split("\n")
     lines = []
     for sentence in re.findall(r"[A-Z][^.]+\.", story):
-        for name, wordings in _WORDINGS.items():
+        for name, wordings in WORDINGS.items():
             for wording in wordings:
                 pattern = re.escape(wording).replace(r"\{a\}", "([A-Z])").replace(r"\{b\}", "([A-Z])")
                 if found := re.fullmatch(pattern, sentence):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loopwright.core.errors import InputError, ModelNotFound, UnknownName
@@ -21,21 +22,19 @@ BACKENDS = ("embedded", "openai", "scripted", "world")
 def load(spec: str | Mapping[str, Any], *, blobs: Blobs | None = None, **options: Any) -> Model:
     """The model that ``spec`` names.
 
-    Text is one of ``embedded``, ``embedded:/path/to/folder-or.gguf``, ``openai:NAME``, ``openai:NAME@http://host:port/v1``,
-    ``openai:NAME@unix:/path``, ``scripted:module:function``, ``world:NAME`` (the model that plays in a world of
-    ``worlds.registry`` that has one of its own). A mapping says the same as {"backend": "openai", "model":
-    NAME, "base_url": ...}, {"backend": "embedded", "path": ...} or {"backend": "scripted", "answer": ...}, with further
-    options of the backend. ``blobs`` is where the embedded model keeps adapters; without it they stay in memory.
-    ``priced`` says that money is capped (see OpenAIModel), ``device`` where the embedded model computes; both may be given
-    for any backend. Raises UnknownName for a
+    Text is one of ``embedded``, ``embedded:/path/to/folder-or.gguf``, ``embedded:lab`` (the laboratory's model),
+    ``embedded:lab+ROLE`` (with a role that it was taught), ``embedded:/path/to/folder+/path/to/adapter``, ``openai:NAME``,
+    ``openai:NAME@http://host:port/v1``, ``openai:NAME@unix:/path``, ``scripted:module:function``, ``world:NAME`` (the model that
+    plays in a world of ``worlds.registry`` that has one of its own). A mapping says the same as {"backend": "openai", "model":
+    NAME, "base_url": ...}, {"backend": "embedded", "path": ..., "adapter": ...} or {"backend": "scripted", "answer": ...}, with
+    further options of the backend. ``blobs`` is where the embedded model keeps adapters; without it they stay in memory.
+    ``priced`` says that money is capped (see OpenAIModel) and may be given for any backend. Raises UnknownName for a
     backend, module or function that does not exist, InputError for options it does not take.
     """
     backend, given = _split(spec) if isinstance(spec, str) else _fields(spec)
     given.update(options)
     if backend != "openai":
         given.pop("priced", None)  # the others cost nothing
-    if backend != "embedded":
-        given.pop("device", None)  # the others compute elsewhere, or hardly
     try:
         if backend == "embedded":
             return _embedded(given, blobs)
@@ -81,6 +80,9 @@ def _embedded(given: dict[str, Any], blobs: Blobs | None) -> Embedded:
     from loopwright.models.embedded import Embedded
 
     path = given.pop("path", None)
+    if isinstance(path, str) and "+" in path and not Path(path).expanduser().exists():
+        path, _, adapter = path.rpartition("+")
+        given.setdefault("adapter", adapter)
     if path is not None:
         given["model"] = path
     if path == "lab":  # so small that bfloat16 saves nothing, and claims are made of it as it was trained

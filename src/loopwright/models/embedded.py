@@ -44,9 +44,11 @@ class Embedded:
     """Implements ``core.model.Model`` and ``core.model.Trainable``.
 
     blobs: where adapters are read from and written to.
-    model: "smollm2-135m", a Hugging Face folder, or a GGUF file. Llama, Mistral, Qwen2 and Qwen3 run on our own forward
+    model: "smollm2-135m", "lab", a Hugging Face folder, or a GGUF file. Llama, Mistral, Qwen2 and Qwen3 run on our own forward
         pass, every other causal language model on that of transformers, which is slower. Models that bring their own
         Python code are not run.
+    adapter: a folder with a LoRA adapter as PEFT writes it, or a role that the lab model was taught. It becomes part of the
+        weights, and what is fitted later is fitted on top of it.
     dtype: "auto" (bfloat16 where the machine computes in it, else float32, said aloud), "bfloat16" or "float32".
     device: "auto" (CUDA where there is one), "cpu", "cuda", ...
     batch_rows: sequences the engine should put into one ``generate`` call.
@@ -62,6 +64,7 @@ class Embedded:
         blobs: Blobs,
         model: str | Path = NAME,
         *,
+        adapter: str | Path | None = None,
         dtype: str = "auto",
         device: str = "auto",
         batch_rows: int = 256,
@@ -76,13 +79,14 @@ class Embedded:
         if checkpoint_every < 0:
             raise InputError(f"checkpoint_every is seconds, 0 or more, got {checkpoint_every:g}")
 
-        self.name = str(model)
+        self.name = str(model) if adapter is None else f"{model}+{adapter}"
         self.batch_rows = batch_rows
         self._blobs = blobs
         self._progress = progress
         self._folder = loading.locate(model, progress)
+        self._adapter = None if adapter is None else loading.locate_adapter(adapter)
         self._dtype, self._device = loading.choose(dtype, device, progress)
-        self.fingerprint = loading.fingerprint(self._folder, self._dtype)
+        self.fingerprint = loading.fingerprint(self._folder, self._dtype, self._adapter)
         self._threads = threads
         self._lock = threading.Lock()
         self._loaded: Loaded | None = None
@@ -104,7 +108,9 @@ class Embedded:
 
         with self._lock:
             if self._loaded is None:
-                self._loaded = loading.load(self._folder, self._dtype, self._device, self._threads)
+                self._loaded = loading.load(
+                    self._folder, self._dtype, self._device, self._threads, self._adapter
+                )
             return self._loaded
 
     async def generate(self, requests: Sequence[Request]) -> Sequence[Reply]:
@@ -226,12 +232,14 @@ class Embedded:
         with torch.no_grad():
             head = (weights.head[0].to(self._device), weights.head[1].to(self._device)) if weights.head else None
             if weights.adapter is None:
-                network = loaded.whole()
-                return View(whole.replaced(network, whole.fuse(network, weights.full or {})), None, head)
-            pairs = weights.adapter.scaled()
-            loaded.check_adapter(pairs)
-            moved = {n: (a.to(self._device), b.to(self._device)) for n, (a, b) in pairs.items()}
-            return View(loaded.network, loaded.network.bind(moved), head)
+                plain = loaded.whole()
+                return View(whole.replaced(plain, whole.fuse(plain, weights.full or {})), None, head)
+            adapter, network = weights.adapter, loaded.network
+            loaded.check_adapter(adapter)
+            moved = {n: (a.to(self._device), b.to(self._device)) for n, (a, b) in adapter.scaled().items()}
+            if adapter.rows is not None:
+                network = whole.retokened(loaded.whole(), adapter.tokens, adapter.rows)
+            return View(network, network.bind(moved), head)
 
     def _weights(self, blob: str) -> Weights:
         from loopwright.training import blob as blobs

@@ -8,10 +8,10 @@ import os
 import pickle
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
@@ -21,13 +21,17 @@ from torch import Tensor
 from loopwright.core.errors import InputError, ModelError, ModelNotFound
 from loopwright.core.model import FitJob
 from loopwright.core.types import Turn
-from loopwright.models import gguf, hf, smollm2
+from loopwright.models import gguf, hf, smollm2, whole
 from loopwright.models.decode import Row
 from loopwright.models.hf import HF
-from loopwright.models.llama import Llama, LoraPair, supports
+from loopwright.models.llama import Llama, supports
+
+if TYPE_CHECKING:
+    from loopwright.training.lora import Adapter
 
 LAB = "lab"  # the laboratory's model, which comes with the package
 LAB_FOLDER = Path(__file__).parents[1] / "worlds" / "lab" / "model"
+ROLES_FOLDER = LAB_FOLDER.parent / "adapters"  # a folder for each role that it was taught
 CONVERSION = "1"  # raise when converted folders of older versions must not be used any more
 
 
@@ -53,6 +57,22 @@ def locate(model: str | Path, progress: Callable[[str], None]) -> Path:
         return ready if ready.exists() else convert(path, digest, progress)
     raise ModelNotFound(
         f"there is no model {str(model)!r}: give {smollm2.NAME!r}, {LAB!r}, a Hugging Face folder, or a GGUF file that exists"
+    )
+
+
+def roles() -> list[str]:
+    """What the lab model was taught beside what it can do of itself."""
+    return sorted(path.parent.name for path in ROLES_FOLDER.glob("*/adapter_config.json"))
+
+
+def locate_adapter(adapter: str | Path) -> Path:
+    """The folder of an adapter: a role of the lab model by its name, else a path. Raises ModelNotFound."""
+    for folder in (ROLES_FOLDER / str(adapter), Path(adapter).expanduser()):
+        if (folder / "adapter_config.json").is_file():
+            return folder
+    raise ModelNotFound(
+        f"there is no adapter {str(adapter)!r}: give a folder as PEFT writes it, with adapter_config.json, or a role of the lab "
+        f"model: {', '.join(roles())}"
     )
 
 
@@ -103,8 +123,8 @@ def choose(dtype: str, device: str, progress: Callable[[str], None]) -> tuple[to
     return (torch.bfloat16 if fast else torch.float32), where
 
 
-def fingerprint(folder: Path, dtype: torch.dtype) -> str:
-    """Hash of what decides the answers: weights, configuration, tokenizer, chat template, dtype.
+def fingerprint(folder: Path, dtype: torch.dtype, adapter: Path | None = None) -> str:
+    """Hash of what decides the answers: weights, adapter, configuration, tokenizer, chat template, dtype.
 
     A weight file counts by its hash, which is kept beside our own converted folders and taken anew for a user's.
     """
@@ -113,6 +133,8 @@ def fingerprint(folder: Path, dtype: torch.dtype) -> str:
     files = sorted({p for pattern in wanted for p in folder.glob(pattern)})
     for path in files:
         parts += [path.name, smollm2.sha256(path)]
+    if adapter is not None:
+        parts += [smollm2.sha256(adapter / name) for name in ("adapter_config.json", "adapter_model.safetensors")]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -218,9 +240,21 @@ class Loaded:
             )
         return self.network
 
-    def check_adapter(self, pairs: Mapping[str, LoraPair]) -> None:
+    def check_adapter(self, adapter: Adapter) -> None:
         """Raises InputError where an adapter was made for another model."""
-        for name, (down, up) in pairs.items():
+        if adapter.rows is not None:
+            if not isinstance(self.network, Llama):
+                raise InputError(
+                    "the adapter has its own embeddings of some tokens, which only our own forward pass takes (Llama, Mistral, "
+                    "Qwen2, Qwen3); this model is run by transformers"
+                )
+            vocabulary, hidden = self.network.embed.shape
+            if adapter.rows.shape[1] != hidden or max(adapter.tokens) >= vocabulary:
+                raise InputError(
+                    f"the adapter was made for another model: it has embeddings of size {adapter.rows.shape[1]} for tokens up to "
+                    f"{max(adapter.tokens)}, this model has {vocabulary} of size {hidden}"
+                )
+        for name, (down, up) in adapter.pairs.items():
             if self.network.sizes.get(name) != (up.shape[0], down.shape[1]):
                 raise InputError(
                     f"the adapter was made for another model: it has {name} of {(up.shape[0], down.shape[1])}, "
@@ -236,10 +270,13 @@ def _last(name: str) -> str:
     return name.rsplit(".", 1)[-1]
 
 
-def load(folder: Path, dtype: torch.dtype, device: torch.device, threads: int | None) -> Loaded:
+def load(
+    folder: Path, dtype: torch.dtype, device: torch.device, threads: int | None, adapter: Path | None = None
+) -> Loaded:
     """Read a folder: with our own forward pass where it knows the layout exactly, else with transformers'.
 
-    Raises ModelError for damaged files and for models that are not causal language models.
+    adapter: a folder whose adapter is added to the weights. Raises ModelError for damaged files and for models that are not
+    causal language models, InputError for an adapter of another model.
     """
     from transformers import AutoConfig, AutoTokenizer
 
@@ -265,9 +302,30 @@ def load(folder: Path, dtype: torch.dtype, device: torch.device, threads: int | 
     network: Llama | HF
     if supports(config):
         network = Llama(config, read_tensors(folder), dtype=dtype, device=device)
+    elif adapter is not None:
+        raise InputError(
+            "an adapter can be named beside a model that our own forward pass runs (Llama, Mistral, Qwen2, Qwen3); merge it into "
+            "this one with PEFT first"
+        )
     else:
         network = hf.load(folder, config, dtype=dtype, device=device)
-    return Loaded(network, tokenizer, _ends(folder, config, tokenizer))
+    loaded = Loaded(network, tokenizer, _ends(folder, config, tokenizer))
+    return loaded if adapter is None else replace(loaded, network=_merged(loaded, adapter, dtype))
+
+
+def _merged(loaded: Loaded, folder: Path, dtype: torch.dtype) -> Llama:
+    """The network with an adapter in its weights. The sum is taken in float32, of the weights as they were cast."""
+    from loopwright.training import lora
+
+    adapter = lora.from_bytes(lora.import_adapter(folder))
+    loaded.check_adapter(adapter)
+    network = loaded.whole()
+    tensors = whole.split(network, whole.weights(network))
+    for name, (down, up) in adapter.scaled().items():
+        plain = tensors[f"{name}.weight"]
+        tensors[f"{name}.weight"] = (plain.float() + up.to(plain.device) @ down.to(plain.device)).to(dtype)
+    network = whole.replaced(network, whole.fuse(network, tensors))
+    return network if adapter.rows is None else whole.retokened(network, adapter.tokens, adapter.rows)
 
 
 def read_tensors(folder: Path) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ There are two namings. A blob has Hugging Face's ("model.layers.0.self_attn.q_pr
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -41,6 +41,16 @@ def replaced(network: Llama, given: Mapping[str, Tensor]) -> Llama:
     other.embed, other.norm = cast["embed"], cast["norm"]
     other.head_weight = cast.get("head", other.embed)
     other.layers = [{part: cast[f"{i}.{part}"] for part in layer} for i, layer in enumerate(network.layers)]
+    return other
+
+
+def retokened(network: Llama, tokens: Sequence[int], rows: Tensor) -> Llama:
+    """The same network with other embeddings [tokens, hidden] of some tokens; a tied head has them too. Gradients reach them."""
+    other = copy.copy(network)
+    at = torch.tensor(tokens, device=network.device)
+    other.embed = network.embed.index_copy(0, at, rows.to(network.device, network.dtype))
+    if network.head_weight is network.embed:
+        other.head_weight = other.embed
     return other
 
 

@@ -26,13 +26,15 @@ HEAD = "score_head."  # names of a scalar head's tensors start so
 ADAPTER_FILE, CONFIG_FILE, HEAD_FILE = "adapter_model.safetensors", "adapter_config.json", "score_head.safetensors"
 MODEL_FILE, FULL_FILE = "model.safetensors", "full_weights.json"
 PREFIX = "base_model.model."
+ROWS = f"{PREFIX}model.embed_tokens.token_adapter.trainable_tokens_delta"  # new rows; PEFT calls them a delta all the same
 
 
 @dataclass(frozen=True)
 class Adapter:
     """LoRA weights by module name ("model.layers.0.self_attn.q_proj"): A [rank, in] and B [out, rank], float32.
 
-    The adapted product is x W' + (alpha / rank) x A' B'.
+    The adapted product is x W' + (alpha / rank) x A' B'. tokens, rows: ids whose embedding is ``rows`` [tokens, hidden] instead
+    of the model's own, for words that it was never taught; where the head is tied, it has the same rows.
     """
 
     pairs: Mapping[str, tuple[Tensor, Tensor]]
@@ -41,6 +43,8 @@ class Adapter:
     targets: tuple[str, ...]
     base: str = ""
     transposed: bool = False  # the adapted modules keep their weight as [in, out], as GPT-2's do; only PEFT must know
+    tokens: tuple[int, ...] = ()
+    rows: Tensor | None = None
 
     def scaled(self) -> dict[str, tuple[Tensor, Tensor]]:
         """Pairs with alpha / rank multiplied into B, as a forward pass takes them. Gradients pass through."""
@@ -96,6 +100,7 @@ def peft_config(adapter: Adapter) -> dict[str, Any]:
         "target_modules": list(adapter.targets),
         "task_type": "CAUSAL_LM",
         **({"fan_in_fan_out": True} if adapter.transposed else {}),
+        **({"trainable_token_indices": list(adapter.tokens)} if adapter.tokens else {}),
     }
 
 
@@ -105,6 +110,8 @@ def to_bytes(adapter: Adapter, extra: Mapping[str, Tensor] | None = None) -> byt
     for name, pair in adapter.pairs.items():
         for part, tensor in zip("AB", pair, strict=True):
             tensors[f"{PREFIX}{name}.lora_{part}.weight"] = tensor
+    if adapter.rows is not None:
+        tensors[ROWS] = adapter.rows
     plain = {n: t.detach().to("cpu", torch.float32).contiguous() for n, t in sorted(tensors.items())}
     return save(plain, metadata={CONFIG: json.dumps(peft_config(adapter), sort_keys=True)})
 
@@ -134,11 +141,22 @@ def from_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> 
         tuple(config["target_modules"]),
         config["base_model_name_or_path"],
         bool(config.get("fan_in_fan_out")),
+        *_rows(tensors, config),
     )
 
 
-def export_adapter(blob: bytes, folder: str | Path) -> Path:
-    """Write a blob as a folder that ``peft.PeftModel.from_pretrained`` loads; returns the folder.
+def _rows(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> tuple[tuple[int, ...], Tensor | None]:
+    """Tokens and rows. PEFT also takes a mapping of module names to token ids; only the embedding's are known here."""
+    given = config.get("trainable_token_indices") or ()
+    tokens = tuple(int(i) for i in (given.get("embed_tokens", ()) if isinstance(given, Mapping) else given))
+    rows = tensors.get(ROWS)
+    if len(tokens) != (0 if rows is None else len(rows)):
+        raise StoreCorrupt(f"the adapter names {len(tokens)} tokens and holds {0 if rows is None else len(rows)} rows for them")
+    return tokens, rows
+
+
+def export_adapter(blob: bytes, folder: str | Path, *, dtype: torch.dtype = torch.float32) -> Path:
+    """Write a blob as a folder that ``peft.PeftModel.from_pretrained`` loads; returns the folder. dtype: of an adapter.
 
     A full set becomes ``model.safetensors``, which takes the place of the model's own; a scalar head lies beside either in a
     file of its own. Raises StoreCorrupt where the bytes are no weights of ours.
@@ -152,7 +170,8 @@ def export_adapter(blob: bytes, folder: str | Path) -> Path:
         (folder / FULL_FILE).write_text(metadata[FULL] + "\n")
     else:
         config = _config(metadata)
-        (folder / ADAPTER_FILE).write_bytes(save(tensors, metadata={"format": "pt"}))
+        cast = {name: tensor.to(dtype) for name, tensor in tensors.items()}
+        (folder / ADAPTER_FILE).write_bytes(save(cast, metadata={"format": "pt"}))
         (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     if head:
         (folder / HEAD_FILE).write_bytes(save(head))

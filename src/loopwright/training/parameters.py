@@ -29,6 +29,7 @@ SCHEDULES: dict[str, Callable[[float], float]] = {  # share of the steps after t
     "constant": lambda done: 1.0,
 }
 LAYOUT = "layout"
+TOKENS = "tokens"
 
 
 def rate(step: int, steps: int, job: FitJob) -> float:
@@ -56,6 +57,8 @@ class Parameters:
         if start.adapter is not None:
             for name, (a, b) in start.adapter.pairs.items():
                 named[f"{name}.A"], named[f"{name}.B"] = a, b
+            if start.adapter.rows is not None:
+                named[TOKENS] = start.adapter.rows
         elif isinstance(network, Llama):
             named.update(whole.fuse(network, start.full or {}))
         else:
@@ -88,7 +91,11 @@ class Parameters:
         adapter = self._start.adapter
         if adapter is not None:
             pairs = {n: (self._leaves[f"{n}.A"], self._leaves[f"{n}.B"]) for n in adapter.pairs}
-            return View(self._network, self._network.bind(replace(adapter, pairs=pairs).scaled()), head)
+            network = self._network
+            if TOKENS in self._leaves:
+                assert isinstance(network, Llama)
+                network = whole.retokened(network, adapter.tokens, self._leaves[TOKENS])
+            return View(network, network.bind(replace(adapter, pairs=pairs).scaled()), head)
         assert isinstance(self._network, Llama)
         return View(whole.replaced(self._network, self._leaves), None, head)
 
@@ -99,7 +106,8 @@ class Parameters:
         adapter = self._start.adapter
         if adapter is not None:
             pairs = {n: (now[f"{n}.A"], now[f"{n}.B"]) for n in adapter.pairs}
-            return replace(self._start, adapter=replace(adapter, pairs=pairs), head=head)
+            rows = now.get(TOKENS)
+            return replace(self._start, adapter=replace(adapter, pairs=pairs, rows=rows), head=head)
         assert isinstance(self._network, Llama)
         return replace(self._start, full=whole.split(self._network, now), head=head)
 

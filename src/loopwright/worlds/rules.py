@@ -18,6 +18,7 @@ from loopwright.core.errors import InputError
 from loopwright.core.feedback import CODE, Feedback, Score
 from loopwright.core.model import Sampling
 from loopwright.core.types import Example, Rollout, digest
+from loopwright.worlds.lab.dialogues import part_of
 from loopwright.worlds.small import Small
 
 List = list[int]
@@ -110,20 +111,40 @@ async def check(rollout: Rollout, ctx: Context) -> Feedback:
     return Score(value=right / len(target), aspect="cases", by=CODE)
 
 
-def rules(*, steps: int = 2, seen: int = 6, asked: int = 4, count: int = 240, seed: int = 0) -> Small:
-    """steps: of a rule, at most. seen, asked: cases of a question. count: of questions. Raises InputError for fewer than 1."""
+def draw(rng: random.Random, rule: str, seen: int, asked: int, *, told: bool = True) -> tuple[str, str] | None:
+    """A question of a rule and its answer; None where a rule of one step explains the cases as well."""
+    shown, hidden = (_cases(rule, n, rng) for n in (seen, asked))
+    if any(_explains(shorter, shown) for shorter in _simpler(rule)):
+        return None
+    cases = [f"{a} -> {b}" for a, b in shown] + [f"{a} -> ?" for a, _ in hidden]
+    question = "\n".join([f"Find the rule. {LANGUAGE if told else ''}".strip(), *cases])
+    return question, "\n".join(str(b) for _, b in hidden)
+
+
+def rules(
+    *,
+    steps: int = 2,
+    seen: int = 6,
+    asked: int = 4,
+    count: int = 240,
+    told: bool = True,
+    unseen: bool = False,
+    seed: int = 0,
+) -> Small:
+    """steps: of a rule, at most. seen, asked: cases of a question. count: of questions. told: the question names all steps.
+
+    unseen: leave out what the lab model may have been taught on. Raises InputError for numbers below 1.
+    """
     if min(steps, seen, asked, count) < 1:
         raise InputError(f"steps, seen, asked and count must be at least 1, got {steps}, {seen}, {asked}, {count}")
     rng = random.Random(digest(["rules", steps, seen, asked, seed]))
     items: dict[str, Example] = {}
     while len(items) < count:
         rule = ", ".join(rng.choice(all_steps()) for _ in range(rng.randint(1, steps)))
-        shown, hidden = (_cases(rule, n, rng) for n in (seen, asked))
-        if any(_explains(shorter, shown) for shorter in _simpler(rule)):
+        drawn = draw(rng, rule, seen, asked, told=told)
+        if drawn is None or (unseen and part_of(drawn[0]) == "teach"):
             continue
-        cases = [f"{a} -> {b}" for a, b in shown] + [f"{a} -> ?" for a, _ in hidden]
-        question = "\n".join([f"Find the rule. {LANGUAGE}".strip(), *cases])
-        target = "\n".join(str(b) for _, b in hidden)
+        question, target = drawn
         items[question] = Example(id=digest(question)[:12], input=question, target=target, meta={"cases": asked})
     sampling = Sampling(temperature=0.7, max_tokens=256)
     return Small("rules", list(items.values()), check, sampling=sampling, tools={"interpreter": interpreter})

@@ -7,6 +7,7 @@ sentences that lead nowhere. The stories here are drawn by rule, with a few word
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 import string
@@ -19,13 +20,14 @@ from loopwright.core.feedback import CODE, Feedback, Verdict
 from loopwright.core.model import Sampling
 from loopwright.core.policy import Prompt
 from loopwright.core.types import Example, Rollout, digest
+from loopwright.worlds.lab.dialogues import part_of
 from loopwright.worlds.small import Small
 
 OFFSETS: Mapping[str, tuple[int, int]] = {
     "overlap": (0, 0), "left": (-1, 0), "right": (1, 0), "above": (0, 1), "below": (0, -1),
     "upper-left": (-1, 1), "upper-right": (1, 1), "lower-left": (-1, -1), "lower-right": (1, -1),
 }  # fmt: skip
-_WORDINGS: Mapping[str, tuple[str, ...]] = {
+WORDINGS: Mapping[str, tuple[str, ...]] = {
     "overlap": ("{a} is at the same place as {b}.", "{a} covers {b}."),
     "left": ("{a} is to the left of {b}.", "{a} is at the 9 o'clock position of {b}."),
     "right": ("{a} is to the right of {b}.", "{a} is at the 3 o'clock position of {b}."),
@@ -36,6 +38,7 @@ _WORDINGS: Mapping[str, tuple[str, ...]] = {
     "lower-left": ("{a} is to the lower-left of {b}.", "{a} is diagonally below {b}, on its left."),
     "lower-right": ("{a} is to the lower-right of {b}.", "{a} is diagonally below {b}, on its right."),
 }
+INSTRUCTION = f"Answer with one of: {', '.join(OFFSETS)}."
 _NAMED = re.compile(r"\b(upper|lower)[ _-]?(left|right)\b|\b(left|right|above|below|overlap)\b", re.IGNORECASE)
 # What the directions mean, for an answer-set program that holds the story as is(a,left,b) and the question as query(a,b).
 KNOWLEDGE = """
@@ -88,23 +91,33 @@ def _sentence(rng: random.Random, known: str, new: str, name: str, wordings: int
     """That ``new`` is there, seen from ``known``, said of either of them."""
     if rng.random() < 0.5:
         known, new, name = new, known, relation(-OFFSETS[name][0], -OFFSETS[name][1])
-    return rng.choice(_WORDINGS[name][:wordings]).format(a=new, b=known)
+    return rng.choice(WORDINGS[name][:wordings]).format(a=new, b=known)
 
 
 async def _check(rollout: Rollout, ctx: Context) -> Feedback:
     return Verdict(passed=named(rollout.output) == rollout.example.target, by=CODE)
 
 
-def spatial(*, hops: int = 3, noise: int = 0, wordings: int = 2, count: int = 600, seed: int = 0) -> Small:
+def spatial(
+    *,
+    hops: int = 3,
+    noise: int = 0,
+    wordings: int = 2,
+    count: int = 600,
+    unseen: bool = False,
+    instruction: str = INSTRUCTION,
+    seed: int = 0,
+) -> Small:
     """``count`` questions, those of the splits taken together. The last relation that an answer names is what it says.
 
     hops: sentences between the two things, at most 20. noise: sentences that lead nowhere, at most 5. wordings: 1 for the plain
-    one of each relation, 2 for all. Raises InputError for others.
+    one of each relation, 2 for all. unseen: leave out what the lab model may have been taught on. instruction: stands below each
+    question. Raises InputError for others.
     """
     if not 1 <= hops <= 20 or not 0 <= noise <= 5 or wordings not in (1, 2):
         raise InputError(f"expected hops from 1 to 20, noise from 0 to 5, wordings 1 or 2, got {hops}, {noise} and {wordings}")
     rng = random.Random(digest(["spatial", hops, noise, wordings, seed]))
-    pairs = dict(draw(rng, hops, noise, wordings) for _ in range(count))
+    drawn = (draw(rng, hops, noise, wordings) for _ in itertools.count())
+    pairs = dict(itertools.islice((d for d in drawn if not (unseen and part_of(d[0]) == "teach")), count))
     items = [Example(id=digest(q)[:12], input=q, target=a, meta={"hops": hops}) for q, a in pairs.items()]
-    prompt = Prompt(instruction=f"Answer with one of: {', '.join(OFFSETS)}.")
-    return Small("spatial", items, _check, prompt, Sampling(temperature=0.0, max_tokens=128))
+    return Small("spatial", items, _check, Prompt(instruction=instruction), Sampling(temperature=0.0, max_tokens=128))

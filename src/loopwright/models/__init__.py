@@ -28,13 +28,16 @@ def load(spec: str | Mapping[str, Any], *, blobs: Blobs | None = None, **options
     plays in a world of ``worlds.registry`` that has one of its own). A mapping says the same as {"backend": "openai", "model":
     NAME, "base_url": ...}, {"backend": "embedded", "path": ..., "adapter": ...} or {"backend": "scripted", "answer": ...}, with
     further options of the backend. ``blobs`` is where the embedded model keeps adapters; without it they stay in memory.
-    ``priced`` says that money is capped (see OpenAIModel) and may be given for any backend. Raises UnknownName for a
+    ``priced`` says that money is capped (see OpenAIModel), ``device`` where the embedded model computes; both may be given
+    for any backend. Raises UnknownName for a
     backend, module or function that does not exist, InputError for options it does not take.
     """
     backend, given = _split(spec) if isinstance(spec, str) else _fields(spec)
     given.update(options)
     if backend != "openai":
         given.pop("priced", None)  # the others cost nothing
+    if backend != "embedded":
+        given.pop("device", None)  # the others compute elsewhere, or hardly
     try:
         if backend == "embedded":
             return _embedded(given, blobs)

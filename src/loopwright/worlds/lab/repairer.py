@@ -107,9 +107,8 @@ def _edit(path: str, before: str, after: str, at: int) -> Edit:
     return Edit(path, before, after)
 
 
-def _odd(files: Mapping[str, str], change: Edit) -> float:
-    """How much less odd the files are with a change: by what stands beside what elsewhere in them, in twos and threes."""
-    around = sum((_grams(text) for text in files.values()), Counter[tuple[str, ...]]())
+def _relieved(around: Counter[tuple[str, ...]], change: Edit) -> float:
+    """How much less odd files are with a change, by what stands beside what in them, in twos and threes."""
     old, new = _grams(change.old), _grams(change.new)
     changed = [gram for gram in old | new if old[gram] != new[gram]]
     return sum(_seen(around[gram] - old[gram] + new[gram]) - _seen(around[gram]) for gram in changed)
@@ -120,9 +119,9 @@ def _seen(times: int) -> float:
     return math.lgamma(times + 0.1) - math.lgamma(0.1) if times > 0 else 0.0
 
 
-def _grams(text: str) -> Counter[tuple[str, ...]]:
-    tokens = _TOKEN.findall(text)
-    return Counter(tuple(tokens[i : i + n]) for n in (2, 3) for i in range(len(tokens) - n + 1))
+def _grams(*texts: str) -> Counter[tuple[str, ...]]:
+    every = [_TOKEN.findall(text) for text in texts]
+    return Counter(tuple(tokens[i : i + n]) for tokens in every for n in (2, 3) for i in range(len(tokens) - n + 1))
 
 
 def act(sent: Sent) -> str:
@@ -166,7 +165,8 @@ def act(sent: Sent) -> str:
     changes = _changes(seen, set() if sent.slips(ELSEWHERE) else names)
     fresh = [edit for edit in changes.values() if edit.text not in tried or sent.slips(REPEATS)]
     if fresh:
-        lots = [math.exp(min(NOSE * _odd(files, edit), 50)) for edit in fresh]
+        around = _grams(*files.values())
+        lots = [math.exp(min(NOSE * _relieved(around, edit), 50)) for edit in fresh]
         return f"Perhaps it is this.\n{sent.rng.choices(fresh, lots)[0].text}"
     return f"I want to see more.\nVIEW {sent.rng.choice(unseen)}" if unseen else "I give up.\nFINISH"
 

@@ -134,9 +134,9 @@ class Family:
         """A version of the family, for the figure of its tree (improve.plots.lineage)."""
         hash = version.candidate.hash
         index = next(i for i, v in enumerate(self.versions) if v.candidate.hash == hash)
-        first, *others = self.versions[index].parents or [None]
+        parents = self.versions[index].parents
         figures = {"score": self.versions[index].mean, "tried": len(self.versions[index].by_example)}
-        return {"candidate": hash, "index": index, "parent": first, "others": others, **figures}
+        return {"candidate": hash, "index": index, "parent": next(iter(parents), None), "others": parents[1:], **figures}
 
 
 def texts_of(candidate: Candidate, frozen: tuple[str, ...] = ()) -> dict[str, str]:

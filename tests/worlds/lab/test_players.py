@@ -133,7 +133,8 @@ def test_a_state_is_valued_by_the_last_run_of_the_tests(monkeypatch: pytest.Monk
     assert repairer.value(sent(f"{head}an edit\n\n20 passed, 0 failed")).endswith("Value: 100")
     said = repairer.value(sent(f"{head}an edit\n\n{LEAP}"))
     assert said.endswith("Value: -40") and "The failing tests call leap." in said
-    assert "The failing tests" not in repairer.value(sent(f"{head}an edit\n\n"))
+    blind = [repairer.value(sent(f"{head}{edit}\n\n")) for edit in ("a good edit", "a bad edit")]
+    assert blind[0] == blind[1] and "The failing tests" not in blind[0]  # nothing of its own tells it which is which
     chosen = "Several solutions were handed in:\n\nSolution 1:\nx\n2 tests fail.\n\nSolution 2:\ny\nAll tests pass.\n\nWhich?"
     assert repairer.debate(sent(chosen)).endswith("ID: 2")
 

@@ -9,17 +9,14 @@ text the one that was changed. Texts are those of the prompt (instruction, syste
 program (``loopwright.trainable``), its code too; those in ``frozen`` stay. ``objectives`` "cost" makes tokens an objective beside
 the score. ``select`` "best" always builds on the best version: the paper's ablation.
 
-How this differs: a rewrite that gives away answers of train examples is refused and asked for once more (``blocks.copies``).
-Every sentence keeps where it came from (``origins``). A version goes before the gate when its mean on the front is the best so
-far. Minibatches are drawn at random from all train examples; the authors go through theirs in shuffled order. Merging is on by
-default (``merges`` 0 turns it off), in the paper an option (GEPA+Merge). ``front`` is a default of ours.
+How this differs: a rewrite that gives away answers of train examples is refused and asked for once more (``blocks.copies``). A
+version goes before the gate when its mean on the front is the best so far. Minibatches are drawn at random from all train
+examples. Merging is on by default (``merges`` 0 turns it off), in the paper an option. ``front`` is a default of ours.
 
 The paper makes one proposal after the other, so most of a server waits. With ``together`` above 1 a round makes so many at once;
-those that did better are joined into one text, on top of the best version, and tried in their place (the best of them where that
-gains nothing). ``ahead`` rounds are under way at once. For W workers together = W / 4 and ahead = 2 keep them busy.
-
-Cost: one call to reflect and two minibatches for each proposal, and ``front`` attempts for each version that passes. It wants a
-model that can say why an answer was wrong; one that cannot only draws texts by chance.
+those that did better are joined into one text on top of the best version and tried in their place (else the best of them).
+``ahead`` rounds are under way at once. For W workers together = W / 4 and ahead = 2 keep them busy.
+Cost: one call and two minibatches a proposal, ``front`` attempts for each that passes, and a model that can say what was wrong.
 """
 
 from collections.abc import AsyncGenerator, Sequence

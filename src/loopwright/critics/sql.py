@@ -191,8 +191,8 @@ def sql_parts(section: Section, folder: Path, role: str) -> Parts:
             raise section.fail("database", f"{path}: no SQLite database in this folder")
     else:
         known = {"": path}
-        if problem := no_database(path):
-            raise section.fail("database", problem)
+        if reason := no_database(path):
+            raise section.fail("database", reason)
 
     def file(example: Example) -> Path:
         name = "" if "" in known else str(example.meta.get("database", ""))

@@ -4,7 +4,8 @@ Ten classes in five tasks, one pass in batches of ten, 1,797 digits of which eac
 held-out digits are asked about. A memory holds 200. Peers' figures are means over ten seeds of small networks of their own, on
 splits of their own; what is set beside them is what ours come to, with 95% intervals over the seeds (Student's).
 
-joint is one task of shuffled data, in one pass. within: the same, when questions say of which task they are.
+joint is one task of shuffled data, in one pass. within: the same, when questions say of which task they are. permuted: tasks of
+all ten classes, each with its pixels in an order of its own (domain-incremental).
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import json
 import math
 import os
 import time
+from itertools import pairwise
 from typing import Any
 
-from loopwright.blocks.watching import watch
+from loopwright.blocks.watching import Watched, watch
 from loopwright.core.registry import get_recipe
 from loopwright.core.statistics import t_interval
 from loopwright.worlds.digits import digits
@@ -38,8 +40,14 @@ ROWS: dict[str, tuple[str, dict[str, Any], dict[str, Any], tuple[float | None, f
     "ewc within": ("ewc", {}, {"told": True}, (None, None)),
     "lwf within": ("lwf", {}, {"told": True}, (None, None)),
     "progressive within": ("progressive-networks", {}, {"told": True}, (None, None)),
+    "naive permuted": ("naive-sgd", {}, {"permuted": True}, (None, None)),
+    "replay permuted": ("replay", {}, {"permuted": True}, (None, None)),
+    "ewc permuted": ("ewc", {}, {"permuted": True}, (None, None)),
+    "lwf permuted": ("lwf", {}, {"permuted": True}, (None, None)),
 }
 SHOWN = ("ACC", "WC-ACC", "min-ACC", "stability gap", "forgetting")
+LOWEST = "lowest at"  # share of a new task's training at which an old one is known least
+BEYOND = "gap beyond naive"  # of the same seeds and world: swings from batch to batch look like gaps, too
 
 
 def measured(name: str, seeds: range, every: int) -> dict[str, Any]:
@@ -47,15 +55,40 @@ def measured(name: str, seeds: range, every: int) -> dict[str, Any]:
     slug, options, setting, peers = ROWS[name]
     world = digits(**setting)
     began = time.perf_counter()
-    found = [watch(get_recipe(slug)(**options), world, seed=seed, every=every).figures() for seed in seeds]
+    seen = [watch(get_recipe(slug)(**options), world, seed=seed, every=every) for seed in seeds]
+    found = [{**one.figures(), LOWEST: lowest_at(one)} for one in seen]
     row: dict[str, Any] = {"seconds": round((time.perf_counter() - began) / len(seeds), 2)}
-    for figure in SHOWN:
+    for figure in (*SHOWN, LOWEST):
         values = [f[figure] for f in found]
         if not any(map(math.isnan, values)):
-            low, high = t_interval(values)
-            row[figure] = {"mean": round(sum(values) / len(values), 3), "low": round(low, 3), "high": round(high, 3)}
+            row[figure] = interval(values)
+    row["gaps"] = [f["stability gap"] for f in found]
     row["peers"] = {figure: value for figure, value in zip(("ACC", "WC-ACC"), peers, strict=True) if value is not None}
     return row
+
+
+def interval(values: list[float]) -> dict[str, float]:
+    low, high = t_interval(values)
+    return {"mean": round(sum(values) / len(values), 3), "low": round(low, 3), "high": round(high, 3)}
+
+
+def lowest_at(seen: Watched) -> float:
+    """The mean over all new tasks and those before them; NaN for one task."""
+    places = [
+        (int(seen.matrix[begin + 1 : end + 1, old].argmin()) + 1) / (end - begin)
+        for new, (begin, end) in enumerate(pairwise(seen.ends), 1)
+        for old in range(new)
+    ]
+    return sum(places) / len(places) if places else math.nan
+
+
+def beside_naive(result: dict[str, Any], names: list[str]) -> None:
+    """Add to each row what its gap exceeds that of naive training on the same world by, where that was measured too."""
+    for name in names:
+        plain = next((n for n in names if ROWS[n][0] == "naive-sgd" and ROWS[n][2] == ROWS[name][2]), name)
+        if plain != name and BEYOND not in result[name] and "stability gap" in result[name]:
+            pairs = zip(result[name]["gaps"], result[plain]["gaps"], strict=True)
+            result[name][BEYOND] = interval([own - naive for own, naive in pairs])
 
 
 def main() -> None:
@@ -77,8 +110,13 @@ def main() -> None:
             told = [f"{c['mean']:.3f} [{c['low']:.3f}, {c['high']:.3f}]" if c else "" for c in cells]
             peers = ", ".join(f"{value:.3f}" for value in row["peers"].values())
             print(f"{name:20}" + "".join(f"{cell:>24}" for cell in told) + f"{peers:>16}{row['seconds']:9.2f}", flush=True)
+    beside_naive(result, given.only)
     if given.json:
         print(json.dumps(result))
+        return
+    for name in given.only:
+        told = [f"{k} {c['mean']:.3f} [{c['low']:.3f}, {c['high']:.3f}]" for k in (LOWEST, BEYOND) if (c := result[name].get(k))]
+        print(f"{name:20}{', '.join(told)}")
 
 
 if __name__ == "__main__":

@@ -7,8 +7,10 @@ import importlib.util
 import inspect
 import json
 import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 from types import ModuleType
@@ -95,11 +97,13 @@ def test_task_reference_loads(tmp_path: Path) -> None:
     (text,) = blocks("docs/reference/task.md", "toml")
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "a.txt").write_text("Paris is the capital of France.")
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
+        connection.execute("CREATE TABLE item (name TEXT)")
     lines = [json.dumps({"input": f"What is the capital of country {i}?", "target": "Paris"}) for i in range(120)]
     (tmp_path / "examples.jsonl").write_text("\n".join(lines))
     (tmp_path / "task.toml").write_text(text)
     task = load_task(tmp_path)
-    assert set(task.tools) == {"python", "calculator", "search"} and task.methods["few-shot"] == {"sizes": [0, 2, 4]}
+    assert set(task.tools) == {"python", "calculator", "search", "sql"} and task.methods["few-shot"] == {"sizes": [0, 2, 4]}
 
 
 def test_the_program_on_its_page_runs_and_is_improved(tmp_path: Path) -> None:

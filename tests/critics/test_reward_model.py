@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 import torch
+from critics_kit import Recorded
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, LlamaConfig, LlamaForSequenceClassification
 
 from loopwright.core.errors import ModelError, TaskError
@@ -15,17 +16,6 @@ from loopwright.core.types import Example, Rollout, Turn
 from loopwright.critics import build_critic
 from loopwright.models.loading import LAB_FOLDER
 from loopwright.models.reward import RewardModel
-
-
-class Recorded:
-    def __init__(self):
-        self.record = {}
-
-    async def external(self, kind, content, call, *, summary=""):
-        key = json.dumps([kind, content])
-        if key not in self.record:
-            self.record[key] = await call()
-        return self.record[key]
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,10 @@
 """SQL in answers: compared by what it returns, and able to do nothing but read."""
 
 import asyncio
-import json
 import sqlite3
 
 import pytest
+from critics_kit import Recorded
 
 from loopwright.core.errors import CheckerError, TaskError
 from loopwright.core.feedback import Verdict
@@ -13,17 +13,6 @@ from loopwright.critics import build_critic
 from loopwright.critics.section import Section
 from loopwright.critics.sql import QueryFailed, orders, query_of, run_query
 from loopwright.worlds.tools import read_tools
-
-
-class Recorded:
-    def __init__(self):
-        self.record = {}
-
-    async def external(self, kind, content, call, *, summary=""):
-        key = json.dumps([kind, content])
-        if key not in self.record:
-            self.record[key] = await call()
-        return self.record[key]
 
 
 @pytest.fixture

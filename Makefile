@@ -58,7 +58,9 @@ docs: setup-dev docs-pages ## Build the documentation into site/, warnings being
 docs-pages:
 	@$(BIN)/python scripts/docs_pages.py
 
-lint: setup-dev ## Ruff, mypy and the import contracts
+lint: setup-dev ## Ruff, mypy, the import contracts, and test files of one name (pytest takes them for one module)
+	@twice=$$(find tests -name 'test_*.py' -exec basename {} \; | sort | uniq -d); \
+	  test -z "$$twice" || { echo "several test files are called $$twice; give each a name of its own" >&2; exit 1; }
 	@$(BIN)/python -m ruff check $(PYTHON_FILES)
 	@$(BIN)/python -m mypy
 	@$(BIN)/lint-imports

@@ -134,3 +134,8 @@ def test_queries_are_found_in_answers():
 )  # fmt: skip
 def test_only_the_outer_query_orders(query, ordered):
     assert orders(query) is ordered
+
+
+def test_a_mistyped_field_is_named(shop):
+    with pytest.raises(TaskError, match="Rename databse"):
+        build_critic("sql", {"databse": shop.name}, shop.parent)

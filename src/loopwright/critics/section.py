@@ -86,7 +86,9 @@ class Section:
     def _get(self, field: str, default: Any, types: tuple[type, ...], expected: str, hint: str) -> Any:
         if not self.has(field):
             if default is _REQUIRED:
-                raise self.fail(field, f"missing; expected {expected}. Add {hint or f'{field} = ...'}")
+                mistyped = difflib.get_close_matches(field, [f for f in self.data if f not in self._known], n=1, cutoff=0.6)
+                todo = f"Rename {mistyped[0]}" if mistyped else f"Add {hint or f'{field} = ...'}"
+                raise self.fail(field, f"missing; expected {expected}. {todo}")
             return default
         value = self.data[field]
         # bool is an int to Python, but ``count = true`` is a mistake.

@@ -47,8 +47,8 @@ lab-model: setup-dev ## Teach the laboratory's model anew (an hour or more) and 
 	@$(BIN)/python scripts/lab_model.py --out src/loopwright/worlds/lab/model
 	@$(BIN)/python scripts/lab_card.py src/loopwright/worlds/lab/model
 
-lab-roles: setup-dev ## Teach the laboratory's model its roles anew (half an hour) and measure them; ARGS=formaliser for one
-	@for role in $(or $(ARGS),formaliser proposer); do $(BIN)/python scripts/lab_roles.py $$role; done
+lab-roles: setup-dev ## Teach the laboratory's model its role anew (a quarter of an hour) and measure it; ARGS=proposer for another
+	@for role in $(or $(ARGS),formaliser); do $(BIN)/python scripts/lab_roles.py $$role; done
 	@$(BIN)/python scripts/lab_roles.py --card
 
 docs: setup-dev docs-pages ## Build the documentation into site/, warnings being errors

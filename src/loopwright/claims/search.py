@@ -115,6 +115,8 @@ CLAIMS = (
         tried=(
             "nothing yet: it needs a model that can state a rule in words, and the laboratory's cannot; with one, name it in the "
             "setting as model. The arms differ in calls, since the gap between them is the finding",
+            "an adapter of the lab model was taught to propose rules (worlds.lab.roles.proposer, 11,000 lessons): 4% of its "
+            "rules are right, and it applies 2% of those it is told, so it says nothing of the gap",
         ),
     ),
 )

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib.util
-import json
 import os
 import statistics
 import tempfile
@@ -22,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from _telling import tell
 from loopwright.blocks.convert import convert
 from loopwright.core import loop
 from loopwright.core.budget import Ledger
@@ -148,15 +148,7 @@ def main() -> None:
                 row["times_mabwiser"] = round(statistics.median(speeds[name]) / statistics.median(speeds["mabwiser"]), 1)
                 row["regret_of_mabwiser"] = round(statistics.fmean(regrets[name]) / statistics.fmean(regrets["mabwiser"]), 3)
         result[slug] = rows
-    if given.json:
-        print(json.dumps(result))
-        return
-    for name, value in result.items():
-        if isinstance(value, dict):
-            for who, row in value.items():
-                print(f"{name} {who}: {row}")
-        else:
-            print(f"{name}: {value}")
+    tell(result, given.json)
 
 
 if __name__ == "__main__":

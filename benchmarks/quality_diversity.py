@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib.util
-import json
 import os
 import statistics
 import tempfile
@@ -25,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from _telling import tell
 from loopwright.blocks import archive as archives
 from loopwright.blocks.convert import convert
 from loopwright.blocks.space import box, uniform
@@ -162,15 +162,7 @@ def main() -> None:
                 row["times_pyribs"] = round(statistics.median(speeds[name]) / statistics.median(speeds[peer]), 2)
                 row["qd_score_of_pyribs"] = round(statistics.fmean(scores[name]) / statistics.fmean(scores[peer]), 3)
         result[slug] = rows
-    if given.json:
-        print(json.dumps(result))
-        return
-    for name, value in result.items():
-        if isinstance(value, dict):
-            for who, row in value.items():
-                print(f"{name} {who}: {row}")
-        else:
-            print(f"{name}: {value}")
+    tell(result, given.json)
 
 
 if __name__ == "__main__":

@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
-
 import pytest
 from refine_kit import solve
 
 from loopwright.blocks.programs import asserts_in
-from loopwright.core.errors import SandboxMissing
 from loopwright.sandbox import Sandbox
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    try:
-        made = Sandbox()
-        asyncio.run(made.run("pass"))
-    except SandboxMissing as error:
-        pytest.skip(str(error))
-    yield made
-    made.close()
 
 
 def test_asserts_of_a_reply() -> None:

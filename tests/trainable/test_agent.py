@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,17 +21,6 @@ from loopwright.store import MemoryStore
 from loopwright.trainable.agent import ADDRESS, call, coding_agent, defines
 from loopwright.trainable.selfedit import EditOptions, edited, editing_lost, open_parameters
 from loopwright.worlds.small import Small
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    try:
-        made = Sandbox()
-        asyncio.run(made.run("pass"))
-    except SandboxMissing as error:
-        pytest.skip(str(error))
-    yield made
-    made.close()
 
 
 def context(sandbox: Any, say: Any = lambda text: "-", silent: int = 0) -> Context:
@@ -84,7 +72,8 @@ def test_an_agent_answers_and_may_ask_a_model_on_the_way(sandbox: Sandbox) -> No
     ],
 )
 def test_what_an_agent_does_wrong_is_an_error_and_nothing_more(sandbox: Sandbox, source: str, why: str) -> None:
-    made = called(sandbox, source, seconds=1.0)
+    # Only what is to run out of time may: a busy machine is slow to fill the memory.
+    made = called(sandbox, source, seconds=1.0 if why == "timeout" else 20.0)
     assert made.text == "" and any(part in made.error for part in why.split("|")), made.error
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import asyncio
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from loopwright.blocks.convert import convert
 from loopwright.core.budget import Ledger
 from loopwright.core.context import Context
 from loopwright.core.engine import Engine
-from loopwright.core.errors import InputError, SandboxMissing
+from loopwright.core.errors import InputError
 from loopwright.core.types import Budget, Candidate, Example, Rollout, Turn
 from loopwright.sandbox import Sandbox
 from loopwright.store import MemoryStore
@@ -22,17 +21,6 @@ from loopwright.worlds.coding import tasks
 from loopwright.worlds.coding.tasks import KINDS, done, problems, told
 from loopwright.worlds.coding.world import SEED, coding, nobody
 from loopwright.worlds.registry import known_world
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    try:
-        made = Sandbox()
-        asyncio.run(made.run("pass"))
-    except SandboxMissing as error:
-        pytest.skip(str(error))
-    yield made
-    made.close()
 
 
 def pairs(example: Example) -> list[Any]:

@@ -93,7 +93,7 @@ async def loopwright(url: str, concurrency: int) -> AsyncIterator[Call]:
             return reply.choices[0].text
 
         yield call
-        assert engine.executed > 0 and engine.replayed == 0, "the engine did not make the calls it was timed for"
+        assert engine.executed > 0 and engine.past.replayed == 0, "the engine did not make the calls it was timed for"
         await model.close()
         store.close()
 

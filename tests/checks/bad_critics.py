@@ -218,7 +218,7 @@ async def order_of_aspects(rollout, ctx):
 @good()  # resumes-after-a-kill: it looks whether it is being replayed
 async def critic_knows_the_replay(rollout, ctx):
     yes, no = await votes(rollout, ctx)
-    again = vars(ctx)["engine"].replayed > 0
+    again = vars(ctx)["engine"].past.replayed > 0
     return Score(value=yes / (yes + no), message=f"replayed {again}", by=BY) if yes + no else missing()
 
 

@@ -74,7 +74,7 @@ async def order_of_a_set(example, ctx):
 @good()  # resumes-after-a-kill: it looks whether it is being replayed
 async def knows_the_replay(example, ctx):
     rollout = await best(example, ctx)
-    return rollout.model_copy(update={"error": f"replayed {vars(ctx)['engine'].replayed > 0}"})
+    return rollout.model_copy(update={"error": f"replayed {vars(ctx)['engine'].past.replayed > 0}"})
 
 
 @good()  # resumes-after-a-kill and budget-holds: calls that nobody recorded

@@ -266,7 +266,7 @@ def test_rollouts_are_the_same_again_from_the_record() -> None:
     def whole(model: Counting) -> str:
         ctx = context(engine_for(store, row, model))
         rollouts = run(ctx.rollout(BASE, ctx.world.examples("train"), n=3))
-        ctx.engine.finish()
+        ctx.engine.past.finish()
         return json.dumps([r.model_dump(mode="json") for r in rollouts])
 
     first, again = Counting(), Counting()

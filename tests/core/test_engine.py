@@ -37,7 +37,7 @@ def drive(job: Job, store: Store, run: RunRow, model: Any, **more: Any) -> tuple
     async def whole() -> Any:
         async with asyncio.timeout(20):  # a deadlock fails here instead of hanging the suite
             result = await job(engine)
-        engine.finish()
+        engine.past.finish()
         return result
 
     return asyncio.run(whole()), engine
@@ -85,8 +85,8 @@ def test_replay_answers_everything_and_executes_nothing(rows: int) -> None:
     second, replayed = drive(mixed, store, run, again, cache=False)
     assert second == first
     assert again.asked == []
-    assert (done.replayed, replayed.executed) == (0, 0)
-    assert replayed.replayed == len(list(store.effects(run.id))) > 20
+    assert (done.past.replayed, replayed.executed) == (0, 0)
+    assert replayed.past.replayed == len(list(store.effects(run.id))) > 20
     assert replayed.ledger.spent.calls == done.ledger.spent.calls > 0
 
 
@@ -132,7 +132,7 @@ def test_killed_anywhere_a_run_comes_to_the_same_end(rows: int) -> None:
             assert model.batches[-len(rest.batches) :] == rest.batches or not rest.batches
         else:
             assert len(rest.asked) == len(model.asked) - done
-    assert engine.presumed == 0
+    assert engine.past.presumed == 0
 
 
 def batches_of(written: Sequence[Sequence[Any]]) -> list[list[EffectRow]]:
@@ -360,7 +360,7 @@ def test_a_call_in_flight_at_the_kill_is_presumed_spent_and_told() -> None:
     assert (row.status, row.cost.calls, row.cost.completion_tokens) == ("open", 1, 10)
 
     _, engine = drive(job, store, run, Counting(), notify=lambda type, payload: told.append(type))
-    assert engine.presumed == 1
+    assert engine.past.presumed == 1
     assert "presumed-spent" in told
     assert engine.ledger.spent.calls == 2  # the one that may have been paid, and the one that was made again
     (row,) = store.effects(run.id)
@@ -368,7 +368,7 @@ def test_a_call_in_flight_at_the_kill_is_presumed_spent_and_told() -> None:
     _, later = drive(job, store, run, Counting())
     assert later.ledger.spent.calls == 2, "a later resume forgot the presumed spending"
     assert later.ledger.spent.tokens == engine.ledger.spent.tokens
-    assert later.presumed == 1, "a later resume forgot what the report has to tell"
+    assert later.past.presumed == 1, "a later resume forgot what the report has to tell"
 
 
 def test_an_unusable_answer_was_paid_for() -> None:
@@ -537,7 +537,7 @@ def test_stop_finishes_what_is_in_flight_and_starts_nothing(rows: int) -> None:
     rest = Counting(batch_rows=rows)
     result, engine = drive(job, store, run, rest)
     assert len(rest.asked) == 20 - len(done)
-    assert engine.presumed == 0
+    assert engine.past.presumed == 0
     clean = MemoryStore()
     assert result == drive(job, clean, new_run(clean), Counting(batch_rows=rows))[0]
 

@@ -37,7 +37,7 @@ def drive(store: MemoryStore, row: Any, **hooks: Any) -> str:
         return False
 
     asyncio.run(loop.improve(steady, BASE, context(engine, recipe=steady), offer, {}))
-    engine.finish()
+    engine.past.finish()
     return offered[-1].note
 
 

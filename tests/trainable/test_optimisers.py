@@ -80,7 +80,7 @@ class Improved:
             return True
 
         asyncio.run(loop.improve(recipe, self.base, ctx, offer, options))
-        engine.finish()
+        engine.past.finish()
 
     @property
     def values(self) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class Runs:
 
         async def go() -> Rollout:
             rollout = await solve(candidate, example, Context(engine, "run", world=world, policy=candidate))
-            engine.finish()
+            engine.past.finish()
             return rollout
 
         return asyncio.run(go())

@@ -185,7 +185,7 @@ class Bench:
         )  # fmt: skip
         try:
             await self._shape(run, engine, model)
-            engine.finish()
+            engine.past.finish()
         except BudgetExhausted as error:
             run.stopped = str(error)
         finally:

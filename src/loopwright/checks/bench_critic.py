@@ -51,7 +51,7 @@ class ListeningEngine(Engine):
         self.hear = hear
 
     async def generate(self, scope: str, role: str, request: Request, *, summary: str) -> Reply:
-        place = f"{scope}:{self.asked(scope)}"  # before the wait, in which others of this scope may ask
+        place = f"{scope}:{self.past.asked(scope)}"  # before the wait, in which others of this scope may ask
         reply = await super().generate(scope, role, request, summary=summary)
         heard: Reply = self.hear(place, f"{role}/{request.n}", reply)
         return heard
@@ -59,7 +59,7 @@ class ListeningEngine(Engine):
     async def effect(
         self, scope: str, kind: str, content: Any, perform: Callable[[], Awaitable[tuple[bytes, Cost]]], **more: Any
     ) -> bytes:
-        place = f"{scope}:{self.asked(scope)}"
+        place = f"{scope}:{self.past.asked(scope)}"
         raw = await super().effect(scope, kind, content, perform, **more)
         heard: bytes = self.hear(place, kind, raw)
         return heard

@@ -57,7 +57,7 @@ class Context(Judging, Weights, Rounds):
             n=n,
             adapter=str(adapter) if adapter is not None else None,
         )
-        name = f"{self.scope}:{self.engine.asked(self.scope)}"
+        name = f"{self.scope}:{self.engine.past.asked(self.scope)}"
         try:
             reply = await self.engine.generate(self.scope, "policy", request, summary=short(turns[-1].text))
         except BadOutput as error:

@@ -1,8 +1,7 @@
 """The engine: runs an effect once, under the budget, writes its result, and answers it from the store ever after.
 
-An effect is known by its scope, its kind, its content and how often this scope has asked the same before: never by its
-place in time. On resume the recipe's own code runs again and its effects are answered from the record; what the
-record holds and the code no longer asks for stops the run as diverged, before anything is paid.
+On resume the recipe's own code runs again and its effects are answered from the record (``core.past``), before anything is
+paid again.
 
 Local models want waves: many sequences in one call. The engine composes them when every coroutine of the run waits,
 sorted by scope, so that the same sequences share a batch whatever the timing, and a resumed run computes the same floats.
@@ -13,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -25,7 +23,6 @@ from loopwright.core import errors
 from loopwright.core.budget import Ledger
 from loopwright.core.errors import (
     BudgetExhausted,
-    Diverged,
     LoopwrightError,
     ModelUnavailable,
     Paused,
@@ -33,10 +30,11 @@ from loopwright.core.errors import (
 )
 from loopwright.core.feedback import FREE, Cost, Feedback
 from loopwright.core.heard import Heard
-from loopwright.core.identity import LASTING, Asked, Scope, billed, describe, revive, tuple_hash
+from loopwright.core.identity import Asked, billed, describe, tuple_hash
 from loopwright.core.model import Model, Reply, Request
-from loopwright.core.store import CacheRow, EffectRow, EventRow, Row, RunRow, Store
-from loopwright.core.types import Rollout, digest
+from loopwright.core.past import Past
+from loopwright.core.store import CacheRow, EventRow, Row, RunRow, Store
+from loopwright.core.types import Rollout
 from loopwright.core.waves import QUIET_TURNS, Waves
 
 # Paid calls begun at once, for each that a model answers at a time: so many that its connections never wait for the store,
@@ -103,32 +101,19 @@ class Engine:
         self.cache = cache
         self.notify = notify or (lambda type, payload: None)
         self.optimisers: dict[str, str] = {}  # by hash of the weights: the state of the optimiser that made them
+        self.past = Past(store, run)
+        self.ledger.spend(self.past.spent)
         self.executed = 0  # effects done now
-        self.replayed = 0  # effects answered from the record
-        self.presumed = 0  # calls, over all resumes, that a killed process may have paid and that were made again
         self._stopping = ""
         self._round_began: float | None = None
         self._longest_round = 0.0
-        self._scopes: dict[str, Scope] = defaultdict(Scope)
-        self._records: dict[str, EffectRow] = {}
         self._lanes: dict[int, asyncio.Semaphore] = {}
-        self._asks = 0
         self._busy = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self._lookups: list[tuple[str, asyncio.Future[bytes | None]]] = []
         self._spawned: set[asyncio.Task[Any]] = set()
         self._waves = Waves(self)
-        self._load()
-
-    def _load(self) -> None:
-        for row in self.store.effects(self.run.id):
-            self._records[row.key] = row
-            # An open row is a call that was in flight when the process died: it may have been paid.
-            self.ledger.spend(row.cost)
-            if row.status == "done":
-                self._scopes[row.scope].unclaimed[row.key] = row
-        self.presumed = sum(event.type == "presumed-spent" for event in self.store.events(self.run.id))
 
     @property
     def seed(self) -> int:
@@ -141,10 +126,6 @@ class Engine:
         if id(model) not in self._lanes:
             self._lanes[id(model)] = asyncio.Semaphore(_LANES * getattr(model, "concurrency", 64))
         return self._lanes[id(model)]
-
-    def asked(self, scope: str) -> int:
-        """How many effects this scope has asked for."""
-        return self._scopes[scope].asked
 
     def room(self, *, apart: bool = True) -> bool:
         """Whether another round fits: time left for a fifth more than the longest so far, and something left to spend.
@@ -186,79 +167,35 @@ class Engine:
         """Start nothing new; what is in flight finishes and is recorded."""
         self._stopping = self._stopping or reason
 
-    # ---- identity -------------------------------------------------------------------------------------------------
-
-    def ask(self, scope: str, kind: str, content: JsonValue, summary: str) -> Asked:
-        """Give a request its identity. Synchronous, so that the order of calls in a scope is the order of identities."""
-        state = self._scopes[scope]
-        hashed = tuple_hash(content) if isinstance(content, str) else digest(content)
-        occurrence = state.occurrences.get((kind, hashed), 0)
-        state.occurrences[(kind, hashed)] = occurrence + 1
-        key = tuple_hash(scope, kind, hashed, occurrence)
-        record = self._records.get(key)
-        state.unclaimed.pop(key, None)
-        asked = Asked(scope, kind, hashed, key, state.asked, occurrence, summary, record)
-        state.asked += 1
-        self._asks += 1
-        return asked
+    # ---- who waits ------------------------------------------------------------------------------------------------
 
     async def quiet(self, turns: int) -> None:
-        idle, seen = 0, self._asks
+        idle, seen = 0, self.past.asks
         while idle < turns:
             await asyncio.sleep(0)
             if self._busy:
                 await self._idle.wait()
                 idle = 0
-            elif self._asks != seen:
-                idle, seen = 0, self._asks
+            elif self.past.asks != seen:
+                idle, seen = 0, self.past.asks
             else:
                 idle += 1
 
     async def _not_diverged(self, asked: Asked) -> None:
         """A new effect beside unclaimed records is lawful only if these are asked for too before anything else happens."""
-        state = self._scopes[asked.scope]
-        while state.unclaimed:
-            before = len(state.unclaimed)
+        while before := self.past.unclaimed(asked.scope):
             await self.quiet(3 * QUIET_TURNS)
-            if len(state.unclaimed) == before:
-                raise self._divergence(asked.scope, asked.summary)
-
-    def _divergence(self, scope: str, asked: str) -> Diverged:
-        first = min(self._scopes[scope].unclaimed.values(), key=lambda row: row.ordinal)
-        return Diverged(
-            f"diverged in {scope.replace('/', ', ')}: recorded {first.kind} {first.summary!r}, asked {asked!r}. "
-            "The recipe, its options or the data changed since the run began; start a new run, or put them back"
-        )
-
-    def finish(self) -> None:
-        """Raises Diverged if the record holds an effect that nobody asked for."""
-        for scope, state in self._scopes.items():
-            if state.unclaimed:
-                raise self._divergence(scope, "nothing more")
+            if self.past.unclaimed(asked.scope) == before:
+                raise self.past.divergence(asked.scope, asked.summary)
 
     # ---- one effect -----------------------------------------------------------------------------------------------
 
-    def replay(self, asked: Asked) -> bytes | None:
-        record = asked.record
-        if record is None:
-            return None
-        if record.status == "done":
-            self.replayed += 1
-            return record.result
-        if record.status == "failed" and record.error.split(":", 1)[0] in LASTING:
-            raise revive(record.error)
-        return None
-
     def _presumed_spent(self, asked: Asked) -> list[Row]:
-        """What the report must tell of a call that an earlier process may have paid and that is made again."""
-        record = asked.record
-        if record is None or record.status != "open":
+        event = self.past.presumed_spent(asked)
+        if event is None:
             return []
-        self.presumed += 1
-        payload: dict[str, Any] = {"summary": record.summary, "scope": record.scope}
-        self.notify("presumed-spent", payload)
-        key = f"presumed-spent/{record.key}/{record.attempt}"
-        return [EventRow(run=self.run.id, type="presumed-spent", key=key, payload=payload, time=time.time())]
+        self.notify(event.type, event.payload)
+        return [event]
 
     def enter(self) -> None:
         self._busy += 1
@@ -268,17 +205,6 @@ class Engine:
         self._busy -= 1
         if not self._busy:
             self._idle.set()
-
-    def row(self, asked: Asked, status: Any, *, cost: Cost = FREE, **more: Any) -> EffectRow:
-        attempt = 1
-        if asked.record is not None:
-            attempt = asked.record.attempt + 1
-            # The row replaces the earlier attempt's; what that one took, or may have taken, stays spent at every resume.
-            cost = cost + asked.record.cost
-        return EffectRow(
-            run=self.run.id, key=asked.key, scope=asked.scope, kind=asked.kind, content=asked.content,
-            ordinal=asked.ordinal, status=status, summary=asked.summary, attempt=attempt, cost=cost, **more,
-        )  # fmt: skip
 
     async def effect(
         self,
@@ -296,7 +222,7 @@ class Engine:
 
         paid: money or quota leaves the machine, so the reservation is made durable before the call.
         """
-        asked = self.ask(scope, kind, content, summary)
+        asked = self.past.ask(scope, kind, content, summary)
         lanes = self._lanes_of(self.model("policy")) if paid else None
         return await self._perform(asked, perform, estimate=estimate, lanes=lanes, cache_key=cache_key)
 
@@ -310,10 +236,10 @@ class Engine:
         cache_key: str = "",
     ) -> bytes:
         paid = lanes is not None
-        known = self.replay(asked)
+        known = self.past.replay(asked)
         if known is not None:
             return known
-        if self._scopes[asked.scope].unclaimed:
+        if self.past.unclaimed(asked.scope):
             await self._not_diverged(asked)
         self.alive()
         self.enter()
@@ -321,7 +247,7 @@ class Engine:
             if cache_key and self.cache:
                 hit = await self._cached(cache_key)
                 if hit is not None:
-                    await self.store.write([self.row(asked, "done", result=hit), *self._presumed_spent(asked)])
+                    await self.store.write([self.past.row(asked, "done", result=hit), *self._presumed_spent(asked)])
                     return hit
             number = await self._reserve(asked, estimate)
             cost = FREE
@@ -329,12 +255,12 @@ class Engine:
                 async with lanes or nullcontext():
                     self.alive()
                     if paid:
-                        await self.store.write([self.row(asked, "open", cost=estimate), *self._presumed_spent(asked)])
+                        await self.store.write([self.past.row(asked, "open", cost=estimate), *self._presumed_spent(asked)])
                         self.alive()
                     started = time.monotonic()
                     result, cost = await perform()
                 cost = cost.model_copy(update={"seconds": time.monotonic() - started})
-                rows: list[Row] = [self.row(asked, "done", result=result, cost=cost)]
+                rows: list[Row] = [self.past.row(asked, "done", result=result, cost=cost)]
                 if cache_key:
                     rows.append(CacheRow(key=cache_key, value=result))
                 await self.store.write(rows)
@@ -376,13 +302,13 @@ class Engine:
         try:
             return await self.ledger.reserve(estimate)
         except BudgetExhausted as error:
-            await self.store.write([self.row(asked, "failed", error=describe(error))])
+            await self.store.write([self.past.row(asked, "failed", error=describe(error))])
             raise
 
     async def _failed(self, asked: Asked, error: LoopwrightError, cost: Cost, paid: bool) -> None:
         self.stop_after(error)
         if not isinstance(error, errors.StoreError) and (paid or not isinstance(error, Paused)):
-            await self.store.write([self.row(asked, "failed", error=describe(error), cost=cost)])
+            await self.store.write([self.past.row(asked, "failed", error=describe(error), cost=cost)])
 
     def stop_after(self, error: LoopwrightError) -> None:
         """A model that is down, or out of quota, after its own bounded tries: the calls that wait are not made."""
@@ -416,13 +342,13 @@ class Engine:
         """One model call. The seed is made here, from the run's seed, the scope and the request."""
         model = self.model(role)
         content = request.model_dump_json(exclude_defaults=True, exclude={"seed"})
-        asked = self.ask(scope, "generate", f"{role} {content}", summary)
+        asked = self.past.ask(scope, "generate", f"{role} {content}", summary)
         seed = 0
         if request.sampling.temperature > 0:
             seed = int(tuple_hash(self.seed, scope, asked.content, asked.occurrence)[:13], 16)
         request = request.model_copy(update={"seed": seed})
         if model.batch_rows:
-            if asked.record is None and self._scopes[scope].unclaimed:
+            if asked.record is None and self.past.unclaimed(scope):
                 await self._not_diverged(asked)
             return await self._waves.ask(role, asked, request)
 

@@ -76,7 +76,7 @@ class Waves:
         except LoopwrightError as error:
             self._engine.stop_after(error)
             if isinstance(error, ModelError):
-                rows = [self._engine.row(w.asked, "failed", error=describe(error)) for w in chunk if not w.future.done()]
+                rows = [self._engine.past.row(w.asked, "failed", error=describe(error)) for w in chunk if not w.future.done()]
                 await self._engine.store.write(rows)
             _refuse(chunk, error)
         finally:
@@ -85,7 +85,7 @@ class Waves:
     def _answered(self, waiting: _Waiting) -> bool:
         """Whether the record has the answer."""
         try:
-            known = self._engine.replay(waiting.asked)
+            known = self._engine.past.replay(waiting.asked)
         except LoopwrightError as error:
             _refuse([waiting], error)
             return True
@@ -108,7 +108,7 @@ class Waves:
             for waiting in todo:
                 hit = hits.get(keys[waiting.asked.key])
                 if hit is not None:
-                    rows.append(self._engine.row(waiting.asked, "done", result=hit))
+                    rows.append(self._engine.past.row(waiting.asked, "done", result=hit))
                     done.append((waiting, Reply.model_validate_json(hit)))
                     continue
                 estimate = model.estimate(waiting.request)
@@ -122,7 +122,7 @@ class Waves:
                     if held and self._engine.ledger.fits_alone(estimate):
                         later.append(waiting)
                         continue
-                    rows.append(self._engine.row(waiting.asked, "failed", error=describe(error)))
+                    rows.append(self._engine.past.row(waiting.asked, "failed", error=describe(error)))
                     refused.append((waiting, error))
             started = time.monotonic()
             replies = await model.generate([waiting.request for waiting in calls]) if calls else []
@@ -130,7 +130,7 @@ class Waves:
             for waiting, reply in zip(calls, replies, strict=True):
                 cost = reply.cost.model_copy(update={"seconds": seconds})
                 result = reply.model_dump_json(exclude_defaults=True).encode()
-                rows.append(self._engine.row(waiting.asked, "done", result=result, cost=cost))
+                rows.append(self._engine.past.row(waiting.asked, "done", result=result, cost=cost))
                 rows.append(CacheRow(key=keys[waiting.asked.key], value=result))
                 done.append((waiting, reply))
                 await self._engine.ledger.settle(held.pop(0), cost)

@@ -344,7 +344,7 @@ class _Job:
         before, after = scores[self.base.hash], scores[winner.hash]
         baseline, final = summarise(before), summarise(after)
         gain = [b - a for a, b in zip(before, after, strict=True) if a is not None and b is not None]
-        self.engine.finish()
+        self.engine.past.finish()
         artifact = write_artifact(
             self.out / "artifact", winner, blobs=self.engine.store.blobs, sampling=self.task.sampling,
             model=str(self.spec["model"]), task=self.task.name, run=self.engine.run.id,
@@ -413,7 +413,7 @@ class _Job:
             "run": self.engine.run.id,
             "status": "done",
             "reason": reason,
-            "presumed_spent": self.engine.presumed,
+            "presumed_spent": self.engine.past.presumed,
             "doubts": [
                 {"judge": name, "doubt": doubt, "message": words}
                 for name, heard in self.engine.heard.items()

@@ -99,7 +99,7 @@ async def _drive(store: Store, row: RunRow, stream: Stream, progress: Progress) 
         session, log = await loop.learn(
             recipe, stream, ctx, steps=steps, options=options, block=max(1, min(1000, steps // TENTHS)), looks=looks
         )
-        engine.finish()
+        engine.past.finish()
         seconds = engine.ledger.seconds
     course, seen = courses(stream, row.seed, log), _seen(stream, row.seed, looks)
     result: dict[str, Any] = {

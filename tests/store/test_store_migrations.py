@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from store_rows import effect, new_run
 
 from loopwright.core.errors import StoreError, StoreVersion
 from loopwright.store import SqliteStore
-from loopwright.store.migrate import HEAD, MIGRATIONS, prepare
+from loopwright.store.migrate import HEAD, MIGRATIONS, TABLES, migrated, prepare, tables
 
 NEXT = """
 import os
@@ -79,6 +80,18 @@ def test_the_migrations_lead_to_the_tables(path: Path) -> None:
         indexes = sqlalchemy.inspect(connection).get_indexes("event")
         assert [index["name"] for index in indexes if index["unique"]] == ["event_identity"]
     engine.dispose()
+
+
+def test_a_new_store_is_what_the_migrations_make(path: Path, tmp_path: Path) -> None:
+    migrated(tmp_path / "migrated.db")
+    assert TABLES.read_text() == tables(tmp_path / "migrated.db"), "run python -m loopwright.store.migrate"
+    SqliteStore(path).close()
+    assert tables(path) == tables(tmp_path / "migrated.db")
+
+
+def test_a_new_store_needs_no_alembic(path: Path) -> None:
+    code = "import sys; from loopwright.store import SqliteStore as S; S(sys.argv[1]).close(); print('alembic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True).stdout == "False\n"
 
 
 def test_head_is_the_newest_migration() -> None:

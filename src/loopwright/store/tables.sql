@@ -1,0 +1,97 @@
+CREATE TABLE alembic_version (
+	version_num VARCHAR(32) NOT NULL, 
+	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+CREATE TABLE run (
+	n INTEGER NOT NULL, 
+	id TEXT NOT NULL, 
+	spec TEXT NOT NULL, 
+	spec_hash TEXT NOT NULL, 
+	code_version TEXT NOT NULL, 
+	seed INTEGER NOT NULL, 
+	status TEXT NOT NULL, 
+	budget TEXT NOT NULL, 
+	reason TEXT NOT NULL, 
+	created FLOAT NOT NULL, 
+	updated FLOAT NOT NULL, 
+	seconds FLOAT NOT NULL, 
+	PRIMARY KEY (n), 
+	CONSTRAINT run_identity UNIQUE (id)
+);
+CREATE TABLE effect (
+	n INTEGER NOT NULL, 
+	run TEXT NOT NULL, 
+	"key" TEXT NOT NULL, 
+	scope TEXT NOT NULL, 
+	kind TEXT NOT NULL, 
+	content TEXT NOT NULL, 
+	ordinal INTEGER NOT NULL, 
+	status TEXT NOT NULL, 
+	summary TEXT NOT NULL, 
+	result BLOB NOT NULL, 
+	calls INTEGER NOT NULL, 
+	prompt_tokens INTEGER NOT NULL, 
+	completion_tokens INTEGER NOT NULL, 
+	seconds FLOAT NOT NULL, 
+	money FLOAT NOT NULL, 
+	error TEXT NOT NULL, 
+	attempt INTEGER NOT NULL, 
+	PRIMARY KEY (n), 
+	CONSTRAINT effect_identity UNIQUE (run, "key")
+);
+CREATE TABLE cache (
+	n INTEGER NOT NULL, 
+	"key" TEXT NOT NULL, 
+	value BLOB NOT NULL, 
+	PRIMARY KEY (n), 
+	CONSTRAINT cache_identity UNIQUE ("key")
+);
+CREATE TABLE candidate (
+	n INTEGER NOT NULL, 
+	run TEXT NOT NULL, 
+	hash TEXT NOT NULL, 
+	data BLOB NOT NULL, 
+	"by" TEXT NOT NULL, 
+	round INTEGER NOT NULL, 
+	PRIMARY KEY (n), 
+	CONSTRAINT candidate_identity UNIQUE (run, hash)
+);
+CREATE TABLE rollout (
+	n INTEGER NOT NULL, 
+	run TEXT NOT NULL, 
+	id TEXT NOT NULL, 
+	candidate TEXT NOT NULL, 
+	example TEXT NOT NULL, 
+	split TEXT NOT NULL, 
+	round INTEGER NOT NULL, 
+	replicate INTEGER NOT NULL, 
+	score FLOAT, 
+	data BLOB NOT NULL, 
+	PRIMARY KEY (n), 
+	CONSTRAINT rollout_identity UNIQUE (run, id)
+);
+CREATE TABLE feedback (
+	n INTEGER NOT NULL, 
+	run TEXT NOT NULL, 
+	idempotency TEXT NOT NULL, 
+	target TEXT NOT NULL, 
+	kind TEXT NOT NULL, 
+	rater TEXT NOT NULL, 
+	rater_kind TEXT NOT NULL, 
+	data BLOB NOT NULL, 
+	PRIMARY KEY (n), 
+	CONSTRAINT feedback_identity UNIQUE (run, idempotency)
+);
+CREATE TABLE event (
+	n INTEGER NOT NULL, 
+	run TEXT NOT NULL, 
+	seq INTEGER NOT NULL, 
+	type TEXT NOT NULL, 
+	payload TEXT NOT NULL, 
+	"key" TEXT NOT NULL, 
+	time FLOAT NOT NULL, 
+	PRIMARY KEY (n), 
+	CONSTRAINT event_order UNIQUE (run, seq)
+);
+CREATE UNIQUE INDEX event_identity ON event (run, "key") WHERE key <> '';
+INSERT INTO alembic_version VALUES ('0001')

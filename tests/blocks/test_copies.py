@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loopwright.blocks.copies import copied, strings
+from loopwright.blocks.copies import Answers, strings
 from loopwright.core.types import Example
 
 SUMS = [Example(id=f"{a}+{b}", input=f"What is {a} + {b}?", target=str(a + b)) for a in (12, 17, 23) for b in (30, 41, 58, 60)]
@@ -29,27 +29,27 @@ LABELS = [Example(id=str(i), input=f"{word} film", target="somewhat positive vie
     ],
 )
 def test_numbers_count_beside_their_question(text: str, found: list[str]) -> None:
-    assert copied(text, SUMS) == found
+    assert Answers(SUMS).copied(text) == found
 
 
 def test_an_answer_of_several_words_counts_alone_a_short_one_beside_its_question() -> None:
-    assert copied("Say it like this: MARCELLUS said it,  to Horatio!", QUOTES) == ["hamlet"]
-    assert copied("Names such as Lear or Hamlet are welcome.", QUOTES) == []
-    assert copied("That nothing comes of nothing is by Lear.", QUOTES) == ["lear"]
+    assert Answers(QUOTES).copied("Say it like this: MARCELLUS said it,  to Horatio!") == ["hamlet"]
+    assert Answers(QUOTES).copied("Names such as Lear or Hamlet are welcome.") == []
+    assert Answers(QUOTES).copied("That nothing comes of nothing is by Lear.") == ["lear"]
 
 
 def test_labels_may_be_named() -> None:
-    assert copied("Reply with 'somewhat positive view' or 'negative'.", LABELS) == []
-    assert copied("The dull film is negative.", LABELS) == ["0"]
+    assert Answers(LABELS).copied("Reply with 'somewhat positive view' or 'negative'.") == []
+    assert Answers(LABELS).copied("The dull film is negative.") == ["0"]
 
 
 def test_what_was_said_before_is_no_copy() -> None:
     said = "For example, 12 + 30 = 42."
-    assert copied(said + " And 17 + 41 = 58.", SUMS, said) == ["17+41"]
+    assert Answers(SUMS).copied(said + " And 17 + 41 = 58.", said) == ["17+41"]
 
 
 def test_targets_of_any_form() -> None:
     assert strings(["a", {"b": 1, "c": [None, True, 2.5]}]) == ["a", "1", "2.5"]
     tests = [Example(id="t", input="Write add.", target=["assert add(2, 2) == 4"])]
-    assert copied("It must pass: assert add(2, 2) == 4", tests) == ["t"]
-    assert copied("anything", [Example(id="n", input="x")]) == [] and copied("", SUMS) == []
+    assert Answers(tests).copied("It must pass: assert add(2, 2) == 4") == ["t"]
+    assert Answers([Example(id="n", input="x")]).copied("anything") == [] and Answers(SUMS).copied("") == []

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pydantic import JsonValue
 
@@ -28,35 +29,51 @@ _RARE = 0.5  # share of the questions beyond which a word says nothing of one of
 _MOST = 0.7  # of the words that set a question apart
 
 
-def copied(text: str, examples: Sequence[Example], before: str = "") -> list[str]:
-    """The ids of the examples whose answer a text gives away, in their order.
-
-    before: the text that this one was made from; what it said already does not count.
-    """
-    answers = [[a for a in (_words(s) for s in strings(e.target)) if a] for e in examples]
-    shared = Counter(tuple(a) for found in answers for a in found)
-    questions = [_words(e.question) for e in examples]
-    rare = _rare(questions)
-    windows, old = _windows(text), _windows(before)
-    found = []
-    for example, asked, own in zip(examples, questions, answers, strict=True):
-        apart = set(asked) & rare
-        for answer in own:
-            many = shared[tuple(answer)]
-            if _gives_away(answer, many, apart, windows) and not _gives_away(answer, many, apart, old):
-                found.append(example.id)
-                break
-    return found
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    example: str
+    whole: str
+    words: frozenset[str]
+    telling: bool  # by itself
+    apart: frozenset[str]  # the words that set its question apart
 
 
-def _gives_away(answer: list[str], shared: int, apart: set[str], windows: Sequence[tuple[str, set[str]]]) -> bool:
-    telling = shared <= 2 and (len(answer) >= _WORDS or sum(map(len, answer)) >= _LONG)
-    whole = _joined(answer)
+class Answers:
+    """What the answers of examples are, worked out once for all the texts that are looked through."""
+
+    def __init__(self, examples: Sequence[Example]) -> None:
+        answers = [[a for a in (_words(s) for s in strings(e.target)) if a] for e in examples]
+        shared = Counter(tuple(a) for found in answers for a in found)
+        questions = [_words(e.question) for e in examples]
+        rare = _rare(questions)
+        self._known = [
+            _Answer(example.id, _joined(a), frozenset(a), shared[tuple(a)] <= 2 and _long(a), frozenset(asked) & rare)
+            for example, asked, own in zip(examples, questions, answers, strict=True)
+            for a in own
+        ]
+
+    def copied(self, text: str, before: str = "") -> list[str]:
+        """The ids of the examples whose answer a text gives away, in their order.
+
+        before: the text that this one was made from; what it said already does not count.
+        """
+        everything = _joined(_words(text))
+        here = [answer for answer in self._known if answer.whole in everything]
+        windows, old = _windows(text), _windows(before)
+        given = [a.example for a in here if _gives_away(a, windows) and not _gives_away(a, old)]
+        return list(dict.fromkeys(given))
+
+
+def _long(answer: list[str]) -> bool:
+    return len(answer) >= _WORDS or sum(map(len, answer)) >= _LONG
+
+
+def _gives_away(answer: _Answer, windows: Sequence[tuple[str, set[str]]]) -> bool:
     for line, words in windows:
-        if whole not in line:
+        if answer.whole not in line:
             continue
-        rest = words - (set(answer) - apart)
-        if telling or (apart and len(apart & rest) >= _MOST * len(apart)):
+        rest = words - (answer.words - answer.apart)
+        if answer.telling or (answer.apart and len(answer.apart & rest) >= _MOST * len(answer.apart)):
             return True
     return False
 

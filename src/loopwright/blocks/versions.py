@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from loopwright.blocks.copies import copied
+from loopwright.blocks.copies import Answers
 from loopwright.blocks.front import best_at, crossed, draw
 from loopwright.blocks.graph import graph_of
 from loopwright.blocks.lineage import Piece, as_data, begin, follow
@@ -182,9 +182,9 @@ def changes(top: Version, others: Sequence[Version]) -> dict[str, list[str]]:
 
 async def written(
     ctx: Context, prompt: str, again: str, version: Version, name: str, fields: Mapping[str, str], *,
-    pool: Sequence[Example], temperature: float, max_tokens: int,
+    answers: Answers, temperature: float, max_tokens: int,
 ) -> tuple[str, int]:  # fmt: skip
-    """A text anew, as the prompt asks for it, and how often it gave answers of ``pool`` away; "" where it did so twice.
+    """A text anew, as the prompt asks for it, and how often it gave ``answers`` away; "" where it did so twice.
 
     again: put after the prompt the second time. Fields of the prompt: kind, name, text, must, and ``fields``.
     """
@@ -195,6 +195,6 @@ async def written(
     for tries in range(2):
         (reply,) = await ctx.generate(asked + (again if tries else ""), temperature=temperature, max_tokens=max_tokens)
         text = read_text(reply.text)
-        if not copied(text, pool, known):
+        if not answers.copied(text, known):
             return text, tries
     return "", 2

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import JsonValue
 
-from loopwright.blocks.copies import copied
+from loopwright.blocks.copies import Answers
 from loopwright.blocks.graph import attempts_text
 from loopwright.blocks.parameters import Parameter, parameters_of, with_values
 from loopwright.blocks.programs import program_of
@@ -88,7 +88,7 @@ async def edited(
         text = await _by_model(ctx, name, spec, attempts, options)
     if not text.strip():
         return None, f"no edit: {why}"
-    if spec.kind == "text" and copied(text, [r.example for r in attempts], str(spec.value)):
+    if spec.kind == "text" and Answers([r.example for r in attempts]).copied(text, str(spec.value)):
         return None, "it gave away answers of train examples"
     try:
         child = with_values(candidate, {name: text}, by=by, note=f"{name} edited")

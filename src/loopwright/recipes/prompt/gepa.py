@@ -24,6 +24,7 @@ from dataclasses import replace
 from functools import partial
 
 from loopwright.blocks import versions
+from loopwright.blocks.copies import Answers
 from loopwright.blocks.front import telling
 from loopwright.blocks.graph import attempts_text
 from loopwright.blocks.parameters import with_values
@@ -70,7 +71,7 @@ async def gepa(
 ) -> AsyncGenerator[Candidate, bool]:
     pool = list(ctx.world.examples("train"))
     watched = ctx.rng.sample(pool, min(front, len(pool)))
-    write = partial(versions.written, pool=pool, temperature=temperature, max_tokens=max_tokens)
+    write = partial(versions.written, answers=Answers(pool), temperature=temperature, max_tokens=max_tokens)
     family, refused = versions.Family(base, frozen), 0
     family.best.scores = scores_of(await ctx.evaluate(base, watched), objectives)
     await ctx.note("version", base.hash, **family.told(family.best))

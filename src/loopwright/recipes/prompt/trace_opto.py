@@ -22,7 +22,7 @@ Cost: one call to suggest, ``examples`` and ``held`` attempts a round. It wants 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Literal
 
-from loopwright.blocks.copies import copied
+from loopwright.blocks.copies import Answers
 from loopwright.blocks.graph import Graph, cut, graph_of, prompt_graph, shown
 from loopwright.blocks.json_text import read_json
 from loopwright.blocks.parameters import Parameter, parameters_of, with_values
@@ -66,7 +66,7 @@ async def trace_opto(
     if all(p.fixed or n in frozen for n, p in parameters_of(base).items()):
         raise InputError("trace-opto has nothing to change: every parameter is frozen or fixed")
     pool = list(ctx.world.examples("train"))
-    watched = ctx.rng.sample(pool, min(held, len(pool)))
+    watched, answers = ctx.rng.sample(pool, min(held, len(pool))), Answers(pool)
     version = best = base
     top = await _mean(ctx, base, watched)
     past: list[str] = []
@@ -91,7 +91,7 @@ async def trace_opto(
             (reply,) = await ctx.generate(asked, temperature=temperature, max_tokens=max_tokens)
         except BadOutput:
             continue
-        values, refused = _suggested(reply.text, free, pool)
+        values, refused = _suggested(reply.text, free, answers)
         if not values:
             continue
         version = with_values(version, values, by="trace-opto", note=f"{', '.join(values)} set anew")
@@ -154,7 +154,7 @@ def _memory(past: Sequence[str], memory: int, refused: Sequence[str]) -> str:
     return "".join(parts)
 
 
-def _suggested(reply: str, free: Mapping[str, Parameter], pool: Sequence[Example]) -> tuple[dict[str, Any], list[str]]:
+def _suggested(reply: str, free: Mapping[str, Parameter], answers: Answers) -> tuple[dict[str, Any], list[str]]:
     """New values by name, and why others were refused."""
     table = read_json(reply)
     found: Any = table.get("suggestion", table) if isinstance(table, dict) else None
@@ -171,7 +171,7 @@ def _suggested(reply: str, free: Mapping[str, Parameter], pool: Sequence[Example
         except InputError as error:
             refused.append(f"{name}: {error}")
             continue
-        if isinstance(accepted, str) and copied(accepted, pool, str(free[name].value)):
+        if isinstance(accepted, str) and answers.copied(accepted, str(free[name].value)):
             refused.append(f"{name}: it gave away the answers of examples; write what holds for others")
         elif accepted != free[name].value:
             values[name] = accepted

@@ -70,6 +70,7 @@ TOML_MISTAKES = [
     (GOOD.replace("instruction", "instrution"), ["task.toml:3", "[prompt] instrution", "did you mean instruction?"]),
     (GOOD.replace('"Answer."', "3"), ["task.toml:3", "[prompt] instruction"]),
     (GOOD + '[answer]\nmax_tokens = "9"\n', ["[answer] max_tokens", "integer", "text '9'"]),
+    (GOOD + '[answer]\nschema = {type = "town"}\n', ["task.toml:9", "[answer] schema", "not a JSON schema", "'town'"]),
     (GOOD + "[answer]\nmax_tokens = 0\n", ["task.toml:9", "[answer] max_tokens", "greater than 0"]),
     (GOOD + "[answer]\ntemperature = nan\n", ["[answer] temperature", "finite number, got nan"]),
     (GOOD + "[budget]\ncalls = true\n", ["task.toml:9", "[budget] calls", "true or false True"]),

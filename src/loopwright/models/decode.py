@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from loopwright.core.model import Sampling
+from loopwright.models.constrained import Matcher, allowed
 from loopwright.models.llama import Bound, Packed, pack
 
 BLOCK = 256  # the inverse cumulative sum is taken in two levels: over blocks, then inside one block
@@ -50,6 +51,7 @@ class Row:
     seed: int
     index: int
     sampling: Sampling
+    matcher: Matcher | None = None  # of what it must fit
     uniforms: np.ndarray = field(init=False)
     token_ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
@@ -107,6 +109,15 @@ def draw(logits: Tensor, temperature: Tensor, top_p: Tensor, uniforms: Tensor) -
     return token, reach[:, 0] - total.log()
 
 
+def draw_allowed(
+    logits: Tensor, temperature: Tensor, top_p: Tensor, uniforms: Tensor, may: Tensor
+) -> tuple[Tensor, Tensor]:
+    """As ``draw``, from the tokens in ``may`` [R, V] alone. Like top_p it changes what is drawn, not what is reported."""
+    token, _ = draw(logits.masked_fill(~may, float("-inf")), temperature, top_p, uniforms)
+    divisor = torch.where(temperature == 0, 1.0, temperature)[:, None]
+    return token, torch.log_softmax(logits.float() / divisor, dim=-1).gather(1, token[:, None])[:, 0]
+
+
 def _nucleus(weights: Tensor, total: Tensor, top_p: Tensor, uniforms: Tensor) -> Tensor:
     """Draw from the smallest set of most likely tokens that holds ``top_p`` of the mass."""
     count = min(TOP, weights.shape[1])
@@ -153,6 +164,13 @@ def sample(
         if cancel.is_set():
             raise Cancelled
         tokens, logprobs = draw(logits, temperature, top_p, uniforms[:, position])
+        held = {i: m for i, place in enumerate(alive) if place is not None and (m := rows[place].matcher) is not None}
+        if held:
+            at = torch.tensor(list(held), device=device)
+            may = allowed(list(held.values()), logits.shape[1], device)
+            tokens[at], logprobs[at] = draw_allowed(
+                logits[at], temperature[at], top_p[at], uniforms[at, position], may
+            )
         for line, (token, logprob) in enumerate(zip(tokens.tolist(), logprobs.tolist(), strict=True)):
             place = alive[line]
             if place is None:
@@ -160,6 +178,8 @@ def sample(
             row = rows[place]
             row.token_ids.append(token)
             row.logprobs.append(min(logprob, 0.0))
+            if row.matcher is not None:
+                row.matcher.take(token)
             if token in ends or (row.sampling.stop and stopped(row)):
                 row.finish = "stop"
                 alive[line] = None

@@ -26,6 +26,7 @@ from loopwright.core.types import Cost, Turn
 from loopwright.models.smollm2 import NAME, cache_root, say
 
 if TYPE_CHECKING:
+    from loopwright.models.constrained import Grammars, Matcher
     from loopwright.models.decode import Row
     from loopwright.models.hf import HF
     from loopwright.models.llama import Llama
@@ -95,6 +96,7 @@ class Embedded:
         self._checkpoint_every = checkpoint_every
         self._views: OrderedDict[str, View] = OrderedDict()
         self._memory: Memory | None = None
+        self._grammars: Grammars | None = None
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="loopwright-torch")
 
     @property
@@ -117,8 +119,9 @@ class Embedded:
         """Answers in the order of the requests; see ``core.model.Model``.
 
         Log-probabilities are those of the full distribution at the sampling temperature (at 1 when greedy). The text
-        leaves out special tokens and everything from a stop string on; the token ids are as sampled. A JSON schema is
-        not enforced. Raises InputError for a prompt that does not fit the context, StoreCorrupt for a bad adapter.
+        leaves out special tokens and everything from a stop string on; the token ids are as sampled. An answer fits
+        the JSON schema it is asked for, unless it is cut off at its limit. Raises InputError for a prompt that does not
+        fit the context and for a schema that cannot be enforced, StoreCorrupt for a bad adapter.
         """
         if not requests:
             return []
@@ -190,7 +193,7 @@ class Embedded:
                     f"the prompt has {len(prompt)} tokens and max_tokens is {request.sampling.max_tokens}: together "
                     f"{need}, but the context of {self.name} is {loaded.network.context}"
                 )
-        groups = [[decode.Row(r.seed, i, r.sampling) for i in range(r.n)] for r in requests]
+        groups = [[decode.Row(r.seed, i, r.sampling, self._matcher(loaded, r)) for i in range(r.n)] for r in requests]
         by_adapter: dict[str | None, list[int]] = {}
         for i, request in enumerate(requests):
             by_adapter.setdefault(request.adapter, []).append(i)
@@ -207,6 +210,15 @@ class Embedded:
             )
         seconds = (time.perf_counter() - begun) / len(requests)
         return [_reply(loaded, p, g, seconds) for p, g in zip(prompts, groups, strict=True)]
+
+    def _matcher(self, loaded: Loaded, request: Request) -> Matcher | None:
+        from loopwright.models.constrained import Grammars
+
+        if request.sampling.schema_ is None:
+            return None
+        if self._grammars is None:
+            self._grammars = Grammars(loaded.tokenizer, loaded.network.vocabulary, loaded.ends)
+        return self._grammars.matcher(request.sampling.schema_)
 
     def _view(self, blob: str | None) -> View:
         """The weights of a blob in the form the passes take; the last few are kept."""

@@ -14,7 +14,7 @@ from loopwright.core.model import Sampling
 from loopwright.core.policy import Prompt
 from loopwright.core.registry import get_recipe
 from loopwright.core.types import Budget
-from loopwright.critics import BuiltCritic, build_critic
+from loopwright.critics import BuiltCritic, build_critic, schema
 from loopwright.critics.judges import build_comparator
 from loopwright.critics.kinds import KINDS
 from loopwright.critics.registry import Role
@@ -61,7 +61,7 @@ def load_task(folder: Path | str) -> Task:
     return Task(
         name=name, description=description, model=model, folder=folder,
         prompt=_prompt(file.section("prompt")), solver=_solver(file),
-        sampling=validated(Sampling, file.section("answer"), {"temperature": 0.0}),
+        sampling=_sampling(file.section("answer")),
         checker=checker, critics=critics, tools=tools, tool_specs=tool_specs,
         compare=compared[0] if compared else None, compare_spec=compared[1] if compared else {},
         budget=validated(Budget, file.section("budget")),
@@ -81,6 +81,16 @@ def _prompt(section: Section) -> Prompt:
         if field not in _PROMPT_FIELDS:
             raise section.fail(field, f"unknown field; {near(field, _PROMPT_FIELDS)}")
     return validated(Prompt, section)
+
+
+def _sampling(section: Section) -> Sampling:
+    sampling = validated(Sampling, section, {"temperature": 0.0})
+    if sampling.schema_ is not None:
+        try:
+            schema(sampling.schema_)
+        except InputError as error:
+            raise section.fail("schema", str(error)) from None
+    return sampling
 
 
 def _solver(file: TomlFile) -> dict[str, Any] | None:

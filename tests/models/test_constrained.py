@@ -60,7 +60,8 @@ def test_a_random_model_writes_what_fits(model, how):
 def test_neighbours_without_a_schema_are_left_alone(model):
     free = asked("free", n=3, seed=5, max_tokens=20)
     alone = said(model, free)[0]
-    together = said(model, asked("bound", n=3, max_tokens=60, schema=SCHEMA), free, asked("also", max_tokens=9, schema={"type": "null"}))
+    bound, also = asked("bound", n=3, max_tokens=60, schema=SCHEMA), asked("also", max_tokens=9, schema={"type": "null"})
+    together = said(model, bound, free, also)
     assert [c.token_ids for c in together[1]] == [c.token_ids for c in alone]
     assert together[2][0].text == "null"
 

@@ -31,6 +31,14 @@ ROWS = (
     Row(recipe="bootstrap-few-shot", world="sums", items=40, options={"sizes": [3], "sets": 4, "examples": 16}),
     Row(recipe="reflexion", world="words", items=40, sampling={"max_tokens": 48}, options={"trials": 4}),
     Row(
+        recipe="best-of-n", world="words", items=40, sampling={"max_tokens": 48}, options={"n": 8},
+        compare={"recipe": "self-consistency", "options": {"n": 8}},
+    ),
+    Row(
+        recipe="self-consistency", world="lab-sums", items=40, setting={"level": 3}, prompt=SUMS,
+        options={"n": 8, "temperature": 0.7, "extract": "Answer: (.*)"}, sampling={"max_tokens": 96},
+    ),
+    Row(
         recipe="gepa", world="sums", items=40, options={"rounds": 6, "front": 12, "minibatch": 3, "merges": 1, "max_tokens": 400},
     ),
     Row(

@@ -21,6 +21,7 @@ from loopwright.core.errors import (
     Paused,
 )
 from loopwright.core.feedback import Critique, Feedback, Missing, Preference, Score, Verdict
+from loopwright.core.model import Sampling
 from loopwright.core.registry import Recipe, improver, solver
 from loopwright.core.seen import Judgement
 from loopwright.core.types import Candidate, Example, Rollout
@@ -394,3 +395,16 @@ def test_compare_says_tie_or_missing_rather_than_guess() -> None:
     assert run(ctx.compare(b, c)).tie
     assert run(ctx.compare(a, d)).kind == "missing"
     assert run(ctx.wins([(b, a), (a, b), (b, c), (a, d)])) == [0.0, 1.0, 0.5, None]
+
+
+def test_what_ends_or_binds_an_answer_does_not_hold_for_other_texts() -> None:
+    model = Counting()
+    sampling = Sampling(max_tokens=8, temperature=0.5, stop=("\n",), schema={"type": "null"})
+    ctx = context(model=model, world=ToyWorld(sampling=sampling))
+    run(ctx.answer(Example(id="a", input="a")))
+    run(ctx.ask("Write that prompt anew."))
+    run(ctx.generate("Say it in two lines.", stop=("three",)))
+    answer, asked, given = (request.sampling for request in model.asked)
+    assert (answer.stop, answer.schema_) == (("\n",), {"type": "null"})
+    assert (asked.stop, asked.schema_, asked.temperature, asked.max_tokens) == ((), None, 0.5, 8)
+    assert (given.stop, given.schema_) == (("three",), None)

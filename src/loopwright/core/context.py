@@ -87,8 +87,12 @@ class Context(Judging, Weights, Rounds):
     async def generate(
         self, prompt: str | Sequence[Turn], *, system: str = "", role: str = "proposer", n: int = 1, **sampling: Any
     ) -> list[Turn]:
-        """n texts by the model of a role (``policy``, ``proposer``, ``judge``); not an answer to an example."""
+        """n texts by the model of a role (``policy``, ``proposer``, ``judge``); not an answer to an example.
+
+        So what ends an answer, or what it must fit, does not hold for them unless it is given here.
+        """
         self.need("model")
+        sampling = {"stop": (), "schema": None, **sampling}
         turns = [Turn(role="user", text=prompt)] if isinstance(prompt, str) else list(prompt)
         if system:
             turns.insert(0, Turn(role="system", text=system))

@@ -53,9 +53,7 @@ async def asked(
     """What the judge says, ``repeats`` times in one call; Missing (of a score) where it refuses or answers nothing."""
     warmth = temperature if temperature is not None else WARM if repeats > 1 else 0.0
     try:
-        return await ctx.generate(
-            text, role="judge", temperature=warmth, top_p=1.0, max_tokens=max_tokens, stop=(), schema=None, n=repeats,
-        )
+        return await ctx.generate(text, role="judge", temperature=warmth, top_p=1.0, max_tokens=max_tokens, n=repeats)
     except BadOutput as error:
         return Missing(expected="score", message=str(error), status="refused" if error.kind == "refused" else "failed")
 

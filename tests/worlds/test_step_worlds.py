@@ -69,6 +69,27 @@ def test_a_question_is_answered_by_its_rule_and_not_by_another_of_one_step() -> 
         assert score(world, example, "\n".join([*answers[:2], "[-1]", "no"])) == 0.5
 
 
+def test_rules_of_few_steps_and_short_lists() -> None:
+    steps = ["add 1", "Times  2", "add 7"]
+    for example in rules(among=steps, length=(1, 2), seen=3, asked=2, count=30).items:
+        pairs = [line.split(" -> ") for line in example.question.splitlines()[1:] if line.startswith("[")]
+        lists = [list_of(a) or [] for a, _ in pairs]
+        assert len({str(v) for v in lists}) == 5 and {len(v) for v in lists} <= {1, 2}
+        seen = [(v, list_of(b)) for v, (_, b) in zip(lists, pairs, strict=True) if b != "?"]
+        fits = [r for a in ("", *steps) for b in steps if all(run(r := f"{a}, {b}", v) == b_ for v, b_ in seen)]
+        assert fits and str(example.target) in {"\n".join(str(run(r, v)) for v in lists[3:]) for r in fits}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"among": ["fly"]}, {"length": [3, 2]}, {"length": [0, 2]}, {"length": [1]}, {"length": [1, 1], "seen": 9, "asked": 2},
+     {"among": ["reverse"], "length": [1, 1], "seen": 3, "asked": 2}],
+)  # fmt: skip
+def test_rules_that_cannot_be_asked_are_told(options: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        rules(count=20, **options)
+
+
 def test_the_interpreter_says_what_it_cannot_run() -> None:
     def say(text: str) -> str:
         return asyncio.run(interpreter(text, None))  # type: ignore[arg-type]

@@ -22,7 +22,9 @@ from loopwright.worlds.lab.dialogues import part_of
 from loopwright.worlds.small import Small
 
 List = list[int]
+LENGTH = (3, 6)  # of lists
 _LIMIT = 10**6  # numbers and lengths beyond it are no output
+_TRIES = 10_000  # in a row that make no new question
 
 _PLAIN: Mapping[str, Callable[[List], List]] = {
     "reverse": lambda x: x[::-1],
@@ -111,10 +113,20 @@ async def check(rollout: Rollout, ctx: Context) -> Feedback:
     return Score(value=right / len(target), aspect="cases", by=CODE)
 
 
-def draw(rng: random.Random, rule: str, seen: int, asked: int, *, told: bool = True) -> tuple[str, str] | None:
-    """A question of a rule and its answer; None where a rule of one step explains the cases as well."""
-    shown, hidden = (_cases(rule, n, rng) for n in (seen, asked))
-    if any(_explains(shorter, shown) for shorter in _simpler(rule)):
+def draw(
+    rng: random.Random,
+    rule: str,
+    seen: int,
+    asked: int,
+    *,
+    told: bool = True,
+    among: Sequence[str] = (),
+    length: Sequence[int] = LENGTH,
+) -> tuple[str, str] | None:
+    """A question of a rule and its answer; None where another rule of one step, of ``among`` or of all, explains the cases."""
+    made = _cases(rule, seen + asked, rng, length)
+    shown, hidden = made[:seen], made[seen:]
+    if any(_explains(shorter, shown) for shorter in (*(among or all_steps()), "add 0") if shorter != rule):
         return None
     cases = [f"{a} -> {b}" for a, b in shown] + [f"{a} -> ?" for a, _ in hidden]
     question = "\n".join([f"Find the rule. {LANGUAGE if told else ''}".strip(), *cases])
@@ -127,25 +139,38 @@ def rules(
     seen: int = 6,
     asked: int = 4,
     count: int = 240,
+    among: Sequence[str] = (),
+    length: Sequence[int] = LENGTH,
     told: bool = True,
     unseen: bool = False,
     seed: int = 0,
 ) -> Small:
     """steps: of a rule, at most. seen, asked: cases of a question. count: of questions. told: the question names all steps.
 
-    unseen: leave out what the lab model may have been taught on. Raises InputError for numbers below 1.
+    among: the steps that rules are made of, such as "add 3" (default: all). length: of the lists, from and to. unseen: leave
+    out what the lab model may have been taught on. Raises InputError for numbers below 1, steps that there are not, and where
+    so few questions can be asked.
     """
     if min(steps, seen, asked, count) < 1:
         raise InputError(f"steps, seen, asked and count must be at least 1, got {steps}, {seen}, {asked}, {count}")
+    if len(length) != 2 or not 1 <= length[0] <= length[1] or 10 ** length[1] < seen + asked:
+        raise InputError(f"length must be two numbers, the first not above the second, such as [3, 6], so that there are "
+                         f"{seen + asked} different lists; got {list(length)}")  # fmt: skip
+    names = [" ".join(steps_of(step)) for step in among] or all_steps()
     rng = random.Random(digest(["rules", steps, seen, asked, seed]))
     items: dict[str, Example] = {}
+    left = _TRIES
     while len(items) < count:
-        rule = ", ".join(rng.choice(all_steps()) for _ in range(rng.randint(1, steps)))
-        drawn = draw(rng, rule, seen, asked, told=told)
-        if drawn is None or (unseen and part_of(drawn[0]) == "teach"):
+        rule = ", ".join(rng.choice(names) for _ in range(rng.randint(1, steps)))
+        drawn = draw(rng, rule, seen, asked, told=told, among=names, length=length)
+        left -= 1
+        if not left:
+            raise InputError(f"found {len(items)} different questions, not {count}: give more steps in among, or longer lists")
+        if drawn is None or drawn[0] in items or (unseen and part_of(drawn[0]) == "teach"):
             continue
         question, target = drawn
         items[question] = Example(id=digest(question)[:12], input=question, target=target, meta={"cases": asked})
+        left = _TRIES
     sampling = Sampling(temperature=0.7, max_tokens=256)
     return Small("rules", list(items.values()), check, sampling=sampling, tools={"interpreter": interpreter})
 
@@ -156,14 +181,13 @@ def all_steps() -> tuple[str, ...]:
     return (*_PLAIN, *(f"{name} {n}" for name, numbers in _NUMBERS.items() for n in numbers))
 
 
-def _cases(rule: str, n: int, rng: random.Random) -> list[tuple[List, List]]:
-    inputs = [[rng.randint(0, 9) for _ in range(rng.randint(3, 6))] for _ in range(n)]
+def _cases(rule: str, n: int, rng: random.Random, length: Sequence[int]) -> list[tuple[List, List]]:
+    inputs: list[List] = []
+    while len(inputs) < n:
+        given = [rng.randint(0, 9) for _ in range(rng.randint(*length))]
+        if given not in inputs:
+            inputs.append(given)
     return [(given, run(rule, given)) for given in inputs]
-
-
-def _simpler(rule: str) -> list[str]:
-    """All rules of one step other than this one, and no rule at all (a step that changes nothing)."""
-    return [step for step in (*all_steps(), "add 0") if step != rule]
 
 
 def _explains(rule: str, cases: Sequence[tuple[List, List]]) -> bool:

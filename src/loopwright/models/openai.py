@@ -18,6 +18,7 @@ from loopwright.core.errors import BadOutput, InputError, ModelError, ModelUnava
 from loopwright.core.feedback import Cost
 from loopwright.core.model import Reply, Request
 from loopwright.core.types import Turn, digest
+from loopwright.models.lanes import Lanes
 from loopwright.models.prices import Price, Prices, as_price, unknown_price
 from loopwright.models.replies import Redactor, failure, parse_choice, retry_after, whole_number
 
@@ -271,12 +272,16 @@ class OpenAIModel:
         channel = self._channel()
         until = math.inf
         attempt = 0
+
+        def post() -> Awaitable[bytes | tuple[ModelError, float | None]]:
+            nonlocal until
+            if attempt == 1:  # the deadline does not run while the call waits for its first turn
+                until = self._clock() + self._deadline
+            return self._post(channel, payload, min(self._timeout, until - self._clock()))
+
         while True:
             attempt += 1
-            async with channel.free:
-                if attempt == 1:  # the deadline does not run while the call waits for its first turn
-                    until = self._clock() + self._deadline
-                outcome = await self._post(channel, payload, min(self._timeout, until - self._clock()))
+            outcome = await channel.lanes.run(post)
             if isinstance(outcome, bytes):
                 return outcome
             error, asked_wait = outcome
@@ -351,7 +356,7 @@ class _Channel:
             self.connector = aiohttp.TCPConnector(limit=concurrency)
         self.url = URL(f"{base_url}/chat/completions")
         self.timeout = aiohttp.ClientTimeout(total=timeout)
-        self.free = asyncio.Semaphore(concurrency)
+        self.lanes = Lanes(concurrency)
         self.session: aiohttp.ClientSession = aiohttp.ClientSession(
             connector=self.connector, headers=headers, cookie_jar=aiohttp.DummyCookieJar(), timeout=self.timeout
         )

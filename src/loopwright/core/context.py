@@ -54,7 +54,7 @@ class Context(Judging, Weights, Rounds):
             raise InputError("answer(after=...) needs a message to answer")
         adapter = self.policy.parts.get("adapter")
         request = Request(
-            turns=tuple(Turn(role=t.role, text=t.text) for t in turns),
+            turns=tuple(t.said() for t in turns),
             sampling=self._sampling(sampling),
             n=n,
             adapter=str(adapter) if adapter is not None else None,
@@ -108,7 +108,7 @@ class Context(Judging, Weights, Rounds):
         self, message: str, *, after: Rollout | None = None, system: str = "", role: str = "judge", **sampling: Any
     ) -> str:
         """What the model of a role says to a message, alone or going on from a rollout; "" where it says nothing usable."""
-        said = [Turn(role=t.role, text=t.text) for t in after.turns] if after is not None else []
+        said = [t.said() for t in after.turns] if after is not None else []
         try:
             (reply,) = await self.generate([*said, Turn(role="user", text=message)], system=system, role=role, **sampling)
         except BadOutput:

@@ -35,7 +35,7 @@ class Example(Frozen):
 
     def hidden(self) -> Example:
         """The same example as a Solver may see it: no target."""
-        return Example(id=self.id, input=self.input, meta=self.meta)
+        return self if self.target is None else Example(id=self.id, input=self.input, meta=self.meta)
 
 
 class Turn(Frozen):
@@ -52,6 +52,11 @@ class Turn(Frozen):
     token_ids: tuple[int, ...] = ()
     logprobs: tuple[float, ...] = ()
     finish: Literal["", "stop", "length"] = ""
+
+    def said(self) -> Turn:
+        """Its role and text alone."""
+        more = self.finish or self.token_ids or self.prompt_ids or self.logprobs
+        return Turn(role=self.role, text=self.text) if more else self
 
 
 class Rollout(Frozen):

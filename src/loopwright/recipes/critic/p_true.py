@@ -29,7 +29,7 @@ async def p_true(
 ) -> Feedback:
     """``yes``, ``no``: the words that ``ask`` asks for."""
     by = Rater(kind="model", name="p-true")
-    turns = [Turn(role=t.role, text=t.text) for t in rollout.turns]
+    turns = [t.said() for t in rollout.turns]
     replies = await ctx.generate(
         [*turns, Turn(role="user", text=ask)], role="judge", n=samples, max_tokens=4, temperature=temperature
     )

@@ -36,6 +36,7 @@ from loopwright.worlds.duels import Duels
 from loopwright.worlds.incremental import blobs
 from loopwright.worlds.landscapes import planar_arm, rotated
 from loopwright.worlds.portfolio import Portfolio
+from loopwright.worlds.relaxation import Relaxation
 from loopwright.worlds.trainer import trained_grid
 from loopwright.worlds.workers import Workers
 
@@ -63,6 +64,7 @@ STREAMS: dict[str, tuple[Callable[[], Known], int]] = {
     "arm": (lambda: Arms(arms=3, low=0.1, high=0.9), STEPS),
     "pair": (lambda: Duels(arms=6, dimensions=3, scale=4.0), 160),
     "solver": (Portfolio, STEPS),
+    "parameter": (lambda: Relaxation(arms=6, side=4), STEPS),
     "ranking": (Baskets, STEPS),
     "query": (lambda: Clicks(queries=8, documents=40, wanted=5, shown=8, eta=0.5, blur=1.2), STEPS),
     "action": (lambda: trained_grid(width=4, height=2, limit=30), 400),

@@ -40,6 +40,7 @@ from loopwright.worlds.landscapes import planar_arm, rotated, sphere
 from loopwright.worlds.modelling import modelling
 from loopwright.worlds.portfolio import Portfolio
 from loopwright.worlds.recommend import Recommend
+from loopwright.worlds.relaxation import Relaxation
 from loopwright.worlds.repair.world import repair
 from loopwright.worlds.rules import rules
 from loopwright.worlds.small import SMALL
@@ -64,6 +65,7 @@ LAB_MODEL = {"backend": "embedded", "path": "lab", "dtype": "float32"}
 WORLDS: dict[str, Known] = {
     "bandit": Known(LinearBandit),
     "arms": Known(Arms),
+    "relaxation": Known(Relaxation),
     "duels": Known(Duels),
     "sat": Known(Portfolio),
     "workers": Known(Workers),

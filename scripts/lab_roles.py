@@ -41,8 +41,9 @@ from loopwright.worlds.lab.roles.role import Role, Task, lesson
 ROLES: dict[str, Role] = {role.name: role for role in (Formaliser(), Proposer())}
 TITLES = {
     "formaliser": "Stories of the world `spatial` as facts for clingo (1 to 5 hops)",
-    "proposer": "Rules of the world `rules`, from four cases (one or two steps)",
+    "proposer": "Rules of the world `rules`, from three cases (add, times, append, repeat; one number or two)",
 }
+LESSONS, RATES = {"proposer": 8_000}, {"proposer": 3e-3}  # where a role takes others than the usual
 CHUNK = 1000  # lessons of one fit
 EASY, OWN = 6, 4  # fits with easier lessons; between gathering own mistakes
 FALL = (0.8, 0.6, 0.2)  # what is left of the learning rate in the last fits
@@ -212,9 +213,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("role", nargs="?", choices=sorted(ROLES))
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--lessons", type=int, default=11_000)
+    parser.add_argument("--lessons", type=int, help="usually 11000")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--rate", type=float, default=5e-3)
+    parser.add_argument("--rate", type=float, help="of learning, usually 0.005")
     parser.add_argument("--rank", type=int, default=12)
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"), help="of the weights that stay")
     parser.add_argument("--threads", type=int, default=1, help="of torch")
@@ -225,6 +226,8 @@ def main() -> None:
     if options.card or options.role is None:
         (ROLES_FOLDER / "README.md").write_text(card())
         return
+    options.lessons = options.lessons or LESSONS.get(options.role, 11_000)
+    options.rate = options.rate or RATES.get(options.role, 5e-3)
     torch.set_num_threads(options.threads)
     rank, questions, count = (2, 4, 8) if options.smoke else (options.rank, 400, options.count)
     began = time.monotonic()

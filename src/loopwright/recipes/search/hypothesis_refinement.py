@@ -9,7 +9,9 @@ A question shows cases as lines ``input -> output`` and asks for those of lines 
 itself apply them, case by case. The two side by side are the paper's finding: models propose rules that they cannot follow.
 A world without such a tool is answered by the model alone. Use it where rules can be run and a few cases tell them apart; it
 costs ``hypotheses`` samples a round, with "model" also as many calls as there are cases to every rule, and it never asks
-whether the rule is true of anything else.
+whether the rule is true of anything else. Its claim is of the lab model, taught to propose rules of one step and to apply them:
+run by the interpreter its rules answer about twice as many cases. Refining them is worth no more there than proposing as many
+anew (``refine`` the same as ``propose``), so whether rounds pay is for a look at your own model.
 
 How this differs: the best rule of all rounds is kept (theirs is the best of the last, which may be worse); each round is told
 the one before, not all of them, as the feedback names rule and mistakes; a case that the rule cannot be applied to is a mistake.

@@ -1,24 +1,33 @@
 """Who proposes rules of lists (the world ``rules``) from cases, proposes again after cases that were not met, and follows rules.
 
 ``PROPOSE`` asks for a rule after a question; ``REFINE`` and ``MISTAKE`` tell a rule and what it does not explain; ``FOLLOW`` asks
-for what a rule makes of one list. They are to be given to ``hypothesis-refinement`` as its prompts.
+for what a rule makes of one list. They are to be given to ``hypothesis-refinement`` as its prompts, ``WORLD`` to ``rules``: it
+leaves out the steps that are hardly ever missed, ``append`` and ``repeat``. Rules have one step, lists one number or two: of
+rules of two steps as well it states a quarter at best.
 """
 
 from __future__ import annotations
 
 import random
 
+from pydantic import JsonValue
+
 from loopwright.core.errors import InputError
 from loopwright.worlds.lab.dialogues import Said, part_of
 from loopwright.worlds.lab.roles.role import Task
-from loopwright.worlds.rules import all_steps, draw, list_of, run
+from loopwright.worlds.rules import draw, list_of, run
 
 PROPOSE = "Explain."
 REFINE = "Wrong.\n{rule}\n{mistakes}"
-MISTAKE = "{input} not {given}"
+MISTAKE = "{input} -> {output} not {given}"
 FOLLOW = "{rule}\n{input}"
-SEEN, ASKED = 4, 2
-_MOST = 9  # numbers of the lists that a rule is to be applied to are below 10, as in the world
+SUMS = (*(f"add {n}" for n in range(1, 10)), *(f"times {n}" for n in range(2, 7)))
+AMONG = (*SUMS, *(f"append {n}" for n in range(10)), "repeat")
+LENGTH = (1, 2)
+SEEN, ASKED = 3, 2
+WORLD: dict[str, JsonValue] = {
+    "steps": 1, "seen": SEEN, "asked": ASKED, "among": list(SUMS), "length": list(LENGTH), "told": False, "unseen": True,
+}  # fmt: skip
 
 
 def cases_of(question: str) -> list[tuple[str, str]]:
@@ -41,14 +50,14 @@ def unexplained(rule: str, question: str) -> list[tuple[str, str, str]]:
 
 class Proposer:
     name = "proposer"
+    shares = (0.25, 0.4)
 
     def draw(self, rng: random.Random, *, taught: bool = True, done: float = 1.0) -> Task:
         while True:
-            steps = rng.randint(1, 2) if rng.random() < 0.2 + done else 1
-            rule = ", ".join(rng.choice(all_steps()) for _ in range(steps))
-            drawn = draw(rng, rule, SEEN, ASKED, told=False)
+            rule = rng.choice(AMONG)
+            drawn = draw(rng, rule, SEEN, ASKED, told=False, among=AMONG, length=LENGTH)
             if drawn is not None and (part_of(drawn[0]) == "teach") is taught:
-                return Task(drawn[0], _settled(rule, drawn[0]))
+                return Task(drawn[0], rule)
 
     def ask(self, task: Task) -> list[Said]:
         return [Said("user", task.question), Said("user", PROPOSE)]
@@ -57,7 +66,7 @@ class Proposer:
         wrong = unexplained(attempt, task.question)
         if not wrong:
             return None
-        told = "\n".join(MISTAKE.format(input=a, given=c or "nothing") for a, _, c in wrong)
+        told = "\n".join(MISTAKE.format(input=a, output=b, given=c or "nothing") for a, b, c in wrong)
         return [Said("user", task.question), Said("user", REFINE.format(rule=attempt, mistakes=told))]
 
     def right(self, task: Task, attempt: str) -> bool:
@@ -68,31 +77,18 @@ class Proposer:
         return task.target
 
     def spoil(self, task: Task, rng: random.Random) -> str:
-        """A rule that is near: one step is another, missing or too many."""
+        """A rule that is near: of the same kind, with another number, or any other."""
+        kind = [step for step in AMONG if step.split()[0] == task.target.split()[0]]
         while True:
-            steps = task.target.split(", ")
-            at, kind = rng.randrange(len(steps)), rng.random()
-            if kind < 0.6:
-                steps[at] = rng.choice(all_steps())
-            elif kind < 0.8 and len(steps) > 1:
-                del steps[at]
-            elif len(steps) == 1:
-                steps.insert(rng.randrange(2), rng.choice(all_steps()))
-            rule = ", ".join(steps)
+            rule = rng.choice(kind if rng.random() < 0.7 else AMONG)
             if unexplained(rule, task.question):
                 return rule
 
     def other(self, rng: random.Random, *, taught: bool = True) -> tuple[str, list[Said], str]:
         """What a rule makes of a list."""
         while True:
-            rule = ", ".join(rng.choice(all_steps()) for _ in range(rng.randint(1, 2)))
-            given = str([rng.randint(0, _MOST) for _ in range(rng.randint(3, 6))])
+            rule = rng.choice(AMONG)
+            given = str([rng.randint(0, 9) for _ in range(rng.randint(*LENGTH))])
             asked = FOLLOW.format(rule=rule, input=given)
             if (part_of(asked) == "teach") is taught:
                 return "applies a rule", [Said("user", asked)], output(rule, given)
-
-
-def _settled(rule: str, question: str) -> str:
-    """Where the order of two steps does not matter to the cases, one order, so that there is one thing to learn."""
-    turned = ", ".join(sorted(rule.split(", ")))
-    return turned if not unexplained(turned, question) else rule

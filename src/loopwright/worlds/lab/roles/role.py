@@ -16,6 +16,7 @@ class Task(NamedTuple):
     target: str
 
 
+SHARES = (0.3, 0.25)  # of lessons: something else, and attempts after feedback, unless a role has ``shares`` of its own
 Own = Mapping[Task, Sequence[str]]  # wrong attempts of the model itself
 
 
@@ -54,10 +55,11 @@ class Role(Protocol):
 def lesson(role: Role, rng: random.Random, own: Own, done: float = 1.0) -> list[Said]:
     """A dialogue whose last turn is to be learned: a first attempt, one after feedback, or something else."""
     kind = rng.random()
-    if kind < 0.3:
+    else_, again = getattr(role, "shares", SHARES)
+    if kind < else_:
         _, asked, answer = role.other(rng)
         return [*asked, Said("assistant", answer, 1.0)]
-    if kind < 0.55:
+    if kind < else_ + again:
         task = rng.choice(list(own)) if own and rng.random() < 0.6 else role.draw(rng, done=done)
         attempt = rng.choice(own[task]) if task in own else role.spoil(task, rng)
         asked_again = role.again(task, attempt)

@@ -119,7 +119,8 @@ CLAIMS = (
         options={**HYPOTHESES, "apply": "interpreter"},
         baseline_options={**HYPOTHESES, "apply": "model"},
         budget={"sequences": 3000},  # the baseline may ask for 62 a question: 15 rules, three cases of each, the answer
-        source="Qiu et al., abstract: models propose rules that hold when they are run, and are worse at applying them",
+        source="Qiu et al., abstract: models propose rules that hold when they are run, and are worse at applying them. The "
+        "baseline is the same but for apply=model: no interpreter, the model applies its rules itself, with more calls",
         tried=(
             "the lab model was taught this role: of questions like these 51% of its rules are right at temperature 1, and it "
             "applies 45% of the rules it is told (700 each; two in five of the very applications it may have been taught, which "

@@ -34,16 +34,18 @@ from loopwright.models.embedded import Embedded
 from loopwright.models.loading import ROLES_FOLDER
 from loopwright.training import lora
 from loopwright.worlds.lab.dialogues import Said
+from loopwright.worlds.lab.roles.coder import Coder
 from loopwright.worlds.lab.roles.formaliser import Formaliser
 from loopwright.worlds.lab.roles.proposer import Proposer
-from loopwright.worlds.lab.roles.role import Role, Task, lesson
+from loopwright.worlds.lab.roles.role import Role, Task, lesson, marks
 
-ROLES: dict[str, Role] = {role.name: role for role in (Formaliser(), Proposer())}
+ROLES: dict[str, Role] = {role.name: role for role in (Formaliser(), Proposer(), Coder())}
 TITLES = {
     "formaliser": "Stories of the world `spatial` as facts for clingo (1 to 5 hops)",
+    "coder": "Functions of the world `number-programs` (one to three steps), and tests of them",
     "proposer": "Rules of the world `rules`, from three cases (add, times, append, repeat; one number or two)",
 }
-LESSONS, RATES = {"proposer": 8_000}, {"proposer": 3e-3}  # where a role takes others than the usual
+LESSONS, RATES = {"proposer": 8_000, "coder": 10_000}, {"proposer": 3e-3}  # where a role takes others than the usual
 CHUNK = 1000  # lessons of one fit
 EASY, OWN = 6, 4  # fits with easier lessons; between gathering own mistakes
 FALL = (0.8, 0.6, 0.2)  # what is left of the learning rate in the last fits
@@ -165,7 +167,8 @@ def measure(probe: Probe, role: Role, count: int) -> dict[str, Any]:
     found["a fresh try"] = rate([role.right(t, a) for (t, _), a in zip(noticed, fresh, strict=True)])
     others = [role.other(rng, taught=False) for _ in range(count)]
     answers = probe.say([turns(asked) for _, asked, _ in others], 0.0)
-    found[others[0][0]] = rate([a.strip() == right for a, (_, _, right) in zip(answers, others, strict=True)])
+    marked = [marks(role, asked, right, a) for a, (_, asked, right) in zip(answers, others, strict=True)]
+    found[others[0][0]] = rate([right for part in marked for right in part])
     return found
 
 

@@ -215,6 +215,6 @@ def _sandbox(world: Any, *slugs: str) -> Any:
     recipes = [*(slug for slug in slugs if slug != ANSWER), *([solver["recipe"]] if solver else [])]
     if all("sandbox" not in get_recipe(recipe).card.needs for recipe in recipes):
         return None
-    from loopwright.sandbox import Sandbox
+    from loopwright.sandbox import Limits, Sandbox
 
-    return Sandbox()
+    return Sandbox(limits=Limits(seconds=60.0))  # processor time is what counts: a busy machine must not decide a claim

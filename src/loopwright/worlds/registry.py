@@ -38,6 +38,7 @@ from loopwright.worlds.lab.repairer import repairer
 from loopwright.worlds.lab.world import LAB
 from loopwright.worlds.landscapes import planar_arm, rotated, sphere
 from loopwright.worlds.modelling import modelling
+from loopwright.worlds.number_programs import number_programs
 from loopwright.worlds.portfolio import Portfolio
 from loopwright.worlds.recommend import Recommend
 from loopwright.worlds.relaxation import Relaxation
@@ -88,6 +89,7 @@ WORLDS: dict[str, Known] = {
     "coding": Known(coding, nobody),
     "rules": Known(rules),
     "functions": Known(functions, "embedded"),
+    "number-programs": Known(number_programs, "embedded"),
     "spatial": Known(spatial, "embedded"),
     "city-archive": Known(city_archive, "embedded"),
     "modelling": Known(modelling),

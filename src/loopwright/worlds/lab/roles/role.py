@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from loopwright.worlds.lab.dialogues import Said
 
@@ -50,6 +50,18 @@ class Role(Protocol):
     def other(self, rng: random.Random, *, taught: bool = True) -> tuple[str, list[Said], str]:
         """Something else that it is taught: by what name, the conversation, and the answer."""
         ...
+
+
+@runtime_checkable
+class InParts(Protocol):
+    """A role whose answer to ``other`` has several parts, each of which is right or wrong by itself."""
+
+    def marks(self, asked: Sequence[Said], said: str) -> list[bool]: ...
+
+
+def marks(role: Role, asked: Sequence[Said], right: str, said: str) -> list[bool]:
+    """Whether what it said to ``other`` is right, part by part where it has parts."""
+    return role.marks(asked, said) if isinstance(role, InParts) else [said.strip() == right]
 
 
 def lesson(role: Role, rng: random.Random, own: Own, done: float = 1.0) -> list[Said]:

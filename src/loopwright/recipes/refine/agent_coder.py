@@ -6,7 +6,7 @@ no model: it runs each test on the program, in the sandbox, and tells the progra
 
 For tasks whose answer is a Python program, with a model that writes tests that are mostly right: a wrong test sends the
 programmer astray. Where the task has tests of its own, let critics run those (kind ``tests``) and use ``reflexion`` or ``iad``.
-Its claim is of the lab model, which was taught both roles: whether it beats a vote over as many programs is not settled there,
+Its claim is of the lab model, which was taught both roles: whether it beats a vote of seven programs is not settled there,
 as a fifth of the asserts are false. With Qwen2.5-Coder-0.5B on the world ``functions`` it was far below the plain answer.
 
 How this differs: the roles' prompts are short and bring no worked example. The paper ends when all tests pass or after five

@@ -63,7 +63,7 @@ STREAMS: dict[str, tuple[Callable[[], Known], int]] = {
     "choice": (lambda: LinearBandit(arms=4, dimensions=4, noise=0.1), STEPS),
     "arm": (lambda: Arms(arms=3, low=0.1, high=0.9), STEPS),
     "pair": (lambda: Duels(arms=6, dimensions=3, scale=4.0), 160),
-    "solver": (Portfolio, 400),  # who leaves out what was cut off learns slowly there
+    "solver": (Portfolio, STEPS),
     "parameter": (lambda: Relaxation(arms=6, side=4), STEPS),
     "ranking": (Baskets, STEPS),
     "query": (lambda: Clicks(queries=8, documents=40, wanted=5, shown=8, eta=0.5, blur=1.2), STEPS),

@@ -406,5 +406,5 @@ def test_what_ends_or_binds_an_answer_does_not_hold_for_other_texts() -> None:
     run(ctx.generate("Say it in two lines.", stop=("three",), max_tokens=20))
     answer, asked, given = (request.sampling for request in model.asked)
     assert (answer.stop, answer.schema_) == (("\n",), {"type": "null"})
-    assert (asked.stop, asked.schema_, asked.temperature, asked.max_tokens) == ((), None, 0.5, 256)
+    assert (asked.stop, asked.schema_, asked.temperature, asked.max_tokens) == ((), None, 0.5, 8)
     assert (given.stop, given.schema_, given.max_tokens) == (("three",), None, 20)

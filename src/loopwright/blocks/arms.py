@@ -68,3 +68,10 @@ def draw(probabilities: np.ndarray, rng: np.random.Generator) -> tuple[int, floa
     place = int(np.searchsorted(cumulated, rng.random() * cumulated[-1], side="right"))
     place = min(place, len(probabilities) - 1)
     return place, min(float(probabilities[place]), 1.0)
+
+
+def chance_of(trial: Trial, name: str) -> float:
+    """The probability its arm was drawn with. Raises InputError, in the name of the recipe, where the trial has none."""
+    if trial.propensity is None:
+        raise InputError(f"this trial has no propensity: {name} divides its feedback by the probability the arm was drawn with")
+    return trial.propensity

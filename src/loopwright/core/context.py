@@ -18,8 +18,6 @@ from loopwright.core.store import RolloutRow
 from loopwright.core.types import Candidate, Example, Rollout, Turn, digest
 from loopwright.core.weights import Weights
 
-_TEXT_TOKENS = 256  # of a prompt, a critique, a plan, where its writer says nothing else
-
 
 class Context(Judging, Weights, Rounds):
     """What a recipe is given as ``ctx``.
@@ -91,11 +89,10 @@ class Context(Judging, Weights, Rounds):
     ) -> list[Turn]:
         """n texts by the model of a role (``policy``, ``proposer``, ``judge``); not an answer to an example.
 
-        So what ends an answer, or what it must fit, does not hold for them unless it is given here, and they may be longer:
-        up to 256 tokens, or to the limit of an answer where that is more.
+        So what ends an answer, or what it must fit, does not hold for them unless it is given here. The limit of an answer does.
         """
         self.need("model")
-        sampling = {"stop": (), "schema": None, "max_tokens": max(_TEXT_TOKENS, self.sampling.max_tokens), **sampling}
+        sampling = {"stop": (), "schema": None, **sampling}
         turns = [Turn(role="user", text=prompt)] if isinstance(prompt, str) else list(prompt)
         if system:
             turns.insert(0, Turn(role="system", text=system))

@@ -24,7 +24,7 @@ class Past:
     """The record of one run.
 
     asks: requests so far. replayed: those answered from the record. presumed: calls, over all resumes, that a killed process
-    may have paid and that were made again.
+    may have paid and that were made again. spent: what all that is recorded took, or may have taken.
     """
 
     def __init__(self, store: Store, run: RunRow) -> None:

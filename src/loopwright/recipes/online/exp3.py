@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from pydantic import Field, JsonValue
 
 from loopwright.blocks import arms
-from loopwright.core.errors import InputError
 from loopwright.core.feedback import Feedback, Score
 from loopwright.core.lazy import lazy
 from loopwright.core.learner import Learner
@@ -45,10 +44,9 @@ def exp3(*, gamma: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1) -> Learner:
     def tell(state: Weights, trial: Trial, feedback: Feedback) -> Weights:
         if not isinstance(feedback, Score):
             return state
-        if trial.propensity is None:
-            raise InputError("this trial has no propensity: exp3 divides a reward by the probability the arm was drawn with")
+        chance = arms.chance_of(trial, "exp3")
         logarithm = state.logarithm.copy()
-        logarithm[int(trial.proposal)] += gamma * feedback.unit / trial.propensity / len(logarithm)  # type: ignore[arg-type]
+        logarithm[int(trial.proposal)] += gamma * feedback.unit / chance / len(logarithm)  # type: ignore[arg-type]
         return Weights(logarithm)
 
     return Learner(init, ask, tell)

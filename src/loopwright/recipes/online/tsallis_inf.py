@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from pydantic import Field, JsonValue
 
 from loopwright.blocks import arms
-from loopwright.core.errors import InputError
 from loopwright.core.feedback import Feedback, Score
 from loopwright.core.lazy import lazy
 from loopwright.core.learner import Learner
@@ -61,11 +60,10 @@ def tsallis_inf(*, rate: Annotated[float, Field(gt=0.0)] = 2.0) -> Learner:
     def tell(state: Losses, trial: Trial, feedback: Feedback) -> Losses:
         if not isinstance(feedback, Score):
             return state
-        if trial.propensity is None:
-            raise InputError("this trial has no propensity: tsallis-inf divides a loss by the probability the arm was drawn with")
+        chance = arms.chance_of(trial, "tsallis-inf")
         loss = feedback.high - feedback.value
         estimated = state.estimated.copy()
-        estimated[int(trial.proposal)] += loss / trial.propensity  # type: ignore[arg-type]
+        estimated[int(trial.proposal)] += loss / chance  # type: ignore[arg-type]
         return Losses(estimated, state.total + loss, state.answers + 1)
 
     return Learner(init, ask, tell)

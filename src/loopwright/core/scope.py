@@ -17,6 +17,9 @@ from loopwright.core.seen import Judgement, Visible
 from loopwright.core.types import Candidate, digest
 from loopwright.core.world import Critic, Split, World
 
+# Of many items so many are begun in one turn of the event loop: what the first ask for is under way while the last are begun.
+_SLICE = 32
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -95,10 +98,17 @@ class Scope:
         """
         self._branches += 1
         branch = self._branches
-        results = await asyncio.gather(
-            *(function(item, self.at(f"{branch}.{i}")) for i, item in enumerate(items)), return_exceptions=True
-        )
-        return all_or_raise(results)
+        tasks: list[asyncio.Task[R]] = []
+        try:
+            for i, item in enumerate(items):
+                if i and not i % _SLICE:
+                    await asyncio.sleep(0)
+                tasks.append(asyncio.create_task(_awaited(function(item, self.at(f"{branch}.{i}")))))
+            return all_or_raise(await asyncio.gather(*tasks, return_exceptions=True))
+        except asyncio.CancelledError:
+            for task in tasks:
+                task.cancel()
+            raise
 
     def need(self, capability: str) -> None:
         if self.recipe is not None and capability not in self.recipe.card.needs:
@@ -125,6 +135,10 @@ class Scope:
     def _next(self) -> int:
         self._branches += 1
         return self._branches
+
+
+async def _awaited(work: Awaitable[R]) -> R:
+    return await work
 
 
 def all_or_raise(results: Sequence[R | BaseException]) -> list[R]:

@@ -15,7 +15,6 @@ import gc
 import importlib.metadata
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+
+from _serving import completion, serve
 
 LATENCY = 0.05  # seconds
 MODEL = "bench"
@@ -229,54 +230,10 @@ async def measure(url: str, calls: int, concurrency: int, rounds: int, only: lis
     return {"clients": clients, "skipped": skipped}
 
 
-class Connection(asyncio.Protocol):
-    """Answers every request after LATENCY. By hand, as a server of a framework takes as long for a call as its client does,
-    and what is measured would be the server."""
-
-    def __init__(self, reply: bytes) -> None:
-        self.reply = reply
-        self.read = b""
-
-    def connection_made(self, transport: Any) -> None:
-        self.transport = transport
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def data_received(self, data: bytes) -> None:
-        self.read += data
-        while (end := self.read.find(b"\r\n\r\n")) >= 0:
-            head = self.read[:end].lower()
-            at = head.find(b"content-length:")
-            length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
-            if len(self.read) < end + 4 + length:
-                return
-            self.read = self.read[end + 4 + length :]
-            asyncio.get_running_loop().call_later(LATENCY, self.answer)
-
-    def answer(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.write(self.reply)
-
-
-def serve() -> None:
+def serve_calls() -> None:
     """The server: prints its port and answers every POST after LATENCY, until its standard input closes."""
-    message = {"role": "assistant", "content": ANSWER}
-    raw = json.dumps(
-        {
-            "id": "x", "object": "chat.completion", "created": 1, "model": MODEL,
-            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-            "usage": {"prompt_tokens": 20, "completion_tokens": 48, "total_tokens": 68},
-        }
-    ).encode()  # fmt: skip
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(raw)}\r\n\r\n"
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: Connection(head.encode() + raw), "127.0.0.1", 0, backlog=1024)
-        print(server.sockets[0].getsockname()[1], flush=True)
-        await loop.run_in_executor(None, sys.stdin.read)
-        server.close()
-
-    asyncio.run(main())
+    answer = json.dumps(completion(MODEL, ANSWER, 20, 48)).encode()
+    serve(lambda body: answer, LATENCY)
 
 
 def main() -> None:
@@ -289,7 +246,7 @@ def main() -> None:
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve()
+        serve_calls()
         return
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or litellm and dspy fetch a file from the network
     server = subprocess.Popen(

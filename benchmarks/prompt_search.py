@@ -37,6 +37,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from _serving import Tally, completion, serve
+
 LATENCY = 0.05  # seconds, unless told otherwise
 MODEL = "bench"
 ITEMS = (
@@ -111,37 +113,17 @@ def played(body: dict[str, Any]) -> tuple[str, bool]:
     return f"[[ ## answer ## ]]\n{text}\n\n[[ ## completed ## ]]" if "[[ ## answer ## ]]" in conversation else text, True
 
 
-def serve(latency: float) -> None:
+def serve_parcels(latency: float) -> None:
     """Prints its port; answers until its standard input closes. GET tells what it has seen."""
-    from aiohttp import web
+    tally, attempts = Tally(), 0
 
-    seen = {"calls": 0, "attempts": 0, "in_flight": 0}
+    def answer(body: bytes) -> bytes:
+        nonlocal attempts
+        text, attempt = played(json.loads(body))
+        attempts += attempt
+        return json.dumps(completion(MODEL, text, 200, 20)).encode()
 
-    async def handle(request: web.BaseRequest) -> web.Response:
-        if request.method == "GET":
-            return web.json_response(seen)
-        text, attempt = played(json.loads(await request.read()))
-        seen["calls"] += 1
-        seen["attempts"] += attempt
-        seen["in_flight"] += 1
-        try:
-            await asyncio.sleep(latency)
-        finally:
-            seen["in_flight"] -= 1
-        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-        usage = {"prompt_tokens": 200, "completion_tokens": 20, "total_tokens": 220}
-        body = {"id": "x", "object": "chat.completion", "created": 1, "model": MODEL, "choices": [choice], "usage": usage}
-        return web.json_response(body)
-
-    async def main() -> None:
-        runner = web.ServerRunner(web.Server(handle, access_log=None))  # type: ignore[arg-type]
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
-        print(runner.addresses[0][1], flush=True)
-        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-        await runner.cleanup()
-
-    asyncio.run(main())
+    serve(answer, latency, tally, lambda: {"calls": tally.calls, "attempts": attempts, "in_flight": tally.in_flight})
 
 
 # ---- the optimisers, each in a process of its own: (prompt, attempts or calls that its result stands on) ----------------
@@ -158,6 +140,7 @@ async def ours(url: str, budget: int, workers: int, seed: int, folder: Path) -> 
     from loopwright.core.registry import get_recipe
     from loopwright.core.types import Budget, Candidate
     from loopwright.core.world import start
+    from loopwright.improve.session import rarely_collected
     from loopwright.models.openai import OpenAIModel
     from loopwright.store import SqliteStore
 
@@ -178,7 +161,7 @@ async def ours(url: str, budget: int, workers: int, seed: int, folder: Path) -> 
         return True
 
     options = {"rounds": budget, "front": FRONT, "together": max(1, workers // 4), "ahead": 2}
-    with contextlib.suppress(BudgetExhausted):
+    with contextlib.suppress(BudgetExhausted), rarely_collected():  # as ``loopwright run`` does
         await loop.improve(recipe, best, ctx, offer, options)
     await model.close()
     done = sum(e.kind == "generate" and e.status == "done" for e in store.effects(run.id))
@@ -280,6 +263,7 @@ def play(system: str, url: str, budget: int, workers: int, seed: int, folder: Pa
     if system == "loopwright":
         import aiohttp  # noqa: F401
 
+        import loopwright.improve.session
         import loopwright.models.openai
         import loopwright.store  # noqa: F401
         from loopwright.core.registry import get_recipe
@@ -436,7 +420,7 @@ def main() -> None:
         parser.add_argument(hidden, help=argparse.SUPPRESS, **how)
     options = parser.parse_args()
     if options.serve:
-        serve(options.latency)
+        serve_parcels(options.latency)
         return
     if options.play != "0":
         play(options.play, options.url, options.budget, options.workers[0], int(options.seed), Path(options.folder))

@@ -7,8 +7,8 @@ rule for most of what the feedback names, one in twenty of them wrong, and forge
 it takes of each rule what most of them say. So this is a task whose rules add up. All optimisers talk to the same server
 and may have the same number of attempts judged; ours counts its calls for rewriting among them, the others do not.
 
-* wall over ideal: ideal is calls x latency / workers. Ours makes workers / 4 proposals together, two rounds under way at once;
-  GEPA runs as it comes, and with as many proposals at once (``IndependentSampling``).
+* wall over ideal: ideal is calls x latency / workers. Ours makes workers / 3 proposals together, three rounds under way at
+  once; GEPA runs as it comes, and with workers / 4 proposals at once (``IndependentSampling``).
 * beyond: calls made over the budget. repaid: with ``kill -9`` halfway and a second start, calls that were answered
   and are in no result, beside those that were in flight when it died.
 * score: of the best prompt on 400 parcels that nobody was shown, worked out from its rules, over several seeds.
@@ -66,7 +66,7 @@ def parcels(seed: int) -> tuple[dict[str, int], list[list[str]]]:
 
 
 def question(number: int, items: list[str]) -> str:
-    return f"Parcel {number}: {', '.join(items)}"
+    return f"Parcel {100 + number}: {', '.join(items)}"  # no number is a depot too
 
 
 def answered(prompt: str, items: list[str]) -> str:
@@ -160,7 +160,7 @@ async def ours(url: str, budget: int, workers: int, seed: int, folder: Path) -> 
         best = candidate
         return True
 
-    options = {"rounds": budget, "front": FRONT, "together": max(1, workers // 4), "ahead": 2}
+    options = {"rounds": budget, "front": FRONT, "together": max(1, workers // 3), "ahead": 3}
     with contextlib.suppress(BudgetExhausted), rarely_collected():  # as ``loopwright run`` does
         await loop.improve(recipe, best, ctx, offer, options)
     await model.close()

@@ -101,3 +101,57 @@ def test_a_fault_is_told_when_the_others_have_ended():
     with pytest.raises(InputError, match="round 1"):
         asyncio.run(go())
     assert len(model.asked) == 2 and model.busy == 0
+
+
+def test_what_the_earlier_rounds_left_is_seen_by_whoever_waits_for_them():
+    def once(seed):
+        store = MemoryStore()
+        ctx = Context(engine_for(store, new_run(store), Counting(delay=jitter(seed))), "m", world=ToyWorld(), policy=BASE)
+        known: list[int] = []
+
+        async def start():
+            await ctx.answer(ctx.world.examples("train")[0])
+            return 0
+
+        async def work(ctx, examples):
+            began = len(known)
+            await ctx.answer(examples[0])
+            await ctx.earlier()
+            seen = list(known)
+            await ctx.answer(examples[1])
+            assert known == seen  # nobody adds to it until this round has ended
+            return ctx.round, began, seen
+
+        async def go():
+            log = []
+            async for outcome in ctx.overlapping(work, 2, rounds=6, ahead=3, first=start):
+                known.append(outcome and outcome[0])
+                log.append(outcome)
+            return log
+
+        return asyncio.run(asyncio.wait_for(go(), 20))
+
+    logs = [once(seed) for seed in range(4)]
+    assert all(log == logs[0] for log in logs)
+    assert logs[0] == [0, *((n, max(0, n - 2), list(range(n))) for n in range(1, 7))]
+
+
+def test_rounds_that_nobody_takes_any_more_do_not_wait_for_ever():
+    store = MemoryStore()
+    engine = engine_for(store, new_run(store), Counting(delay=lambda: 0.01))
+    ctx = Context(engine, "m", world=ToyWorld(), policy=BASE)
+    ended = []
+
+    async def work(ctx, examples):
+        await ctx.answer(examples[0])
+        await ctx.earlier()
+        ended.append(ctx.round)
+
+    async def go():
+        rounds = ctx.overlapping(work, 1, rounds=5, ahead=3)
+        await anext(rounds)
+        await engine.settled()
+        return rounds
+
+    asyncio.run(asyncio.wait_for(go(), 20))
+    assert ended == [1, 2, 3]

@@ -77,6 +77,7 @@ class Family:
         self.versions = [self.best]
         self.merged = set[tuple[int, int, int]]()
         self._due = False  # one was found since the last merge was looked for
+        self._tried = False  # the start was tried on the front
 
     def _front(self) -> tuple[dict[Key, set[int]], list[float]]:
         return best_at([v.scores for v in self.versions]), [v.mean for v in self.versions]
@@ -90,12 +91,13 @@ class Family:
         return crossed(*self._front(), texts, parents, self.merged, rng)
 
     def slots(self, examples: Sequence[Example], size: int, rng: random.Random, select: Select = "front") -> list[Slot]:
-        """A parent for every ``size`` examples: of the front by lots, or the best. None where nobody has a score."""
+        """A parent for every ``size`` examples: of the front by lots, or the best. Until the start was tried, the start; none
+        where nobody has a score."""
         held, worth = self._front()
         known = {v.candidate.hash for v in self.versions}
         made = []
-        for at in range(0, len(examples), size) if held else ():
-            place = draw(held, worth, rng) if select == "front" else self.versions.index(self.best)
+        for at in range(0, len(examples), size) if held or not self._tried else ():
+            place = draw(held, worth, rng) if held and select == "front" else self.versions.index(self.best)
             made.append(Slot(place, self.versions[place].turn, list(examples[at : at + size]), known))
             self.versions[place].turn += 1
         return made
@@ -121,7 +123,10 @@ class Family:
         return self.born(candidate, parents, by="joining", turn=turn, round=made[0].round, sources=sources)
 
     def add(self, version: Version) -> bool:
-        """Whether it is the best so far; one that is there already is not taken in."""
+        """Whether it is the best so far; one that is there already is not taken in. Of the start its scores are."""
+        if not self._tried and version.candidate.hash == self.versions[0].candidate.hash:
+            self.versions[0].scores, self._tried = version.scores, True
+            return False
         if version.candidate.hash in {v.candidate.hash for v in self.versions}:
             return False
         self.versions.append(version)

@@ -112,7 +112,7 @@ class Engine:
         self._idle = asyncio.Event()
         self._idle.set()
         self._lookups: list[tuple[str, asyncio.Future[bytes | None]]] = []
-        self._spawned: set[asyncio.Task[Any]] = set()
+        self._spawned: dict[asyncio.Task[Any], asyncio.Event | None] = {}
         self._waves = Waves(self)
 
     @property
@@ -139,8 +139,8 @@ class Engine:
         spendable = all(self.ledger.left(resource) > 0 for resource in ("calls", "tokens", "money"))
         return spendable and self.ledger.left("seconds") > 1.2 * self._longest_round and not self._stopping
 
-    def spawn(self, round: Coroutine[Any, Any, R]) -> asyncio.Task[R]:
-        """Begin a round that goes on beside others; ``settled`` waits for it."""
+    def spawn(self, round: Coroutine[Any, Any, R], earlier: asyncio.Event | None = None) -> asyncio.Task[R]:
+        """Begin a round that goes on beside others; ``settled`` waits for it, and sets ``earlier`` where that was not done."""
         began = self.ledger.seconds
 
         async def timed() -> R:
@@ -150,17 +150,19 @@ class Engine:
                 self._longest_round = max(self._longest_round, self.ledger.seconds - began)
 
         def done(task: asyncio.Task[R]) -> None:
-            self._spawned.discard(task)
+            self._spawned.pop(task, None)
             if not task.cancelled():
                 task.exception()  # one that nobody waits for any more must not be complained of
 
         task = asyncio.create_task(timed())
-        self._spawned.add(task)
+        self._spawned[task] = earlier
         task.add_done_callback(done)
         return task
 
     async def settled(self) -> None:
         """Wait for what goes on though its method has ended: it must not spend what was set aside for what comes next."""
+        for earlier in filter(None, self._spawned.values()):
+            earlier.set()
         await asyncio.gather(*self._spawned, return_exceptions=True)
 
     def stop(self, reason: str) -> None:

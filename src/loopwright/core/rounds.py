@@ -19,6 +19,8 @@ R = TypeVar("R")
 class Rounds(Scope):
     """The part of a context that counts rounds."""
 
+    _earlier: asyncio.Event | None = None  # of a round that overlaps with others
+
     async def batches(self, size: int, *, rounds: int) -> AsyncIterator[list[Example]]:
         """Up to ``rounds`` random batches of train examples, fewer when the time is up. Each opens a round's scope.
 
@@ -37,21 +39,36 @@ class Rounds(Scope):
             self.scope = base
 
     async def overlapping(
-        self, work: Callable[[Self, list[Example]], Coroutine[Any, Any, R]], size: int, *, rounds: int, ahead: int = 1
+        self,
+        work: Callable[[Self, list[Example]], Coroutine[Any, Any, R]],
+        size: int,
+        *,
+        rounds: int,
+        ahead: int = 1,
+        first: Callable[[], Coroutine[Any, Any, R]] | None = None,
     ) -> AsyncIterator[R]:
         """What ``work(ctx, examples)`` comes to in each round, in their order, with up to ``ahead`` rounds under way at once.
 
         As ``batches``, so that whatever answers never waits for one round to end. A round begins when the outcome of the
         one ``ahead`` before it was taken, whichever is done first: what ``work`` reads before it first awaits
         depends on the order of the rounds alone, and a resumed run does the same again. Later it must only read what is
-        its own. Where the budget cuts one off, the others' outcomes are handed out before BudgetExhausted is raised.
+        its own, or come after ``ctx.earlier()``. Where the budget cuts one off, the others' outcomes are handed out before
+        BudgetExhausted is raised.
+
+        first: work that is under way as if it were round 0, and whose outcome is handed out before all others.
         """
         if ahead < 1:
             raise InputError(f"ahead: expected at least 1 round at a time, got {ahead}")
         pool = list(self.world.examples("train"))
-        under_way: deque[asyncio.Task[R]] = deque()
+        under_way: deque[tuple[asyncio.Task[R], asyncio.Event]] = deque()
         begun, last = 0, rounds
         cut: BudgetExhausted | None = None
+
+        def begin(work: Coroutine[Any, Any, R], earlier: asyncio.Event) -> None:
+            under_way.append((self.engine.spawn(work, earlier), earlier))
+
+        if first is not None:
+            begin(first(), asyncio.Event())
         while True:
             wanted = range(begun + 1, min(last, begun + ahead - len(under_way)) + 1)
             for allowed in await asyncio.gather(*(self.more(n, behind=ahead) for n in wanted)):
@@ -60,23 +77,33 @@ class Rounds(Scope):
                     break
                 begun += 1
                 ctx = self.at(f"round{begun}")
-                ctx.round = begun
+                ctx.round, ctx._earlier = begun, asyncio.Event()
                 examples = self.rng.sample(pool, min(size, len(pool)))
-                under_way.append(self.engine.spawn(work(ctx, examples)))
+                begin(work(ctx, examples), ctx._earlier)
             if not under_way:
                 break
             await asyncio.sleep(0)  # each new one runs up to its first await before an outcome changes what it reads
+            task, earlier = under_way.popleft()
+            earlier.set()
             try:
-                outcome = await under_way.popleft()
+                outcome = await task
             except BudgetExhausted as error:
                 cut, last = error, begun
                 continue
             except Exception as error:
-                all_or_raise([error, *await asyncio.gather(*under_way, return_exceptions=True)])
+                for _, earlier in under_way:
+                    earlier.set()
+                all_or_raise([error, *await asyncio.gather(*(other for other, _ in under_way), return_exceptions=True)])
                 raise
             yield outcome
         if cut is not None:
             raise cut
+
+    async def earlier(self) -> None:
+        """In a round of ``overlapping``: wait until the outcomes before its own were taken. What the rounds share is then as
+        they left it, and stays so until this round ends."""
+        if self._earlier is not None:
+            await self._earlier.wait()
 
     async def more(self, number: int, *, behind: int = 1) -> bool:
         """Whether another round is begun: the budget allows one, by what the longest so far took, and no stop rule is broken.

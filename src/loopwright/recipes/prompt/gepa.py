@@ -15,7 +15,8 @@ examples. Merging is on by default (``merges`` 0 turns it off), in the paper an 
 
 The paper makes one proposal after the other, so most of a server waits. With ``together`` above 1 a round makes so many at once;
 those that did better are joined into one text on top of the best version and tried in their place (else the best of them).
-``ahead`` rounds are under way at once. For W workers together = W / 4 and ahead = 2 keep them busy.
+``ahead`` rounds are under way at once, and what one has learned is joined to what those before it have. For W workers
+together = W / 3 and ahead = 3 keep them busy.
 Cost: one call and two minibatches a proposal, ``front`` attempts for each that passes, and a model that can say what was wrong.
 """
 
@@ -72,22 +73,24 @@ async def gepa(
     pool = list(ctx.world.examples("train"))
     watched = ctx.rng.sample(pool, min(front, len(pool)))
     write = partial(versions.written, answers=Answers(pool), temperature=temperature, max_tokens=max_tokens)
-    family, refused = versions.Family(base, frozen), 0
-    family.best.scores = scores_of(await ctx.evaluate(base, watched), objectives)
-    await ctx.note("version", base.hash, **family.told(family.best))
+    family, refused, whole = versions.Family(base, frozen), 0, ctx
+
+    async def start() -> tuple[list[Version], int]:
+        return [await tried(whole, family.best)], 0
 
     async def propose(ctx: Context, examples: list[Example]) -> tuple[list[Version], int]:
         """What of one round was tried on the front, and how many rewrites gave answers away."""
         # Other rounds are under way: all that is shared with them is read and written before anything is waited for.
-        top, crossing = family.best, family.crossing(merges, ctx.rng)
+        crossing = family.crossing(merges, ctx.rng)
         if crossing is not None:
             return [await tried(ctx, child) for child in await merge(ctx, *crossing)], 0
         found = await ctx.map(rewrite, family.slots(examples, minibatch, ctx.rng, select))
         made, copies = [child for child, _ in found if child is not None], sum(count for _, count in found)
         if len(made) > 1:
-            joint, more = await joined(ctx, top, made)
+            await ctx.earlier()  # what other rounds have learned meanwhile is kept
+            joint, more = await joined(ctx, family.best, made)
             copies += more
-            if joint is not None and (version := await tried(ctx, joint)).mean > top.mean:
+            if joint is not None and (version := await tried(ctx, joint)).mean > family.best.mean:
                 return [version], copies
         return [await tried(ctx, max(made, key=lambda child: child.gain))] if made else [], copies
 
@@ -141,7 +144,7 @@ async def gepa(
     async def tried(ctx: Context, version: Version) -> Version:
         return replace(version, scores=scores_of(await ctx.evaluate(version.candidate, watched), objectives))
 
-    async for found, copies in ctx.overlapping(propose, minibatch * together, rounds=rounds, ahead=ahead):
+    async for found, copies in ctx.overlapping(propose, minibatch * together, rounds=rounds, ahead=ahead, first=start):
         refused += copies
         for version in found:
             better = family.add(version)

@@ -105,7 +105,7 @@ class Scope:
                     await asyncio.sleep(0)
                 tasks.append(asyncio.create_task(_awaited(function(item, self.at(f"{branch}.{i}")))))
             return all_or_raise(await asyncio.gather(*tasks, return_exceptions=True))
-        except asyncio.CancelledError:
+        except BaseException:
             for task in tasks:
                 task.cancel()
             raise

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from loopwright.core.errors import InputError
@@ -54,11 +55,14 @@ INSERT_EVENT = (
 )
 
 
+_masked: Callable[[str], str] = functools.lru_cache(1024)(redact)  # the row of a call that is begun and that of its answer
+
+
 def _effect(row: EffectRow) -> Values:
     cost = row.cost
     return (
         text(row.run), text(row.key), text(row.scope), text(row.kind), text(row.content), row.ordinal, row.status,
-        text(redact(row.summary)), pack(row.result), cost.calls, cost.prompt_tokens, cost.completion_tokens,
+        text(_masked(row.summary)), pack(row.result), cost.calls, cost.prompt_tokens, cost.completion_tokens,
         cost.seconds, cost.money, text(redact(row.error)) if row.error else "", row.attempt,
     )  # fmt: skip
 

@@ -230,10 +230,10 @@ async def measure(url: str, calls: int, concurrency: int, rounds: int, only: lis
     return {"clients": clients, "skipped": skipped}
 
 
-def serve_calls() -> None:
-    """The server: prints its port and answers every POST after LATENCY, until its standard input closes."""
+def serve_calls(latency: float) -> None:
+    """The server: prints its port and answers every POST after so many seconds, until its standard input closes."""
     answer = json.dumps(completion(MODEL, ANSWER, 20, 48)).encode()
-    serve(lambda body: answer, LATENCY)
+    serve(lambda body: answer, latency)
 
 
 def main() -> None:
@@ -243,15 +243,15 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", nargs="*", default=[], help="these clients, and bare aiohttp")
+    parser.add_argument("--latency", type=float, default=LATENCY, help="seconds in which the server answers")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve_calls()
+        serve_calls(options.latency)
         return
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or litellm and dspy fetch a file from the network
-    server = subprocess.Popen(
-        [sys.executable, __file__, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, __file__, "--serve", "--latency", str(options.latency)]
+    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert server.stdin is not None and server.stdout is not None
     try:
         url = f"http://127.0.0.1:{int(server.stdout.readline())}/v1"
@@ -264,8 +264,8 @@ def main() -> None:
         "benchmark": "calls",
         "cpus": os.cpu_count(),
         "concurrency": options.concurrency,
-        "latency_ms": 1000 * LATENCY,
-        "ceiling_calls_per_second": options.concurrency / LATENCY,
+        "latency_ms": 1000 * options.latency,
+        "ceiling_calls_per_second": options.concurrency / options.latency,
         "ratio_to_aiohttp": ours.get("ratio_to_aiohttp"),
         "cpu_ms_per_call": ours.get("cpu_ms_per_call"),
         **found,

@@ -1,10 +1,10 @@
-"""Examples through a solver of five turns: python benchmarks/solvers.py [--json] [--examples 1000] [--concurrency 64 512]
+"""Examples through a solver of five turns: python benchmarks/solvers.py [--json] [--concurrency 64 512] [--latency 0.05]
 
 ``try-again`` asks five times for each example, every time with the whole conversation so far, and its answers are judged: what
 ``loopwright run`` does with an example, through the engine, with a budget, the SQLite store and the cache on. The server is in
-another process and answers after 50 ms. Beside it the same conversations by a bare aiohttp client that keeps nothing; the
-two take turns, and ratios are of neighbours. Ideal is concurrency / latency, which at 512 is more than two cores can
-serve, whoever asks; the ratio to aiohttp is then what says something.
+another process and answers after 50 ms, unless told otherwise. Beside it the same conversations by a bare aiohttp client that
+keeps nothing; the two take turns, and ratios are of neighbours. Ideal is concurrency / latency, which at 512 and 50 ms is more
+than two cores can serve, whoever asks; the ratio to aiohttp is then what says something.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ async def ours(url: str, concurrency: int, questions: list[str], again: str) -> 
         store.close()
 
 
-def measure(url: str, concurrency: int, examples: int, rounds: int) -> dict[str, Any]:
+def measure(url: str, concurrency: int, examples: int, rounds: int, latency: float) -> dict[str, Any]:
     again = "That may be wrong. Answer again."
     found: dict[str, list[tuple[float, float]]] = {"aiohttp": [], "loopwright": []}
     asyncio.run(ours(url, concurrency, ["a question to load everything"], again))
@@ -96,7 +96,7 @@ def measure(url: str, concurrency: int, examples: int, rounds: int) -> dict[str,
             asyncio.run((ours if name == "loopwright" else bare)(url, concurrency, questions, again))
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             found[name].append((TURNS * examples / wall, 1000 * cpu / (TURNS * examples)))
-    ideal = concurrency / LATENCY
+    ideal = concurrency / latency
     rows = {
         name: {
             "calls_per_second": round(statistics.median(r for r, _ in runs), 1),
@@ -115,19 +115,20 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=1000)
     parser.add_argument("--concurrency", type=int, nargs="*", default=[64, 512])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--latency", type=float, default=LATENCY, help="seconds in which the server answers")
     options = parser.parse_args()
-    command = [sys.executable, str(Path(__file__).with_name("calls.py")), "--serve"]
+    command = [sys.executable, str(Path(__file__).with_name("calls.py")), "--serve", "--latency", str(options.latency)]
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert server.stdin is not None and server.stdout is not None
     try:
         url = f"http://127.0.0.1:{int(server.stdout.readline())}/v1"
-        found = {str(c): measure(url, c, options.examples, options.rounds) for c in options.concurrency}
+        found = {str(c): measure(url, c, options.examples, options.rounds, options.latency) for c in options.concurrency}
     finally:
         server.stdin.close()
         server.wait(10)
     if options.json:
         head = {"benchmark": "solvers", "cpus": os.cpu_count(), "examples": options.examples, "turns": TURNS}
-        print(json.dumps({**head, "latency_ms": 1000 * LATENCY, "concurrency": found}))
+        print(json.dumps({**head, "latency_ms": 1000 * options.latency, "concurrency": found}))
         return
     print(f"{'concurrency':>11} {'client':12} {'calls/s':>9} {'of ideal':>9} {'CPU ms/call':>12} {'to aiohttp':>11}")
     for concurrency, row in found.items():

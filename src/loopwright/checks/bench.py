@@ -19,7 +19,7 @@ from loopwright.core.budget import Ledger
 from loopwright.core.context import Context
 from loopwright.core.engine import Engine
 from loopwright.core.errors import BudgetExhausted, InputError
-from loopwright.core.feedback import Feedback, Gradient, Missing, Preference
+from loopwright.core.feedback import Feedback, Gradient, Measures, Missing, Preference
 from loopwright.core.learner import encode_state
 from loopwright.core.policy import prompt_of
 from loopwright.core.registry import Recipe
@@ -28,7 +28,6 @@ from loopwright.core.store import EffectRow, Row, RunRow
 from loopwright.core.types import Budget, Candidate, Rollout, Trial, digest
 from loopwright.core.world import Stream
 from loopwright.store.memory import MemoryStore
-from loopwright.worlds.arms import Arms
 from loopwright.worlds.bandit import LinearBandit
 from loopwright.worlds.baskets import Baskets
 from loopwright.worlds.clicks import Clicks
@@ -37,6 +36,7 @@ from loopwright.worlds.incremental import blobs
 from loopwright.worlds.landscapes import planar_arm, rotated
 from loopwright.worlds.portfolio import Portfolio
 from loopwright.worlds.relaxation import Relaxation
+from loopwright.worlds.switching import Switching
 from loopwright.worlds.trainer import trained_grid
 from loopwright.worlds.workers import Workers
 
@@ -45,7 +45,7 @@ STEPS = 240  # of a Learner, where its stream does not say otherwise
 # Of an option, in a check; the toy has 24 questions to learn from.
 AT_MOST: dict[str, int] = {
     "rounds": 20, "prompts": 24, "samples": 8, "evaluations": 200, "cells": 12, "emitters": 3, "judgements": 60,
-    "explore": 2, "verify": 1, "probes": 1,
+    "explore": 2, "verify": 1, "probes": 1, "horizon": 240,
 }  # fmt: skip
 MAX_WRITES = 20_000  # a recipe that goes on for ever after an error is stopped here
 
@@ -61,7 +61,7 @@ class Known(Stream, Protocol):
 # Streams for Learners by what they improve, with the steps they are given; a Learner of another kind needs a row here.
 STREAMS: dict[str, tuple[Callable[[], Known], int]] = {
     "choice": (lambda: LinearBandit(arms=4, dimensions=4, noise=0.1), STEPS),
-    "arm": (lambda: Arms(arms=3, low=0.1, high=0.9), STEPS),
+    "arm": (lambda: Switching(arms=3, low=0.1, high=0.9, price=0.0), STEPS),
     "pair": (lambda: Duels(arms=6, dimensions=3, scale=4.0), 160),
     "solver": (Portfolio, STEPS),
     "parameter": (lambda: Relaxation(arms=6, side=4), STEPS),
@@ -313,7 +313,8 @@ def mixed_up(pool: Sequence[Any], seed: int) -> Callable[[str, Any], Any]:
     """A scramble: everything hears what was said of something else, drawn from ``pool``; its shares stay as they were.
 
     Of two compared things a coin says which is better: what was said of two others has nothing to say of these. A gradient of
-    somewhere else still points downhill more often than not, so a coin says which side is down.
+    somewhere else still points downhill more often than not, so a coin says which side is down; what several arms gave in one
+    step is given to one another's.
     """
     judged = [said for said in pool if _comparison(said) is None and not isinstance(said, Told)]
 
@@ -332,6 +333,9 @@ def mixed_up(pool: Sequence[Any], seed: int) -> Callable[[str, Any], Any]:
             return Judgement(feedback=tuple(f.model_copy(update={"about": id}) for f in other.feedback))
         if isinstance(other, Gradient) and share("side", seed, id) < 0.5:
             other = other.model_copy(update={"vector": tuple(-x for x in other.vector)})
+        if isinstance(other, Measures) and all(name.isdigit() for name in other.values):  # what several arms gave in one step
+            names = sorted(other.values, key=lambda name: share("arm", seed, id, name))
+            other = other.model_copy(update={"values": dict(zip(names, other.values.values(), strict=True))})
         return other.model_copy(update={"about": id})
 
     return scramble

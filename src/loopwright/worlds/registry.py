@@ -46,6 +46,7 @@ from loopwright.worlds.repair.world import repair
 from loopwright.worlds.rules import rules
 from loopwright.worlds.small import SMALL
 from loopwright.worlds.spatial import spatial
+from loopwright.worlds.switching import Switching
 from loopwright.worlds.trainer import trained_grid, trained_gym
 from loopwright.worlds.workers import Workers
 
@@ -66,6 +67,7 @@ LAB_MODEL = {"backend": "embedded", "path": "lab", "dtype": "float32"}
 WORLDS: dict[str, Known] = {
     "bandit": Known(LinearBandit),
     "arms": Known(Arms),
+    "switching": Known(Switching),
     "relaxation": Known(Relaxation),
     "duels": Known(Duels),
     "sat": Known(Portfolio),

@@ -243,7 +243,8 @@ CLAIMS = (
         tried=(
             "regret by looks on seeds 0 to 11 (standard errors): 0, 400 and 600: 1046 (25), looks not made; 684: 607 (94); "
             "1,000: 420 (103); 2,000: 320 (49); 4,000: 240 (48); 8,000: 238 (42); 16,000: 205 (27); 32,000: 133 (26). From 684 "
-            "to 32,000 it falls by 4.6, where the root of the looks grows by 6.8; changes are 2 to 4 in all, and 290 without looks",
+            "to 32,000 it falls by 4.6, where the root of the looks grows by 6.8; changes are 2 to 4 in all, and 290 without "
+            "looks",
             "made below 684, against the rule, on the same seeds: 40: 2302 (255); 100: 1374 (211); 200: 1039 (166); 400: 789 "
             "(162). So on these arms they begin to help at about 200: the rule tells the order of the worst case",
             "with looks of half the steps, 1,000, 4,000 and 16,000 of them: 86, 167 and 432 (the root of 16 is 4)",

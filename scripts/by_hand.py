@@ -29,7 +29,9 @@ FACTS = (
 
 ROWS = (
     Row(recipe="bootstrap-few-shot", world="sums", items=40, options={"sizes": [3], "sets": 4, "examples": 16}),
-    Row(recipe="reflexion", world="words", items=40, sampling={"max_tokens": 48}, options={"trials": 4}),
+    Row(
+        recipe="reflexion", world="words", items=40, sampling={"max_tokens": 48}, text_tokens=256, options={"trials": 4},
+    ),
     Row(
         recipe="best-of-n", world="words", items=40, sampling={"max_tokens": 48}, options={"n": 8},
         compare={"recipe": "self-consistency", "options": {"n": 8}},

@@ -408,3 +408,14 @@ def test_what_ends_or_binds_an_answer_does_not_hold_for_other_texts() -> None:
     assert (answer.stop, answer.schema_) == (("\n",), {"type": "null"})
     assert (asked.stop, asked.schema_, asked.temperature, asked.max_tokens) == ((), None, 0.5, 8)
     assert (given.stop, given.schema_, given.max_tokens) == (("three",), None, 20)
+
+
+def test_other_texts_may_be_longer_than_answers_where_the_world_says_so() -> None:
+    model = Counting()
+    world = ToyWorld(sampling=Sampling(max_tokens=8))
+    world.text_tokens = 100  # type: ignore[attr-defined]
+    ctx = context(model=model, world=world)
+    run(ctx.answer(Example(id="a", input="a")))
+    run(ctx.ask("What is wrong with it?"))
+    run(ctx.ask("In a word?", max_tokens=2))
+    assert [request.sampling.max_tokens for request in model.asked] == [8, 100, 2]

@@ -52,11 +52,19 @@ def test_a_good_folder(tmp_path):
         task.examples("trian")
 
 
+def test_critiques_may_be_longer_than_answers(tmp_path):
+    for toml, most in (("", 256), ("[answer]\nmax_tokens = 9\n", 256), ("[answer]\nmax_tokens = 999\n", 999)):
+        assert load_task(write(tmp_path, GOOD + toml)).text_tokens == most
+    task = load_task(write(tmp_path, GOOD + "[answer]\nmax_tokens = 9\n[texts]\nmax_tokens = 40\n"))
+    assert (task.text_tokens, task.sampling.max_tokens) == (40, 9)
+
+
 def test_the_fingerprint_is_of_the_work_alone(tmp_path):
     first = load_task(write(tmp_path)).fingerprint
     assert load_task(write(tmp_path, GOOD.replace('"t"', '"other"') + "[budget]\ncalls = 5\n")).fingerprint == first
     assert load_task(write(tmp_path, GOOD.replace("Answer.", "Say."))).fingerprint != first
     assert load_task(write(tmp_path, GOOD + "casefold = true\n")).fingerprint != first
+    assert load_task(write(tmp_path, GOOD + "[texts]\nmax_tokens = 40\n")).fingerprint != first
     assert load_task(write(tmp_path, examples=lines(81))).fingerprint != first
 
 
@@ -71,6 +79,8 @@ TOML_MISTAKES = [
     (GOOD.replace('"Answer."', "3"), ["task.toml:3", "[prompt] instruction"]),
     (GOOD + '[answer]\nmax_tokens = "9"\n', ["[answer] max_tokens", "integer", "text '9'"]),
     (GOOD + '[answer]\nschema = {type = "town"}\n', ["task.toml:9", "[answer] schema", "not a JSON schema", "'town'"]),
+    (GOOD + "[texts]\nmax_tokens = 0\n", ["task.toml:9", "[texts] max_tokens", "at least 1, got 0"]),
+    (GOOD + "[texts]\nmax_token = 9\n", ["task.toml:9", "[texts] max_token", "max_tokens"]),
     (GOOD + "[answer]\nmax_tokens = 0\n", ["task.toml:9", "[answer] max_tokens", "greater than 0"]),
     (GOOD + "[answer]\ntemperature = nan\n", ["[answer] temperature", "finite number, got nan"]),
     (GOOD + "[budget]\ncalls = true\n", ["task.toml:9", "[budget] calls", "true or false True"]),

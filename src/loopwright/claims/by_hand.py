@@ -42,7 +42,7 @@ FOLDER = "by-hand"  # below the folder of results
 class Row(Frozen):
     """What to run. world and setting: by name, and its options. items: test questions, drawn by the seed.
 
-    sampling, prompt: fields that are other than the world's own, for worlds that were made with another model in mind.
+    sampling, prompt, text_tokens: what is other than the world's own, for worlds that were made with another model in mind.
     compare: another recipe beside the plain answer. tokens: a cap on all arms together.
     """
 
@@ -51,6 +51,7 @@ class Row(Frozen):
     setting: dict[str, JsonValue] = Field(default_factory=dict)
     options: dict[str, JsonValue] = Field(default_factory=dict)
     sampling: dict[str, JsonValue] = Field(default_factory=dict)
+    text_tokens: int = 0
     prompt: dict[str, JsonValue] = Field(default_factory=dict)
     compare: dict[str, JsonValue] = Field(default_factory=dict)
     items: int = Field(default=20, ge=1)
@@ -184,6 +185,8 @@ def _world(row: Row) -> Any:
     changes: dict[str, Any] = {}
     if row.sampling:
         changes["sampling"] = Sampling.model_validate({**world.sampling.model_dump(by_alias=True), **row.sampling})
+    if row.text_tokens:
+        changes["text_tokens"] = row.text_tokens
     if row.prompt:
         changes["prompt"] = Prompt.model_validate({**world.prompt.model_dump(), **row.prompt})
     return dataclasses.replace(world, **changes) if changes else world

@@ -89,10 +89,12 @@ class Context(Judging, Weights, Rounds):
     ) -> list[Turn]:
         """n texts by the model of a role (``policy``, ``proposer``, ``judge``); not an answer to an example.
 
-        So what ends an answer, or what it must fit, does not hold for them unless it is given here. The limit of an answer does.
+        So what ends an answer, or what it must fit, does not hold for them unless it is given here. The limit of an answer does
+        in a world that sets no other (``text_tokens``).
         """
         self.need("model")
-        sampling = {"stop": (), "schema": None, **sampling}
+        most = getattr(self._world, "text_tokens", 0) or self.sampling.max_tokens
+        sampling = {"stop": (), "schema": None, "max_tokens": most, **sampling}
         turns = [Turn(role="user", text=prompt)] if isinstance(prompt, str) else list(prompt)
         if system:
             turns.insert(0, Turn(role="system", text=system))

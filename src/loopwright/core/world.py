@@ -39,6 +39,9 @@ class World(Protocol):
     It may have ``solver``, {recipe, options} or None: the Solver that answers to begin with, such as a program of the user's
     own (``loopwright.trainable``). Without it the model answers by itself.
 
+    It may have ``text_tokens``, how many tokens a text of a method's own may take (a critique, a plan, a test) where the method
+    sets no limit; without it as many as an answer.
+
     It may have ``demonstrate``, a function of an example that gives an answer to imitate, where that is not its target.
 
     It may have ``picture``, a Picture or None: a rollout's output as [height, width] grey values from 0, paper, to 1, ink, all

@@ -21,13 +21,13 @@ from loopwright.critics.registry import Role
 from loopwright.critics.section import Section, kind_of, near, not_plain, shown
 from loopwright.worlds.examples import Located, generated_examples, read_examples
 from loopwright.worlds.split import Fractions
-from loopwright.worlds.task import Task
+from loopwright.worlds.task import TEXT_TOKENS, Task
 from loopwright.worlds.toml_file import TomlFile, validated
 from loopwright.worlds.tools import read_tools
 
 __all__ = ["Task", "load_task"]
 
-_TABLES = ("prompt", "solver", "answer", "examples", "split", "checker", "compare", "tools", "budget", "gate")
+_TABLES = ("prompt", "solver", "answer", "texts", "examples", "split", "checker", "compare", "tools", "budget", "gate")
 _PROMPT_FIELDS = ("system", "instruction", "template")
 
 
@@ -61,7 +61,7 @@ def load_task(folder: Path | str) -> Task:
     return Task(
         name=name, description=description, model=model, folder=folder,
         prompt=_prompt(file.section("prompt")), solver=_solver(file),
-        sampling=_sampling(file.section("answer")),
+        sampling=(sampling := _sampling(file.section("answer"))), text_tokens=_text_tokens(file.section("texts"), sampling),
         checker=checker, critics=critics, tools=tools, tool_specs=tool_specs,
         compare=compared[0] if compared else None, compare_spec=compared[1] if compared else {},
         budget=validated(Budget, file.section("budget")),
@@ -91,6 +91,12 @@ def _sampling(section: Section) -> Sampling:
         except InputError as error:
             raise section.fail("schema", str(error)) from None
     return sampling
+
+
+def _text_tokens(section: Section, sampling: Sampling) -> int:
+    most: int = section.whole("max_tokens", max(TEXT_TOKENS, sampling.max_tokens), low=1)
+    section.close()
+    return most
 
 
 def _solver(file: TomlFile) -> dict[str, Any] | None:

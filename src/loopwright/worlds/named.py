@@ -63,6 +63,10 @@ class NamedWorld:
         return getattr(self.made, "solver", None)
 
     @property
+    def text_tokens(self) -> int:
+        return getattr(self.made, "text_tokens", 0)
+
+    @property
     def compare(self) -> Comparator | None:
         return getattr(self.made, "compare", None)
 

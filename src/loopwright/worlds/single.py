@@ -31,6 +31,7 @@ class Single:
     checker: Critic = no_checker
     critics: Sequence[Critic] = ()
     tools: Mapping[str, Tool] = field(default_factory=dict)
+    text_tokens: int = 0
 
     @classmethod
     def from_artifact(cls, folder: Path, manifest: Mapping[str, Any]) -> Single:
@@ -40,13 +41,13 @@ class Single:
             from loopwright.worlds.named import named_world
 
             world = named_world(manifest["world"])
-            return cls(name=world.name, sampling=sampling, critics=world.critics, tools=world.tools)
+            return cls(world.name, sampling, critics=world.critics, tools=world.tools, text_tokens=world.text_tokens)
         if not (folder / "task").is_dir():
             return cls(name=manifest["task"], sampling=sampling)
         from loopwright.worlds.files import load_task
 
         task = load_task(folder / "task")
-        return cls(name=task.name, sampling=sampling, critics=task.critics, tools=task.tools)
+        return cls(task.name, sampling, critics=task.critics, tools=task.tools, text_tokens=task.text_tokens)
 
     def examples(self, split: Split) -> Sequence[Example]:
         return ()

@@ -39,6 +39,7 @@ class Small:
     compare: Comparator | None = None
     judge: str = ""  # who judges, where that is not told by the name
     solver: Mapping[str, Any] | None = None  # {recipe, options} of who answers to begin with
+    text_tokens: int = 0  # what a text of a method's own may take, where that is not what an answer may
 
     @property
     def fingerprint(self) -> str:

@@ -17,11 +17,14 @@ from loopwright.core.types import Budget, Example, digest
 from loopwright.core.world import Comparator, Split, Tool
 from loopwright.critics import BuiltCritic
 
+TEXT_TOKENS = 256
+
 
 @dataclass(frozen=True, eq=False)
 class Task:
     """Examples, objective and what may be used, as ``task.toml`` says. Made by ``load_task``.
 
+    text_tokens: tokens that a text of a method's own may take (a critique, a plan) where the method sets no limit.
     solver: {recipe, options} of who answers to begin with, or None. gate: ``alpha`` and ``min_effect``. methods: options by
     recipe, as written. model: a model's name, or "".
     """
@@ -38,6 +41,7 @@ class Task:
     gate: Mapping[str, float]
     methods: Mapping[str, dict[str, Any]]
     model: str = ""
+    text_tokens: int = TEXT_TOKENS
     solver: Mapping[str, Any] | None = None
     splits: Mapping[Split, tuple[Example, ...]] = field(default_factory=dict, repr=False)
     tool_specs: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
@@ -59,6 +63,7 @@ class Task:
         return {
             "prompt": self.prompt.model_dump(mode="json"),
             "sampling": self.sampling.model_dump(mode="json", by_alias=True),
+            **({"text_tokens": self.text_tokens} if self.text_tokens != TEXT_TOKENS else {}),
             **({"solver": dict(self.solver)} if self.solver else {}),
             "checker": self.checker.spec(),
             "critics": [c.spec() for c in self.critics],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loopwright.checks.bench import mixed_up
-from loopwright.core.feedback import Missing, Preference, Score
+from loopwright.core.feedback import Measures, Missing, Preference, Score
 from loopwright.core.seen import Judgement
 
 
@@ -31,3 +31,13 @@ def test_a_score_is_exchanged_for_one_that_was_heard_of_something_else() -> None
     heard = [scramble(str(i), pool[0]).feedback[0] for i in range(40)]
     assert {h.value for h in heard} == {0.0, 1.0}
     assert [h.about for h in heard] == [str(i) for i in range(40)]
+
+
+def test_what_several_arms_gave_is_given_to_one_another() -> None:
+    said = [Judgement(feedback=(Measures(values={"0": 1.0, "1": 0.0, "2": 0.0}),)) for _ in range(300)]
+    scramble = mixed_up(said, 3)
+    heard = [scramble(str(i), j).feedback[0].values for i, j in enumerate(said)]
+    assert all(set(values) == {"0", "1", "2"} and sum(values.values()) == 1.0 for values in heard)
+    assert all(70 < sum(values[arm] for values in heard) < 130 for arm in ("0", "1", "2"))
+    named = Judgement(feedback=(Measures(values={"objective": 1.0, "x": 0.0}),))
+    assert mixed_up([named], 3)("x", named).feedback[0].values == {"objective": 1.0, "x": 0.0}

@@ -34,10 +34,10 @@ def test_a_score_is_exchanged_for_one_that_was_heard_of_something_else() -> None
 
 
 def test_what_several_arms_gave_is_given_to_one_another() -> None:
-    said = [Judgement(feedback=(Measures(values={"0": 1.0, "1": 0.0, "2": 0.0}),)) for _ in range(300)]
+    said = [Measures(values={"0": 1.0, "1": 0.0, "2": 0.0}) for _ in range(300)]
     scramble = mixed_up(said, 3)
-    heard = [scramble(str(i), j).feedback[0].values for i, j in enumerate(said)]
+    heard = [scramble(str(i), one).values for i, one in enumerate(said)]
     assert all(set(values) == {"0", "1", "2"} and sum(values.values()) == 1.0 for values in heard)
     assert all(70 < sum(values[arm] for values in heard) < 130 for arm in ("0", "1", "2"))
-    named = Judgement(feedback=(Measures(values={"objective": 1.0, "x": 0.0}),))
-    assert mixed_up([named], 3)("x", named).feedback[0].values == {"objective": 1.0, "x": 0.0}
+    named = Measures(values={"objective": 1.0, "x": 0.0})
+    assert mixed_up([named], 3)("x", named).values == {"objective": 1.0, "x": 0.0}

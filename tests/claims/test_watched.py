@@ -25,6 +25,13 @@ def test_a_measure_looks_at_a_learner_s_run() -> None:
     assert seen.value > unseen.value == 0.0
 
 
+def test_a_measure_may_look_at_experts_too() -> None:
+    run = {"recipe": "naive-sgd", "every": 2, "experts": True}
+    claim = _claim(recipe="lifelong-metrics", baseline="lifelong-metrics", setting={"recipe_run": run, "baseline_run": run})
+    runner = Runner(claim.model_copy(update={"metric": "relative performance"}))
+    assert 0.5 < runner.run("lifelong-metrics", {}, 3).value < 2.0
+
+
 def test_a_stream_without_tasks_has_no_such_figure() -> None:
     with pytest.raises(InputError, match="held-out questions"):
         Runner(_claim(recipe="ucb1", world="arms")).run("ucb1", {}, 0)

@@ -22,6 +22,13 @@ def test_a_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert "WC-ACC" in capsys.readouterr().out
 
 
+def test_figures_of_another_measure(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["watch", "replay", "--world", "blobs:examples=20", "--steps", "84", "--measure", "lifelong-metrics", "--json"]
+    assert execute(asked) == 0
+    told = json.loads(capsys.readouterr().out)["figures"]
+    assert {"performance maintenance", "relative performance", "sample efficiency", "performance recovery"} <= set(told)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -29,6 +36,7 @@ def test_a_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
         (["replay", "--world", "arms"], "held-out questions"),
         (["replay", "--world", "sums"], "not a stream"),
         (["replay", "--plot", "x.pdf"], ".png or .svg"),
+        (["replay", "--measure", "pass-at-k"], "stability-gap or lifelong-metrics, got pass-at-k"),
         (["replay", "--world", "blobs", "--set", "memory=-1"], "memory"),
     ],
 )

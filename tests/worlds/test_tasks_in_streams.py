@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from loopwright.blocks import incremental
-from loopwright.blocks.watching import watch
+from loopwright.blocks.watching import experts, watch
 from loopwright.core.errors import InputError
 from loopwright.core.learner import Session, drive
 from loopwright.core.registry import get_recipe
@@ -87,6 +87,26 @@ def test_a_measure_says_of_the_records_what_was_watched() -> None:
     told = {row[1]: row[2] for row in table.rows}
     assert told == pytest.approx({k: v for k, v in seen.figures().items() if np.isfinite(v)})
     assert {row[0] for row in table.rows} == {"test"}
+
+
+def test_what_was_trained_is_known_in_later_passes_too() -> None:
+    world = blobs(examples=20)
+    first, whole = world.ends(0)
+    seen = watch(get_recipe("naive-sgd")(), world, seed=0, steps=2 * whole)
+    assert seen.training == [None, *2 * ([0] * first + [1] * (whole - first))]
+    told = {row[1] for row in get_recipe("lifelong-metrics")(seen.records()).rows}
+    assert {"performance maintenance", "backward transfer"} <= told and "relative performance" not in told
+
+
+def test_experts_are_taught_one_task_each_at_the_same_pace() -> None:
+    world, learner = blobs(examples=20, batch=7), get_recipe("naive-sgd")()
+    seen, alone = watch(learner, world, seed=3, every=3), experts(learner, world, seed=3, every=3)
+    asked = [(record.rollout.example.meta["task"], record.round) for record in alone]
+    assert asked == [(task, step) for step, task in zip(seen.steps, seen.training, strict=True) if task is not None]
+    first = [record.rollout.score for record in alone if record.rollout.example.meta["task"] == 0]
+    assert first == seen.matrix[[row for row, task in enumerate(seen.training) if task == 0], 0].tolist()
+    told = {row[1]: row[2] for row in get_recipe("lifelong-metrics")([*seen.records(), *alone]).rows}
+    assert 0.5 < told["relative performance"] < 2.0
 
 
 def test_a_single_task_can_be_watched() -> None:

@@ -23,7 +23,7 @@ class Claim(Frozen):
     world: str
     metric: Literal[
         "score", "regret", "reward", "gap", "auc", "CL", "CS", "RSS", "qd_score", "coverage", "best",
-        "stability gap", "ACC", "min-ACC", "WC-ACC", "forgetting",
+        "stability gap", "ACC", "min-ACC", "WC-ACC", "forgetting", "relative performance",
     ]  # fmt: skip
     direction: Literal["higher", "lower"]
     margin: float = Field(default=0.0, ge=0.0)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from loopwright.blocks import continual
 from loopwright.blocks.convert import convert
-from loopwright.blocks.watching import Watched, watch
+from loopwright.blocks.watching import Watched, experts, watch
 from loopwright.core.errors import InputError
 from loopwright.core.feedback import Feedback
 from loopwright.core.measure import Table
@@ -20,13 +20,17 @@ def seen(world: Any, slug: str, options: Mapping[str, Any], setting: Mapping[str
     """``every`` of the setting: steps between evaluations, 1 where it does not say, 0 at the ends of tasks alone; ``steps``:
     of the stream, one pass where it does not say.
     """
-    recipe = get_recipe(slug)
-    every, steps = int(setting.get("every", 1)), int(setting.get("steps", 0))
+    steps = int(setting.get("steps", 0))
+    return watch(get_recipe(slug)(**options), world, seed=seed, steps=steps, every=_every(setting), convert=_lawful(slug))
 
-    def lawful(feedback: Feedback) -> Feedback:
-        return convert(feedback, recipe.card.learns_from) if recipe.card.learns_from else feedback
 
-    return watch(recipe(**options), world, seed=seed, steps=steps, every=every or 10**9, convert=lawful)
+def _every(setting: Mapping[str, Any]) -> int:
+    return int(setting.get("every", 1)) or 10**9
+
+
+def _lawful(slug: str) -> Callable[[Feedback], Feedback]:
+    kinds = get_recipe(slug).card.learns_from
+    return lambda feedback: convert(feedback, kinds) if kinds else feedback
 
 
 def learner_named(run: Any) -> bool:
@@ -35,9 +39,14 @@ def learner_named(run: Any) -> bool:
 
 
 def measured(world: Any, slug: str, options: Mapping[str, Any], run: Mapping[str, Any], metric: str, seed: int) -> float:
-    """What a Measure with a row for each figure says of a Learner's run. Raises InputError where it does not tell."""
-    found = seen(world, str(run["recipe"]), run.get("options") or {}, run, seed)
-    table: Table = get_recipe(slug)(found.records(), **options)
+    """What a Measure with a row for each figure says of a Learner's run, with ``experts`` beside learners of one task alone.
+    Raises InputError where it does not tell.
+    """
+    name, chosen = str(run["recipe"]), run.get("options") or {}
+    told = seen(world, name, chosen, run, seed).records()
+    if run.get("experts"):
+        told += experts(get_recipe(name)(**chosen), world, seed=seed, every=_every(run), convert=_lawful(name))
+    table: Table = get_recipe(slug)(told, **options)
     for row in table.rows:
         cells = dict(zip(table.columns, row, strict=True))
         if cells.get("figure") == metric and isinstance(cells.get("value"), int | float):

@@ -21,6 +21,7 @@ from loopwright.core.errors import Diverged, InputError
 from loopwright.core.feedback import Missing, Score
 from loopwright.core.learner import Logged, Session
 from loopwright.core.looks import Looks
+from loopwright.core.measure import Record
 from loopwright.core.model import Sampling
 from loopwright.core.registry import Recipe, get_recipe
 from loopwright.core.store import RunRow, Store
@@ -148,12 +149,12 @@ def _seen(stream: Any, seed: int, looks: Looks | None) -> Watched | None:
     """None also where a run was begun before it was asked anything."""
     if looks is None or set(looks.at) != set(looks.found):
         return None
-    return watched(looks.found, stream.ends(seed))  # type: ignore[arg-type]
+    return watched(looks.found, stream, seed)  # type: ignore[arg-type]
 
 
-def knowledge(seen: Watched) -> dict[str, Any]:
-    """What was still known of every task, as data: the figures of ``stability-gap``, and the matrix [evaluations, tasks]."""
-    rows = get_recipe("stability-gap")(seen.records()).rows
+def knowledge(seen: Watched, measure: str = "stability-gap", experts: Sequence[Record] = ()) -> dict[str, Any]:
+    """What was still known of every task, as data: a Measure's figures, and the matrix [evaluations, tasks]."""
+    rows = get_recipe(measure)([*seen.records(), *experts]).rows
     figures = {str(row[1]): {"value": row[2], "low": row[3], "high": row[4]} for row in rows}
     return {"figures": figures, "steps": seen.steps, "ends": seen.ends, "matrix": seen.matrix.tolist()}
 

@@ -31,6 +31,7 @@ from loopwright.store.memory import MemoryStore
 from loopwright.worlds.bandit import LinearBandit
 from loopwright.worlds.baskets import Baskets
 from loopwright.worlds.clicks import Clicks
+from loopwright.worlds.crafting import Crafting
 from loopwright.worlds.duels import Duels
 from loopwright.worlds.incremental import blobs
 from loopwright.worlds.landscapes import planar_arm, rotated
@@ -72,6 +73,7 @@ STREAMS: dict[str, tuple[Callable[[], Known], int]] = {
     "point": (lambda: Workers(workers=4, rows=10, dimensions=5), 400),
     "vector": (lambda: rotated("sphere", dimensions=4), STEPS),
     "archive": (lambda: planar_arm(joints=6, cells=12), 360),
+    "task": (lambda: Crafting(things=4, repeats=2, impossible=60, limit=6), 360),
     "likeness": (lambda: planar_arm(joints=8, cells=12, hidden=True, doubt=0.05), 900),
 }
 

@@ -14,6 +14,7 @@ from loopwright.worlds.baskets import Baskets
 from loopwright.worlds.city_archive import city_archive
 from loopwright.worlds.clicks import Clicks
 from loopwright.worlds.coding.world import coding, nobody
+from loopwright.worlds.crafting import Crafting
 from loopwright.worlds.diagnosis import diagnosis
 from loopwright.worlds.digits import digits, encoded_digits
 from loopwright.worlds.duels import Duels
@@ -82,6 +83,7 @@ WORLDS: dict[str, Known] = {
     "trained-grid": Known(trained_grid),
     "trained-gym": Known(trained_gym),
     "planar-arm": Known(planar_arm),
+    "crafting": Known(Crafting),
     "sphere": Known(sphere),
     "rotated": Known(rotated),
     **{name: Known(make, "embedded") for name, make in SMALL.items()},

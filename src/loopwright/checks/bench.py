@@ -32,6 +32,7 @@ from loopwright.worlds.bandit import LinearBandit
 from loopwright.worlds.baskets import Baskets
 from loopwright.worlds.clicks import Clicks
 from loopwright.worlds.crafting import Crafting
+from loopwright.worlds.deployed import Deployed
 from loopwright.worlds.duels import Duels
 from loopwright.worlds.incremental import blobs
 from loopwright.worlds.landscapes import planar_arm, rotated
@@ -68,6 +69,7 @@ STREAMS: dict[str, tuple[Callable[[], Known], int]] = {
     "parameter": (lambda: Relaxation(arms=6, side=4), STEPS),
     "ranking": (Baskets, STEPS),
     "query": (lambda: Clicks(queries=8, documents=40, wanted=5, shown=8, eta=0.5, blur=1.2), STEPS),
+    "prediction": (lambda: Deployed("drawn", steps=STEPS, dimensions=3, turn=4000), STEPS),
     "action": (lambda: trained_grid(width=4, height=2, limit=30), 400),
     "label": (lambda: blobs(examples=100, held_out=0.2), 80),  # all batches whole, as labels are mixed up
     "point": (lambda: Workers(workers=4, rows=10, dimensions=5), 400),

@@ -29,13 +29,17 @@ MOVIELENS = Packaged(
 
 @dataclass(frozen=True)
 class Ratings:
-    """Rating r was given by user ``users[r]`` to item ``items[r]``; both are numbered in the order of their names."""
+    """Rating r was given by user ``users[r]`` to item ``items[r]``; both are numbered in the order of their names.
+
+    times: when, in whatever unit; empty where the table does not say.
+    """
 
     users: np.ndarray
     items: np.ndarray
     values: np.ndarray
     user_names: tuple[str, ...]
     item_names: tuple[str, ...]
+    times: np.ndarray
 
     def matrix(self, least: float) -> np.ndarray:
         """[users, items] whether there is a rating of at least ``least``."""
@@ -47,15 +51,16 @@ class Ratings:
 
 def read_ratings(path: Path | str, *, low: float, high: float) -> Ratings:
     """A table with tabs and a first line that names ``user_id``, ``item_id`` and ``rating``, in any order and among
-    others.
+    others, of which ``timestamp`` is read too.
 
-    Raises InputError, with the line, for a rating that is no number of the scale, a pair that is rated twice, a user or
-    item without a name, and a file without ratings.
+    Raises InputError, with the line, for a rating that is no number of the scale, a time that is no number, a pair that
+    is rated twice, a user or item without a name, and a file without ratings.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"no such file: {path}; expected a table of ratings")
     found: dict[tuple[str, str], float] = {}
+    times: list[float] = []
     with path.open(encoding="utf-8", newline="") as file:
         lines = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         # RecBole writes the type of a column after its name: rating:float.
@@ -64,10 +69,11 @@ def read_ratings(path: Path | str, *, low: float, high: float) -> Ratings:
         if missing:
             raise InputError(f"{path}: the first line must name {', '.join(missing)}, separated by tabs; it names {head}")
         columns = [head.index(name) for name in ("user_id", "item_id", "rating")]
+        timed = head.index("timestamp") if "timestamp" in head else None
         for number, line in enumerate(lines, 2):
             if not line:
                 continue
-            if len(line) <= max(columns):
+            if len(line) <= max(*columns, timed or 0):
                 raise InputError(f"{path}:{number}: expected {len(head)} fields separated by tabs, got {len(line)}")
             user, item, text = (line[c].strip() for c in columns)
             if not user or not item:
@@ -75,13 +81,15 @@ def read_ratings(path: Path | str, *, low: float, high: float) -> Ratings:
             if (user, item) in found:
                 raise InputError(f"{path}:{number}: user {user} rates item {item} a second time; keep one of the two")
             found[user, item] = _rating(text, low, high, f"{path}:{number}")
+            if timed is not None:
+                times.append(_time(line[timed].strip(), f"{path}:{number}"))
     if not found:
         raise InputError(f"{path}: there are no ratings in it")
     users, items = sorted({u for u, _ in found}, key=_order), sorted({i for _, i in found}, key=_order)
     of_user, of_item = {u: n for n, u in enumerate(users)}, {i: n for n, i in enumerate(items)}
     return Ratings(
         np.array([of_user[u] for u, _ in found]), np.array([of_item[i] for _, i in found]),
-        np.array(list(found.values())), tuple(users), tuple(items),
+        np.array(list(found.values())), tuple(users), tuple(items), np.array(times),
     )  # fmt: skip
 
 
@@ -92,6 +100,16 @@ def _rating(text: str, low: float, high: float, where: str) -> float:
         value = math.nan
     if not low <= value <= high:
         raise InputError(f"{where}: a rating is a number from {low:g} to {high:g}, got {text!r}; other scales need low and high")
+    return value
+
+
+def _time(text: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(f"{where}: a timestamp is a number, such as seconds, got {text!r}")
     return value
 
 

@@ -15,6 +15,7 @@ from loopwright.worlds.city_archive import city_archive
 from loopwright.worlds.clicks import Clicks
 from loopwright.worlds.coding.world import coding, nobody
 from loopwright.worlds.crafting import Crafting
+from loopwright.worlds.deployed import Deployed
 from loopwright.worlds.diagnosis import diagnosis
 from loopwright.worlds.digits import digits, encoded_digits
 from loopwright.worlds.duels import Duels
@@ -79,6 +80,7 @@ WORLDS: dict[str, Known] = {
     "baskets": Known(Baskets),
     "recommend": Known(Recommend),
     "clicks": Known(Clicks),
+    "deployed": Known(Deployed),
     "gym": Known(Gym),
     "trained-grid": Known(trained_grid),
     "trained-gym": Known(trained_gym),

@@ -49,6 +49,8 @@ def test_it_goes_back_where_an_earlier_step_is_asked_for() -> None:
     assert again == straight[6:]
     assert [world.score(3, t, asked(0)) for t in range(12)] == [fresh.score(3, t, asked(0)) for t in range(12)]
     assert [t for t in range(12) if world.score(3, t, asked(0)) is not None] == [4, 9]
+    assert [world.regret(3, t, asked(0)) for t in (4, 8, 9)] == [1 - world.score(3, t, asked(0)) for t in (4, 4, 9)]  # type: ignore[operator]
+    assert world.regret(3, 3, asked(0)) == world.blind(3, 3)
     with pytest.raises(InputError, match="depends on all steps before"):
         world.respond(3, 40, asked(0))
 

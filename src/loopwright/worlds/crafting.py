@@ -53,7 +53,7 @@ class Crafting:
     that bore whoever does it well, which are the other numbers of the same thing. It knows nothing of what is impossible.
 
     score: every ``every`` steps, the mean chance of success at the tasks of having one, by ``measured`` episodes each. regret: 1
-    less the last such score. What is learned depends on all tasks before.
+    less the last such score, or before the first what luck has. What is learned depends on all tasks before.
     """
 
     name = "crafting"
@@ -86,6 +86,7 @@ class Crafting:
             for i, (thing, _) in enumerate(self.goals) if thing >= 0
         }  # fmt: skip
         self.spec: Mapping[str, JsonValue] = {"arms": len(self.goals), "tasks": tasks, "boring": boring}
+        self._untaught: dict[int, float] = {}
         self._runs: dict[int, tuple[_Actor, list[int], list[float], dict[int, float]]] = {}
 
     def context(self, seed: int, t: int) -> None:
@@ -148,12 +149,15 @@ class Crafting:
         return self._runs[seed][3].get(t)
 
     def regret(self, seed: int, t: int, trial: Trial) -> float:
-        run = self._runs.get(seed)
-        return 1.0 - (max(run[3].items())[1] if run and run[3] else 0.0)
+        scores = self._runs[seed][3] if seed in self._runs else {}
+        last = max((at for at in scores if at <= t), default=None)
+        return self.blind(seed, t) if last is None else 1.0 - scores[last]
 
     def blind(self, seed: int, t: int) -> float:
         """Of not having learned."""
-        return 1.0 - self._measure(_Actor(len(self.goals), self.things), seed, t)
+        if seed not in self._untaught:
+            self._untaught[seed] = 1.0 - self._measure(_Actor(len(self.goals), self.things), seed, 0)
+        return self._untaught[seed]
 
     def gain(self, seed: int, trials: Sequence[Trial]) -> float:
         """By how much what was learned is better than what as many tasks drawn at random teach."""

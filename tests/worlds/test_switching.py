@@ -81,7 +81,14 @@ def test_the_dartboard_leaves_the_chances_as_the_weights_say() -> None:
 
 @pytest.mark.parametrize("values", [{"0": 1.0}, {"0": 1.0, "1": 0.0, "2": 1.5}])
 def test_a_look_that_shows_too_little_or_too_much_is_refused(values: Any) -> None:
-    session = Session(get_recipe("switching-cost-feedback")(horizon=10, extra=100), {"arms": 3})
+    session = Session(get_recipe("switching-cost-feedback")(horizon=10, extra=100), {"arms": 3, "looks": True})
     trial = session.ask()
     with pytest.raises(InputError, match="a look at all arms is answered by"):
         session.tell(Measures(values=values, about=trial.id))
+
+
+def test_looks_are_refused_where_the_world_has_none() -> None:
+    with pytest.raises(InputError, match="use extra=0, which is batched-exp3"):
+        get_recipe("switching-cost-feedback")().init({"arms": 3})
+    get_recipe("switching-cost-feedback")(extra=500).init({"arms": 3})  # too few to be made
+    get_recipe("batched-exp3")().init({"arms": 3})

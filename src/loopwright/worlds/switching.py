@@ -29,6 +29,7 @@ class Switching(Arms):
             raise InputError(f"price: expected what a change of arm costs, 0 or more in units of a reward, got {price!r}")
         super().__init__(arms, low, high, change)
         self.price = price
+        self.spec = {**self.spec, "looks": True}
         self._played: dict[tuple[int, int], int] = {}
 
     def respond(self, seed: int, t: int, trial: Trial) -> Feedback:

@@ -12,15 +12,16 @@ as exp(-step * loss), and from block to block the arm stays with chance exp(-ste
 weights (shrinking dartboard). Below, it is Exp3 in blocks, each of whose losses is divided by the chance of its arm (Arora,
 Dekel and Tewari, arXiv:1206.6400), and looks are not made. ``price`` of a change is in units of the range of a reward.
 
-A trial proposes an arm, or {"play": arm, "look": [arms]} in a round that shows all. That is answered by Measures: the reward
-of each from 0 to 1, by its number as text; with the Score of its arm alone, the look has failed. Where trials are asked before
-earlier ones are answered, a block may begin with several arms and look more than once.
+The world tells ``{"arms": 5, "looks": true}``. A trial proposes an arm, or {"play": arm, "look": [arms]} in a round that shows
+all. That is answered by Measures: the reward of each from 0 to 1, by its number as text; with the Score of its arm alone, the
+look has failed. Where trials are asked before earlier ones are answered, a block may begin with several arms and look more
+than once.
 
 How this differs: without looks a block's estimate takes all its rounds, not one; lengths and steps are those that make the
 bounds least, with their constants and with ``price``, where the paper gives orders.
 
-When it does not help: it guards against rewards that may change at will. Where the means stand still, ``ucb1`` and ``thompson``
-come to rest sooner.
+When it does not help: it guards against rewards that may change at will. Where the means stand still and there are no looks,
+``ucb1`` and ``thompson`` come to rest sooner.
 """
 
 from __future__ import annotations
@@ -83,8 +84,13 @@ def switching_cost_feedback(
 ) -> Learner:
     def init(spec: Mapping[str, JsonValue]) -> Blocks:
         count = arms.number_of(spec, "arms")
-        none = np.zeros(count)
-        return Blocks(none, none, none, 0, 0, -1, planned(count, horizon, extra, price).rounds)
+        plan, none = planned(count, horizon, extra, price), np.zeros(count)
+        if plan.rounds and spec.get("looks") is not True:
+            raise InputError(
+                f'extra={extra} looks are to be made, but the specification does not say "looks": true, that a trial may ask '
+                "what other arms pay; use extra=0, which is batched-exp3"
+            )
+        return Blocks(none, none, none, 0, 0, -1, plan.rounds)
 
     def ask(state: Blocks, context: Any, rng: np.random.Generator) -> Trial:
         count = len(state.losses)

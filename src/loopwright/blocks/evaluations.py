@@ -34,7 +34,7 @@ class Log(NamedTuple):
     experts: list[np.ndarray]  # by task [evaluations of its expert, questions]; none for a task without an expert
 
 
-Asked = dict[tuple[bool, int], list[float]]  # by (of an expert, round)
+Asked = dict[tuple[bool, int], list[tuple[float, ...]]]  # by (of an expert, round), attempts at an example's questions
 Curves = Sequence["np.ndarray"]  # by task [evaluations] mean scores
 Figures = Callable[[Curves, Curves], Mapping[str, float]]  # by name, of the run and of its experts; NaN: not told
 
@@ -45,23 +45,25 @@ def read(records: Sequence[Record]) -> Log:
     """Attempts at a question in one evaluation are averaged. Raises InputError for several tasks of which nothing says when
     each was trained.
     """
-    scores: dict[int, dict[str, Asked]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    scores: dict[int, dict[tuple[str, bool], Asked]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     training: dict[int, int] = {}
     for record in records:
         meta = record.rollout.example.meta
         task, expert = _number(meta, "task"), bool(meta.get("expert"))
         if "training" in meta and not expert:
             training[record.round] = _number(meta, "training")
-        for question, score in _scores(record).items():
-            scores[task][f"{record.rollout.example.id}{question}"][expert, record.round].append(score)
+        lines, values = _scores(record)
+        if values:
+            scores[task][record.rollout.example.id, lines][expert, record.round].append(values)
     rounds = sorted({at for found in scores.values() for asked in found.values() for at in asked if not at[0]})
     answers, experts = [], []
-    for _, questions in sorted(scores.items()):
-        alone = sorted({at for asked in questions.values() for at in asked if at[0]})
-        whole = [asked for _, asked in sorted(questions.items()) if len(asked) == len(rounds) + len(alone)]
+    for _, found in sorted(scores.items()):
+        alone = sorted({at for asked in found.values() for at in asked if at[0]})
+        evaluations = (*rounds, *alone)
+        whole = [_columns(asked, evaluations) for _, asked in sorted(found.items()) if len(asked) == len(evaluations)]
         if not whole or not rounds:
             return Log([], [], [], [])
-        rows = np.array([[math.fsum(asked[at]) / len(asked[at]) for asked in whole] for at in (*rounds, *alone)])
+        rows = np.concatenate(whole, axis=1)
         answers.append(rows[: len(rounds)])
         experts.append(rows[len(rounds) :])
     if len(answers) > 1 and not training:
@@ -137,12 +139,26 @@ def table(records: Sequence[Record], figures: Callable[[Log], Figures]) -> Table
     return Table(columns=COLUMNS, rows=tuple(rows))
 
 
-def _scores(record: Record) -> dict[str, float]:
-    """By question: the lines of an answer to many at once, or the one score."""
+def _columns(asked: Asked, evaluations: Sequence[tuple[bool, int]]) -> np.ndarray:
+    """[evaluations, questions] of one example, of the questions that every evaluation has; attempts averaged."""
+    width = min(max(map(len, attempts)) for attempts in asked.values())
+    return np.array([_average(asked[at], width) for at in evaluations])
+
+
+def _average(attempts: Sequence[Sequence[float]], width: int) -> Sequence[float]:
+    if len(attempts) == 1:
+        return attempts[0][:width]
+    known = [[attempt[i] for attempt in attempts if i < len(attempt)] for i in range(width)]
+    return [math.fsum(values) / len(values) for values in known]
+
+
+def _scores(record: Record) -> tuple[bool, tuple[float, ...]]:
+    """Whether they are the lines of an answer to many questions at once; and those, or the one score, or none."""
     for feedback in record.rollout.feedback:
         if isinstance(feedback, Steps) and feedback.unit == "line":
-            return {f"/{i}": value for i, value in enumerate(feedback.values)}
-    return {} if record.rollout.score is None else {"": record.rollout.score}
+            return True, feedback.values
+    score = record.rollout.score
+    return False, () if score is None else (score,)
 
 
 def _number(meta: Mapping[str, JsonValue], name: str) -> int:

@@ -79,6 +79,8 @@ class Step(NamedTuple):
 Term = Callable[[Step], np.ndarray]  # the gradient [p] of a part of the loss
 Projection = Callable[[Step, "np.ndarray"], "np.ndarray"]  # what becomes of the gradient
 
+Refresh = Callable[[Step], "np.ndarray"]  # the weights [p] from which the step is taken instead
+
 
 class Refit(NamedTuple):
     """Instead of steps along the stream: a new network, fitted to the memory alone after every so many answers."""
@@ -95,6 +97,7 @@ class Method(NamedTuple):
     importance: bool = False  # gather the diagonal of the Fisher information, as EWC wants it
     blank: bool = False  # the last layer starts at 0
     refit: Refit | None = None
+    refresh: Refresh | None = None
 
 
 def learner_of(method: Method, net: NetworkOptions) -> Learner:
@@ -126,6 +129,10 @@ def learner_of(method: Method, net: NetworkOptions) -> Learner:
         if not state.answers:
             state = state._replace(weights=_start(shapes, rng, method.blank))
         state = begun(state, about, labels)
+        if method.refresh is not None:  # luck of its own, so that the memory draws as it would without
+            own = luck(f"{trial.id}/refresh")
+            before = Step(state, shapes, x, labels, mlp.forward(state.weights, x, shapes), own)
+            state = state._replace(weights=method.refresh(before))
         step = Step(state, shapes, x, labels, mlp.forward(state.weights, x, shapes), rng)
         weights = state.weights
         if method.terms:

@@ -42,6 +42,11 @@ def layers(weights: np.ndarray, shapes: Shapes, *, bias: bool = True) -> list[tu
     return found
 
 
+def parts(weights: np.ndarray, shapes: Shapes) -> list[np.ndarray]:
+    """Views of the weights: the matrix of each layer, then its bias."""
+    return [part for layer in layers(weights, shapes) for part in layer]
+
+
 def forward(weights: np.ndarray, x: np.ndarray, shapes: Shapes, *, bias: bool = True) -> list[np.ndarray]:
     """Inputs of every layer for x [n, d], then the outputs [n, outputs]."""
     values = [x]

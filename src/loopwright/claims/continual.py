@@ -89,8 +89,8 @@ CLAIMS = (
             "program has it, -0.0006 at 1e-4, -0.005 at 1e-3, -0.07 at 0.01, -0.56 at 0.03",
             "permuted pixels, same seeds (0.822): 0.0001 [-0.0009, 0.0012], 0.0000, -0.003, -0.09, -0.71; forgetting likewise "
             "does not differ, but falls where nothing is learned",
-            "ten passes over each task before the next, seeds 50 to 59 (0.937): 0.0007 [-0.0010, 0.0025] at delta 1e-5, 0.0002 at "
-            "1e-4, -0.0005 at 1e-3",
+            "ten passes over each task before the next, seeds 50 to 59 (0.937): 0.0007 [-0.0010, 0.0025] at delta 1e-5, 0.0002 "
+            "at 1e-4, -0.0005 at 1e-3",
         ),
     ),
     Claim(

@@ -217,7 +217,7 @@ CLAIMS = (
         first_seed=200,
         setting={"steps": 8000},
         minutes=1,
-        source="Arora, Dekel and Tewari 2012, theorem 2: where changes cost, blocks take the regret from T to T^(2/3). Five arms "
+        source="Arora, Dekel and Tewari 2012, by memory: where changes cost, blocks take the regret from T to T^(2/3). Five arms "
         "with chances from 0.2 to 0.8, 8,000 steps; regret is in rewards, and a change of arm costs one.",
         tried=(
             "on seeds 0 to 3, exp3 with gamma 0.01, 0.025, 0.05, 0.1 and 0.2: 4680, 2464, 1858, 2010 and 3094, of which "
@@ -237,8 +237,8 @@ CLAIMS = (
         first_seed=200,
         setting={"steps": 8000},
         minutes=1,
-        source="Cheng, Zhou and Ji 2023, theorem 2: above K^(1/3) T^(2/3) looks, here 684, the regret is of the order T sqrt(K / "
-        "looks), and changes of arm are few. 4,000 looks in 8,000 steps; world and regret as for batched-exp3, which is the "
+        source="Cheng, Zhou and Ji 2023, abstract: above K^(1/3) T^(2/3) looks, here 684, the regret is of the order T sqrt(K / "
+        "looks); below, looks do not help. 4,000 looks in 8,000 steps; world and regret as for batched-exp3, which is the "
         "same without looks, and has its own row against exp3.",
         tried=(
             "regret by looks on seeds 0 to 11 (standard errors): 0, 400 and 600: 1046 (25), looks not made; 684: 607 (94); "

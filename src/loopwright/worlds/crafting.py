@@ -1,6 +1,6 @@
 """Tasks of crafting, and somebody who learns them: what is trained next is a learner's to say.
 
-After the Crafter tasks of Zhang et al., "OMNI", arXiv:2306.01711, section 4: few are worth learning, most are more of the same,
+After the Crafter tasks of Zhang et al., "OMNI", arXiv:2306.01711: few are worth learning, most are more of the same,
 and some cannot be done.
 """
 

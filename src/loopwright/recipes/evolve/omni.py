@@ -15,7 +15,7 @@ learning progress.
 
 How this differs: only the task that is trained on is heard of, where all tasks are to be evaluated every so often; so a share
 ``explore`` of the draws is even over what is not boring, and what has never succeeded is drawn there alone. A task bores others
-by its success from ``well`` on. Their judge is GPT-3, asked anew as tasks are mastered; this one has spoken beforehand.
+by its success from ``well`` on. Their judge is a large model; this one has spoken beforehand, whoever it is.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ all. That is answered by Measures: the reward of each from 0 to 1, by its number
 look has failed. Where trials are asked before earlier ones are answered, a block may begin with several arms and look more
 than once.
 
-How this differs: without looks a block's estimate takes all its rounds, not one; lengths and steps are those that make the
-bounds least, with their constants and with ``price``, where the paper gives orders.
+How this differs: lengths and steps are made here, as those with which the bounds are least, constants and ``price`` included;
+the paper's orders were read, not its own constants. Without looks a block's estimate takes all its rounds.
 
 When it does not help: it guards against rewards that may change at will. Where the means stand still and there are no looks,
 ``ucb1`` and ``thompson`` come to rest sooner.

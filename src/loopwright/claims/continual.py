@@ -37,8 +37,8 @@ CLAIMS = (
             "baseline_run": {"recipe": "ewc", "options": {"strength": 1}, "experts": True},
         },
         minutes=4,
-        source="Baker et al. 2023, abstract: the metrics quantify the trade-off of stability and plasticity. Here what EWC keeps by "
-        "a strong penalty, it learns less well and later than experts of one task. The case studies were not read.",
+        source="Baker et al. 2023, abstract: the metrics quantify the trade-off of stability and plasticity. Here what EWC keeps "
+        "by a strong penalty, it learns less well and later than experts of one task. The case studies were not read.",
         tried=(
             "on seeds 50 to 53, ewc at strength 1, 10 and 100: performance maintenance -0.28, -0.21 and -0.11, relative "
             "performance 1.11, 1.05 and 0.83, sample efficiency 1.02, 0.98 and 0.80",

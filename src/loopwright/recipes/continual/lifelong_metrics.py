@@ -18,8 +18,8 @@ and those outside of all training, make the other figures. What happens in betwe
 BWT and FWT are differences where transfer here is a ratio.
 
 When to use it: as ``stability-gap``, which says what a record must tell; an expert's records have "expert" in ``meta``.
-``loopwright watch replay --measure lifelong-metrics --steps 387`` tells all figures. With few evaluations a block
-(``--every``) curves are too coarse for those made of them.
+``loopwright watch replay --world digits:permuted=true --steps 1890 --every 3 --measure lifelong-metrics`` tells all
+figures, in three passes. With few evaluations a block curves are too coarse for those made of them.
 
 How this differs: scores are taken as they are, not stretched to each task's range, so maintenance is on their scale,
 and a task at 0 before and after has no transfer; experts of one task are averaged to one curve; intervals, by the

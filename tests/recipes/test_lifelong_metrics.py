@@ -88,6 +88,12 @@ def test_a_run_that_tells_little_gives_little() -> None:
         measure([_record(0, task, 0, 1.0) for task in (0, 1)])
 
 
+def test_experts_are_asked_the_same() -> None:
+    other = [_record(r, 3, q + 10, 0.5, expert=True) for r in range(2) for q in range(2)]
+    with pytest.raises(InputError, match=r"task 3.*its expert"):
+        measure([*_run(), *other])
+
+
 def test_a_task_at_nothing_before_and_after_has_no_transfer() -> None:
     run = [_record(r, t, 0, s[r], training=r) for t, s in enumerate(([0.5, 0.5], [0.0, 1.0])) for r in range(2)]
     before = [_record(-1, t, 0, 0.0) for t in range(2)]

@@ -43,7 +43,7 @@ COLUMNS = ("split", "figure", "value", "low", "high", "tasks", "evaluations", "q
 
 def read(records: Sequence[Record]) -> Log:
     """Attempts at a question in one evaluation are averaged. Raises InputError for several tasks of which nothing says when
-    each was trained.
+    each was trained, and for an expert that was asked other questions.
     """
     scores: dict[int, dict[tuple[str, bool], Asked]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     training: dict[int, int] = {}
@@ -57,10 +57,15 @@ def read(records: Sequence[Record]) -> Log:
             scores[task][record.rollout.example.id, lines][expert, record.round].append(values)
     rounds = sorted({at for found in scores.values() for asked in found.values() for at in asked if not at[0]})
     answers, experts = [], []
-    for _, found in sorted(scores.items()):
+    for task, found in sorted(scores.items()):
         alone = sorted({at for asked in found.values() for at in asked if at[0]})
         evaluations = (*rounds, *alone)
         whole = [_columns(asked, evaluations) for _, asked in sorted(found.items()) if len(asked) == len(evaluations)]
+        if rounds and alone and not whole:
+            raise InputError(
+                f"task {task}: no question was asked at every evaluation of the run and of its expert; ask the expert what the "
+                "run was asked, under the same example ids"
+            )
         if not whole or not rounds:
             return Log([], [], [], [])
         rows = np.concatenate(whole, axis=1)

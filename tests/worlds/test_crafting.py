@@ -82,3 +82,9 @@ def test_a_judge_that_says_nothing_usable_is_refused(boring: Any) -> None:
         get_recipe("omni")().init(spec)
     if boring is None:
         get_recipe("learning-progress")().init(spec)
+
+
+@pytest.mark.parametrize("name", ["repeats", "limit", "episodes", "every", "measured"])
+def test_a_world_in_which_nothing_could_happen_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=f"{name}: expected a whole number of at least 1, got 0"):
+        Crafting(**{name: 0})

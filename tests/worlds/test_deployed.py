@@ -110,3 +110,10 @@ def test_a_value_that_is_no_share_is_refused_and_the_trial_stays_open() -> None:
     with pytest.raises(InputError, match="what happened, 1 or 0"):
         session.tell(Signal(event="rated", value=4.0, about=trial.id))
     assert trial.id in session.open
+
+
+@pytest.mark.parametrize("name", ["turn", "steps", "together", "dimensions"])
+def test_a_stream_of_nothing_is_refused(name: str) -> None:
+    none: dict[str, Any] = {name: 0}
+    with pytest.raises(InputError, match=f"{name}: expected a whole number of at least 1, got 0"):
+        Deployed("drawn", **none)

@@ -73,6 +73,12 @@ class Crafting:
     ) -> None:
         if not 1 <= things <= len(NEEDS):
             raise InputError(f"things: expected a number from 1 to {len(NEEDS)}, got {things}")
+        for name, number, least in (
+            ("repeats", repeats, 1), ("impossible", impossible, 0), ("limit", limit, 1), ("episodes", episodes, 1),
+            ("every", every, 1), ("measured", measured, 1),
+        ):  # fmt: skip
+            if number < least:
+                raise InputError(f"{name}: expected a whole number of at least {least}, got {number}")
         names = list(NEEDS)[:things]
         self.needs = np.array([[other in NEEDS[name] for other in names] for name in names])
         self.goals = [(thing, n) for n in range(1, repeats + 1) for thing in range(things)] + [(-1, 1)] * impossible

@@ -69,8 +69,11 @@ class Deployed:
             raise InputError(f"share and trained lie above 0, and trained below 1; got {share:g} and {trained:g}")
         if order not in ("time", "shuffled"):
             raise InputError(f"order is 'time' or 'shuffled', got {order!r}")
-        if together < 1:
-            raise InputError(f"together is how many users are served in turn, 1 or more; got {together}")
+        for name, number in (("together", together), ("turn", turn), ("steps", steps), ("dimensions", dimensions)):
+            if number < 1:
+                raise InputError(f"{name}: expected a whole number of at least 1, got {number}")
+        if not math.isfinite(strength):
+            raise InputError(f"strength: expected a finite number, got {strength}")
         if data == "drawn" and dimensions < 3:
             raise InputError(f"a taste that turns beside another needs 3 dimensions or more, got {dimensions}")
         self.data, self.steps, self.share, self.trained = data, steps, share, trained

@@ -59,9 +59,9 @@ class _Connection(asyncio.Protocol):
             self._tally.calls += 1
             self._tally.in_flight += 1
             loop = asyncio.get_running_loop()
-            at_once = loop.time()
+            came = loop.time()
             answer = self._answer(body)
-            loop.call_at(at_once + self._latency, self._end, answer)
+            loop.call_at(came + self._latency, self._end, answer)
 
     def _end(self, answer: bytes) -> None:
         self._tally.in_flight -= 1

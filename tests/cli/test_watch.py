@@ -36,7 +36,9 @@ def test_figures_of_another_measure(capsys: pytest.CaptureFixture[str]) -> None:
         (["replay", "--world", "arms"], "held-out questions"),
         (["replay", "--world", "sums"], "not a stream"),
         (["replay", "--plot", "x.pdf"], ".png or .svg"),
-        (["replay", "--measure", "pass-at-k"], "stability-gap or lifelong-metrics, got pass-at-k"),
+        (["replay", "--measure", "pass-at-k"], "stability-gap and lifelong-metrics have"),
+        (["replay", "--measure", "ewc"], "ewc is no measure"),
+        (["replay", "--measure", "lifelong"], "lifelong-metrics"),
         (["replay", "--world", "blobs", "--set", "memory=-1"], "memory"),
     ],
 )

@@ -252,6 +252,11 @@ RULES: Mapping[tuple[str, str], Rule] = {
 _THROUGH = ("score", "verdict", "steps")
 
 
+def converter(kinds: Sequence[str]) -> Callable[[Feedback], Feedback]:
+    """``convert`` to the kinds that a recipe learns from; of one that says none, all is left as it is."""
+    return lambda feedback: convert(feedback, kinds) if kinds else feedback
+
+
 def convert(feedback: Feedback, kinds: Sequence[str], rules: Rules = PLAIN) -> Feedback:
     """The feedback in one of ``kinds``, by the shortest lawful way, the first of ``kinds`` where ways are equally long.
 

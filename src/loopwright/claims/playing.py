@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from loopwright.blocks.convert import convert
+from loopwright.blocks.convert import converter
 from loopwright.core.errors import InputError
-from loopwright.core.feedback import Feedback, Score
+from loopwright.core.feedback import Score
 from loopwright.core.learner import Session
 from loopwright.core.registry import get_recipe
 from loopwright.core.types import Trial
@@ -22,14 +22,10 @@ def played(
     score; None where a step has none. Raises InputError for a metric that the world does not have.
     """
     recipe = get_recipe(slug)
-
-    def lawful(feedback: Feedback) -> Feedback:
-        return convert(feedback, recipe.card.learns_from) if recipe.card.learns_from else feedback
-
     figure = {"regret": "regret", "gap": "regret", "score": "score"}.get(metric, "")
     if (figure and not hasattr(world, figure)) or not (figure or metric == "reward" or hasattr(world, "figures")):
         raise InputError(f"{world.name} has no {metric} to measure learners by")
-    session = Session(recipe(**options), world.spec, seed=seed, convert=lawful)
+    session = Session(recipe(**options), world.spec, seed=seed, convert=converter(recipe.card.learns_from))
     for t in range(steps):
         trial = session.ask(world.context(seed, t))
         feedback = world.respond(seed, t, trial).model_copy(update={"about": trial.id})

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from loopwright.blocks import continual
-from loopwright.blocks.convert import convert
+from loopwright.blocks.convert import converter
 from loopwright.blocks.watching import Watched, experts, watch
 from loopwright.core.errors import InputError
 from loopwright.core.feedback import Feedback
@@ -29,8 +29,7 @@ def _every(setting: Mapping[str, Any]) -> int:
 
 
 def _lawful(slug: str) -> Callable[[Feedback], Feedback]:
-    kinds = get_recipe(slug).card.learns_from
-    return lambda feedback: convert(feedback, kinds) if kinds else feedback
+    return converter(get_recipe(slug).card.learns_from)
 
 
 def learner_named(run: Any) -> bool:

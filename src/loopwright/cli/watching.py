@@ -9,8 +9,6 @@ import typer
 
 from loopwright.cli.shared import JsonOption, console, emit, parse_settings, say
 
-MEASURES = {"stability-gap": False, "lifelong-metrics": True}  # whether it compares with learners of one task alone
-
 
 def watch(
     slug: Annotated[str, typer.Argument(metavar="SLUG", help="A recipe that is a learner, such as replay.")],
@@ -24,8 +22,12 @@ def watch(
         list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="An option of the recipe; may be repeated.")
     ] = None,
     measure: Annotated[
-        str, typer.Option("--measure", metavar="SLUG", help="Whose figures: stability-gap or lifelong-metrics.")
-    ] = "stability-gap",
+        str | None,
+        typer.Option(
+            "--measure", metavar="SLUG",
+            help="Whose figures, such as lifelong-metrics; learners of one task alone are taught beside.",
+        ),
+    ] = None,
     plot: Annotated[
         Path | None,
         typer.Option("--plot", metavar="FILE", help="A .png or .svg: curves here, a heat map beside it as NAME-heat."),
@@ -36,11 +38,10 @@ def watch(
 
     Nothing is recorded; 'loopwright run' on the same stream shows the same in its report.
     """
-    from loopwright.blocks.convert import convert
+    from loopwright.blocks.convert import converter
     from loopwright.blocks.watching import experts
     from loopwright.blocks.watching import watch as watched
     from loopwright.core.errors import InputError
-    from loopwright.core.feedback import Feedback
     from loopwright.core.registry import get_recipe
     from loopwright.improve.stream import knowledge
     from loopwright.worlds.named import named_stream
@@ -55,15 +56,13 @@ def watch(
             f"only a learner learns from a stream; {slug} has the shape {recipe.card.shape}, see: loopwright list --shape learner"
         )
 
-    if measure not in MEASURES:
-        raise InputError(f"--measure: expected {' or '.join(MEASURES)}, got {measure}")
+    if measure is not None and get_recipe(measure).card.shape != "measure":
+        raise InputError(f"--measure: {measure} is no measure; see: loopwright list --shape measure")
 
-    def lawful(feedback: Feedback) -> Feedback:
-        return convert(feedback, recipe.card.learns_from) if recipe.card.learns_from else feedback
-
+    lawful = converter(recipe.card.learns_from)
     learner, stream = recipe(**options), named_stream(world)
     seen = watched(learner, stream, seed=seed, steps=steps, every=every, convert=lawful)
-    beside = experts(learner, stream, seed=seed, every=every, convert=lawful) if MEASURES[measure] else []
+    beside = experts(learner, stream, seed=seed, every=every, convert=lawful) if measure is not None else []
     if plot is not None:
         from loopwright.improve.plots.continual import accuracy_curves, accuracy_heat
 
@@ -73,7 +72,7 @@ def watch(
             path.write_bytes(drawn(seen.matrix, seen.steps, seen.ends, title=title, form=form))  # type: ignore[arg-type]
         if not json:
             say(f"wrote {plot} and {heat}")
-    told = knowledge(seen, measure, beside)
+    told = knowledge(seen, measure or "stability-gap", beside)
     if json:
         emit({"recipe": slug, "world": world, "seed": seed, **told})
         return

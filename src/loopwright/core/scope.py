@@ -98,12 +98,12 @@ class Scope:
         """
         self._branches += 1
         branch = self._branches
-        tasks: list[asyncio.Task[R]] = []
+        tasks: list[asyncio.Future[R]] = []
         try:
             for i, item in enumerate(items):
                 if i and not i % _SLICE:
                     await asyncio.sleep(0)
-                tasks.append(asyncio.create_task(_awaited(function(item, self.at(f"{branch}.{i}")))))
+                tasks.append(asyncio.ensure_future(function(item, self.at(f"{branch}.{i}"))))
             return all_or_raise(await asyncio.gather(*tasks, return_exceptions=True))
         except BaseException:
             for task in tasks:
@@ -135,10 +135,6 @@ class Scope:
     def _next(self) -> int:
         self._branches += 1
         return self._branches
-
-
-async def _awaited(work: Awaitable[R]) -> R:
-    return await work
 
 
 def all_or_raise(results: Sequence[R | BaseException]) -> list[R]:

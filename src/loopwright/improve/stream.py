@@ -14,6 +14,7 @@ import numpy as np
 
 from loopwright import __version__
 from loopwright.blocks.archive import Archive
+from loopwright.blocks.evaluations import COLUMNS
 from loopwright.blocks.watching import Watched, evaluations, watched
 from loopwright.core import loop
 from loopwright.core.context import Context
@@ -153,9 +154,14 @@ def _seen(stream: Any, seed: int, looks: Looks | None) -> Watched | None:
 
 
 def knowledge(seen: Watched, measure: str = "stability-gap", experts: Sequence[Record] = ()) -> dict[str, Any]:
-    """What was still known of every task, as data: a Measure's figures, and the matrix [evaluations, tasks]."""
-    rows = get_recipe(measure)([*seen.records(), *experts]).rows
-    figures = {str(row[1]): {"value": row[2], "low": row[3], "high": row[4]} for row in rows}
+    """What was still known of every task, as data: a Measure's figures, and the matrix [evaluations, tasks].
+
+    Raises InputError for a Measure that has no row for each figure.
+    """
+    table = get_recipe(measure)([*seen.records(), *experts])
+    if tuple(table.columns) != COLUMNS:
+        raise InputError(f"{measure} has no figures of tasks; stability-gap and lifelong-metrics have")
+    figures = {str(row[1]): {"value": row[2], "low": row[3], "high": row[4]} for row in table.rows}
     return {"figures": figures, "steps": seen.steps, "ends": seen.ends, "matrix": seen.matrix.tolist()}
 
 

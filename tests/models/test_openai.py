@@ -19,6 +19,7 @@ from loopwright.core.errors import (
     InputError,
     ModelNotFound,
     ModelUnavailable,
+    PromptTooLong,
     QuotaExhausted,
     UnknownName,
     UnknownPrice,
@@ -210,7 +211,7 @@ def test_no_money_is_never_tried_again(server: Server, clock: Clock, step: Any) 
     [
         (401, "bad key", "", ModelUnavailable, "auth"),
         (403, "not for you", "", ModelUnavailable, "auth"),
-        (400, "context length limit reached", "", ModelUnavailable, "bad-request"),
+        (400, "context length limit reached", "", PromptTooLong, "too-long"),
         (422, "temperature must be a number", "", ModelUnavailable, "bad-request"),
         (404, "Not Found", "", ModelUnavailable, "bad-request"),
         (404, "The model tiny does not exist", "model_not_found", ModelNotFound, None),

@@ -12,7 +12,9 @@
     │   ├── ModelNotFound     no such file, folder or model name
     │   ├── ModelUnavailable  down, or failing after bounded retries
     │   ├── QuotaExhausted    402, "limit reached": the run pauses, nothing is retried
-    │   ├── BadOutput         empty, refused or malformed output
+    │   ├── BadOutput         a reply that cannot be used: empty, cut off, malformed
+    │   │   ├── Refused       the model or a content filter would not answer this prompt
+    │   │   └── PromptTooLong the prompt and the tokens asked for do not fit the context
     │   └── UnknownPrice      a money cap without a price for this model
     ├── FetchFailed           a file that is brought from the package index did not come, or is not the one it should be
     ├── CheckerError          a checker that raised, hung, or returned NaN or the wrong type
@@ -109,9 +111,30 @@ class QuotaExhausted(ModelError):
 
 
 class BadOutput(ModelError):
-    def __init__(self, message: str, *, kind: str) -> None:
+    """A reply that cannot be used. It belongs to the prompt: asked again, the model would do the same.
+
+    kind: in a word, for the report: empty, cut, malformed, refused, too-long.
+    paid: whether tokens were spent on it; a prompt that was turned away costs nothing.
+    """
+
+    def __init__(self, message: str, *, kind: str, paid: bool = True) -> None:
         super().__init__(message)
         self.kind = kind
+        self.paid = paid
+
+
+class Refused(BadOutput):
+    """The model, or a filter before or behind it, would not answer this prompt."""
+
+    def __init__(self, message: str, *, kind: str = "refused", paid: bool = True) -> None:
+        super().__init__(message, kind=kind, paid=paid)
+
+
+class PromptTooLong(BadOutput):
+    """The prompt, with the tokens that the answer may take, does not fit the model's context."""
+
+    def __init__(self, message: str, *, kind: str = "too-long", paid: bool = False) -> None:
+        super().__init__(message, kind=kind, paid=paid)
 
 
 class UnknownPrice(ModelError):

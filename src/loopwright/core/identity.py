@@ -6,12 +6,12 @@ import hashlib
 from dataclasses import dataclass, field
 
 from loopwright.core import errors
-from loopwright.core.errors import BadOutput, LoopwrightError, ModelUnavailable
+from loopwright.core.errors import BadOutput, BudgetExhausted, CheckerError, LoopwrightError, ModelUnavailable
 from loopwright.core.feedback import FREE, Cost
 from loopwright.core.store import EffectRow
 
 # Failures that belong to the question rather than to the moment; asking again would pay again for the same.
-LASTING = ("BadOutput", "CheckerError", "BudgetExhausted")
+LASTING = (BadOutput, CheckerError, BudgetExhausted)
 
 
 @dataclass(slots=True)
@@ -46,15 +46,23 @@ def describe(error: LoopwrightError) -> str:
 
 def billed(error: LoopwrightError, estimate: Cost) -> Cost:
     """What a failed call took: an unusable answer was paid for, and a server that was too slow may have answered."""
-    paid = isinstance(error, BadOutput) or (isinstance(error, ModelUnavailable) and error.kind == "timeout")
-    return estimate if paid else FREE
+    if isinstance(error, BadOutput):
+        return estimate if error.paid else FREE
+    return estimate if isinstance(error, ModelUnavailable) and error.kind == "timeout" else FREE
+
+
+def recorded(text: str) -> type[LoopwrightError]:
+    """The class of an error that was written down by ``describe``."""
+    found = getattr(errors, text.split(":", 1)[0], None)
+    return found if isinstance(found, type) and issubclass(found, LoopwrightError) else LoopwrightError
 
 
 def revive(text: str) -> LoopwrightError:
     """The error that was recorded, as an instance of its class."""
-    name, kind, message = text.split(":", 2)
-    if name == "BadOutput":
-        return BadOutput(message, kind=kind)
-    revived: LoopwrightError = LoopwrightError.__new__(getattr(errors, name))
+    _, kind, message = text.split(":", 2)
+    known = recorded(text)
+    if issubclass(known, BadOutput):
+        return known(message, kind=kind)
+    revived: LoopwrightError = known.__new__(known)
     Exception.__init__(revived, message)
     return revived

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from loopwright.core.errors import Diverged
 from loopwright.core.feedback import FREE, Cost
-from loopwright.core.identity import LASTING, Asked, Scope, revive, tuple_hash
+from loopwright.core.identity import LASTING, Asked, Scope, recorded, revive, tuple_hash
 from loopwright.core.store import EffectRow, EventRow, RunRow, Store
 from loopwright.core.types import digest
 
@@ -85,7 +85,7 @@ class Past:
         if record.status == "done":
             self.replayed += 1
             return record.result
-        if record.status == "failed" and record.error.split(":", 1)[0] in LASTING:
+        if record.status == "failed" and issubclass(recorded(record.error), LASTING):
             raise revive(record.error)
         return None
 

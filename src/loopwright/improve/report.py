@@ -9,8 +9,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from loopwright.blocks.monitors import MONITORS
+from loopwright.core.errors import BadOutput
 from loopwright.core.feedback import FREE, Missing
 from loopwright.core.gate import Interval
+from loopwright.core.identity import recorded
 from loopwright.core.policy import Prompt
 from loopwright.core.statistics import betting_log_e, mean_interval
 from loopwright.core.store import CandidateRow, EventRow, Store
@@ -154,7 +156,7 @@ def _costs(store: Store, run: str, looks: Sequence[Look], base: str) -> dict[str
         total = total.plus(effect.cost)
         repeated += effect.attempt > 1
         presumed += effect.status == "open"
-        unusable += effect.status == "failed" and effect.error.startswith("BadOutput")
+        unusable += effect.status == "failed" and issubclass(recorded(effect.error), BadOutput)
     spending = tuple(s for s in parts.values() if s.plus(FREE) != Spending(part=s.part))
     return {"spent": total, "spending": spending, "repeated": repeated, "presumed": presumed, "unusable": unusable}
 

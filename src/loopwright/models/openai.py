@@ -14,13 +14,22 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from loopwright.core.errors import BadOutput, InputError, ModelError, ModelUnavailable, QuotaExhausted
+from loopwright.core.errors import (
+    BadOutput,
+    InputError,
+    ModelError,
+    ModelUnavailable,
+    PromptTooLong,
+    QuotaExhausted,
+    Refused,
+)
 from loopwright.core.feedback import Cost
 from loopwright.core.model import Reply, Request
 from loopwright.core.types import Turn, digest
+from loopwright.models.failures import failure, retry_after
 from loopwright.models.lanes import Lanes
 from loopwright.models.prices import Price, Prices, as_price, unknown_price
-from loopwright.models.replies import Redactor, failure, parse_choice, retry_after, whole_number
+from loopwright.models.replies import Redactor, parse_choice, whole_number
 
 if TYPE_CHECKING:
     import aiohttp
@@ -245,6 +254,9 @@ class OpenAIModel:
         self._check_circuit()
         try:
             return await self._retried(payload)
+        except (Refused, PromptTooLong):  # the server is well: it is this prompt that it turned away
+            self._failed = 0
+            raise
         except ModelError as error:
             raise self._noted(error) from None
 

@@ -1,22 +1,18 @@
-"""Reading what a chat-completions server sends back: choices, errors and headers."""
+"""Reading the answers of a chat-completions server, and keeping secrets out of what is told of it."""
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Iterable
-from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
-from loopwright.core.errors import BadOutput, ModelError, ModelNotFound, ModelUnavailable, QuotaExhausted
+from loopwright.core.errors import BadOutput, Refused
 from loopwright.core.types import Turn
 
 _KEYS = re.compile(r"\b(sk|pk|gsk|key|xai|hf)[-_][A-Za-z0-9_*.-]{6,}|(?i:bearer\s+)[^\s\"',}]+")
-_MONEY = re.compile(r"insufficient.(quota|funds|balance|credit)|credit balance|billing|payment required", re.I)
-_SPENT = re.compile(r"quota|(usage|spending|spend|credit|monthly) limit", re.I)
-_REACHED = re.compile(r"limit (has been )?(reached|exceeded)", re.I)
-_LENGTH = re.compile(r"context|token|length|size", re.I)
+# Reasons to end by which servers and proxies say that a filter or the model itself refused.
+_NO_ANSWER = re.compile(r"content_?filter|safety|prohibited|blocklist|recitation|refus|sensitive|spii|guardrail", re.I)
 
 
 class Redactor:
@@ -37,65 +33,6 @@ class Redactor:
         return _KEYS.sub("[secret]", text)
 
 
-def failure(status: int, raw: bytes, where: str, redact: Callable[[str], str]) -> ModelError:
-    """The error for an answer other than 200. Of its kinds, timeout, server and rate-limit may pass by waiting."""
-    message, code = _said(raw)
-    said = redact(f"{where}: {status} {message[:500]}".rstrip())
-    if status == 402 or (status in (400, 403, 429) and _out_of_money(status, message, code)):
-        return QuotaExhausted(said)
-    if status in (401, 403):
-        return ModelUnavailable(said, kind="auth")
-    if status == 404 and (code == "model_not_found" or "model" in message.lower()):
-        return ModelNotFound(said)
-    if status == 404:
-        return ModelUnavailable(f"{said} (does base_url end in /v1?)", kind="bad-request")
-    if status == 429:
-        return ModelUnavailable(said, kind="rate-limit")
-    if status == 408:
-        return ModelUnavailable(said, kind="timeout")
-    if status == 409 or status >= 500:
-        return ModelUnavailable(said, kind="server")
-    return ModelUnavailable(said, kind="bad-request")
-
-
-def _out_of_money(status: int, message: str, code: str) -> bool:
-    if _MONEY.search(code) or _MONEY.search(message):
-        return True
-    if status == 429:  # "Rate limit reached" and "quota per minute" pass by waiting
-        return False
-    if _SPENT.search(message):
-        return True
-    return _REACHED.search(message) is not None and not _LENGTH.search(message)
-
-
-def _said(raw: bytes) -> tuple[str, str]:
-    """The server's message and its code or type, from the several shapes servers use."""
-    text = raw[:4000].decode("utf-8", "replace").strip()
-    try:
-        data = json.loads(raw)
-    except (ValueError, RecursionError):
-        return text, ""
-    error = data.get("error", data) if isinstance(data, dict) else data
-    if not isinstance(error, dict):
-        return str(error), ""
-    message = error.get("message") or error.get("detail") or text
-    return str(message), f"{error.get('code') or ''} {error.get('type') or ''}".strip().split(" ")[0]
-
-
-def retry_after(value: str | None, wall: Callable[[], float]) -> float | None:
-    """Seconds to wait from a Retry-After header, which holds seconds or an HTTP date. None where it says neither."""
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = parsedate_to_datetime(value).timestamp() - wall()
-        except (ValueError, OverflowError):
-            return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
 def whole_number(usage: Any, field: str) -> int | None:
     value = usage.get(field) if isinstance(usage, dict) else None
     return value if type(value) is int and value >= 0 else None
@@ -108,9 +45,9 @@ def parse_choice(choice: Any, prompt_ids: Any, logprobs: bool, model: str, redac
         raise BadOutput(f"{model}: a choice without a message", kind="malformed")
     finish = choice.get("finish_reason")
     refusal = message.get("refusal")
-    if refusal or finish == "content_filter":
-        said = redact(str(refusal)[:300]) if refusal else "stopped by the content filter"
-        raise BadOutput(f"{model} refused: {said}", kind="refused")
+    if refusal or (isinstance(finish, str) and _NO_ANSWER.search(finish)):
+        said = redact(str(refusal)[:300]) if refusal else f"stopped by the content filter ({finish})"
+        raise Refused(f"{model} refused: {said}")
     text = message.get("content")
     if text is not None and not isinstance(text, str):
         raise BadOutput(f"{model}: expected the content as text, got {type(text).__name__}", kind="malformed")

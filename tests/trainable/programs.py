@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+import json
+import re
+from collections import Counter
+from typing import Any, NamedTuple
 
 from loopwright.trainable import Choice, Code, NoAnswer, Number, Text, operation, trainable
 
@@ -99,3 +102,63 @@ async def reads(question: Any, tape: Any, *, words: Any = Text("a b c"), cut: An
     first = [str(word) for word in words.split()][: int(cut)]
     found = await tape.tool("echo", " ".join(first))
     return {"found": found, "own": await tape.answer()}
+
+
+@trainable(needs=("model",))
+async def routed(question: Any, tape: Any, *, a: Any = Text("x"), unused: Any = Text("y")) -> Any:
+    """A label looked up in plain containers."""
+    label = await tape.ask(a)
+    table = {"billing": "B", 3: "three", None: "none"}
+    seen = Counter([label, label, "billing"])
+    return [table.get(label), label in {"billing", "other"}, {label: 1}.get("billing"), seen["billing"], len({label, "billing"})]
+
+
+@trainable(needs=())
+async def kinds(question: Any, tape: Any, *, a: Any = Text("x")) -> Any:
+    """Asks what its question is, in every way that Python has."""
+    found = [k.__name__ for k in (str, bool, int, float, list, dict) if isinstance(question, k)]
+    match question:
+        case {"kind": kind, **rest}:
+            return [found, "mapping", kind, rest]
+        case {"absent": _}:
+            return [found, "absent"]
+        case [first, *more]:
+            return [found, "sequence", first, more]
+        case str():
+            return [found, "text"]
+        case _:
+            return [found, "other"]
+
+
+@trainable(needs=())
+def looped(question: Any, tape: Any, *, a: Any = Text("x")) -> Any:
+    """Goes through what has no items by number."""
+    pairs = [f"{k}={v}" for k, v in question.items()]
+    return [pairs, list(question.values()), {a, "x", "z"}, Pair(a, 1), 7 // question["n"], 7 % question["n"], 2 ** question["n"]]
+
+
+class Pair(NamedTuple):
+    left: Any
+    right: Any
+
+
+@operation
+def pair_of(pair: Pair, seen: Counter[str]) -> str:
+    return f"{pair.left}{pair.right}{seen.most_common(1)[0][0]}{type(pair.left).__name__}"
+
+
+@trainable(needs=())
+def handed(question: Any, tape: Any, *, a: Any = Text("x")) -> Any:
+    """Hands collections of values to an operation."""
+    return pair_of(Pair(a, 2), Counter([a, a, "b"]))
+
+
+@trainable(needs=())
+def raw(question: Any, tape: Any, *, a: Any = Text("x")) -> Any:
+    """Hands its question to C code."""
+    doing: dict[str, Any] = {
+        "json.loads": lambda q: json.loads(q), "re.search": lambda q: re.search("a", q), "join": lambda q: ",".join([q]),
+        "dumps": lambda q: json.dumps({"a": q}), "in": lambda q: q in "abc", "open": lambda q: open(q),
+        "plain": lambda q: 1 + "a",  # type: ignore[operator]
+    }  # fmt: skip
+    return doing[question["do"]](question["q"])

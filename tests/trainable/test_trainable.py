@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from loopwright.blocks.graph import Graph, graph_of, shown
 from loopwright.blocks.parameters import parameters_of, with_values
@@ -23,7 +25,7 @@ from loopwright.core.types import Budget, Candidate, Example, Rollout
 from loopwright.models.scripted import ScriptedModel
 from loopwright.sandbox import Sandbox
 from loopwright.store import MemoryStore
-from loopwright.trainable import Choice, Code, Number, Text, trainable
+from loopwright.trainable import Choice, Code, Number, Tape, Text, Value, trainable
 from loopwright.worlds.single import Single
 
 EXAMPLE = Example(id="1", input="q", target="9")
@@ -112,6 +114,67 @@ def test_plain_python_in_between_counts_as_read() -> None:
     tool = graph.by_name["tool echo_1"]
     assert tool.constants == {"text": "a b"} and {"words", "cut"} <= graph.before(tool.name)
     assert "reads " in shown(graph)
+
+
+def test_a_value_is_found_where_its_data_is() -> None:
+    rollout = Runs(model="billing")("routed")
+    assert rollout.output == '["B", true, 1, 3, 1]', rollout.error
+    assert graph_of(rollout.trace).reached() == ["a"]  # the lookup was by the label, which came of a
+
+
+@given(key=st.one_of(st.text(), st.integers(), st.floats(allow_nan=False), st.booleans(), st.none(), st.tuples(st.text())))
+def test_a_value_hashes_as_its_data(key: Any) -> None:
+    tape = Tape.__new__(Tape)
+    tape._read = {}
+    assert hash(Value(key, "n", tape)) == hash(key) and "n" in tape._read
+
+
+def test_what_cannot_be_a_key_says_so() -> None:
+    tape = Tape.__new__(Tape)
+    tape._read = {}
+    with pytest.raises(TypeError, match="unhashable type: 'list'"):
+        hash(Value([1], "n", tape))
+
+
+@pytest.mark.parametrize(
+    ("question", "output"),
+    [
+        ("a", '[["str"], "text"]'),
+        (3, '[["int"], "other"]'),
+        (2.5, '[["float"], "other"]'),
+        ({"kind": "k", "b": [1]}, '[["dict"], "mapping", "k", {"b": [1]}]'),
+        ({"other": 1}, '[["dict"], "other"]'),
+        (["a", "b", "c"], '[["list"], "sequence", "a", ["b", "c"]]'),
+        ([], '[["list"], "other"]'),
+    ],
+)
+def test_a_value_is_of_the_kind_of_its_data(question: Any, output: str) -> None:
+    rollout = Runs()("kinds", Example(id="x", input=question))
+    assert rollout.output == output, rollout.error
+
+
+def test_views_and_sets_are_gone_through() -> None:
+    rollout = Runs()("looped", Example(id="x", input={"n": 3, "m": 4}))
+    assert rollout.output == '[["n=3", "m=4"], [3, 4], "{x, z}", ["x", 1], 2, 1, 8]', rollout.error
+    assert "a" in graph_of(rollout.trace).reached()
+
+
+def test_operations_get_collections_as_they_are() -> None:
+    rollout = Runs()("handed")
+    assert rollout.output == "x2xstr", rollout.error
+    assert graph_of(rollout.trace).reached() == ["a"]
+
+
+@pytest.mark.parametrize("do", ["json.loads", "re.search", "join", "dumps", "in", "open"])
+def test_code_that_takes_plain_data_alone_says_what_to_write(do: str) -> None:
+    rollout = Runs()("raw", Example(id="x", input={"do": do, "q": "[1]"}))
+    assert rollout.output == "" and rollout.error.splitlines()[-1].startswith("TypeError: ")
+    assert "write str(x), int(x), float(x) or x.data" in rollout.error
+
+
+def test_other_errors_of_type_are_left_as_they_are() -> None:
+    rollout = Runs()("raw", Example(id="x", input={"do": "plain", "q": "a"}))
+    assert rollout.error.endswith("TypeError: unsupported operand type(s) for +: 'int' and 'str'")
 
 
 def test_a_program_that_raises_gives_an_empty_answer_with_its_stack_trace(sandbox: Any) -> None:

@@ -36,7 +36,7 @@ from loopwright.core.errors import Diverged, InputError
 from loopwright.core.registry import Recipe
 from loopwright.core.types import Card, Example, Rollout, Turn
 from loopwright.trainable.tape import CodeFailed, NoAnswer, Tape
-from loopwright.trainable.values import ACTIVE, Value, operation, ours, plain, stack
+from loopwright.trainable.values import ACTIVE, Value, operation, ours, plain, show, stack
 
 __all__ = [
     "Choice", "Code", "CodeFailed", "NoAnswer", "Number", "Tape", "Text", "Value", "operation", "plain", "trainable",
@@ -158,8 +158,9 @@ async def _run(
     error, output, silent = "", "", False
     try:
         made = program(question, tape, **parameters)
-        data, graph = tape.returned(await made if inspect.isawaitable(made) else made)
-        output = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False, default=str)
+        awaits = not isinstance(made, Value) and inspect.isawaitable(made)  # what kind of thing a Value is would be read
+        data, graph = tape.returned(await made if awaits else made)
+        output = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False, default=_text)
     except Diverged as diverged:
         raise Diverged(
             f"{diverged}. This came up in the program {address}: if nothing was changed, it is not deterministic; "
@@ -177,6 +178,11 @@ async def _run(
         turns=(Turn(role="user", text=example.question), Turn(role="assistant", text=output)),
         status="failed" if silent else "ok", error=error, trace=_trace(graph),
     )  # fmt: skip
+
+
+def _text(value: Any) -> str:
+    """What JSON has no form for; a set in the same order in every process."""
+    return show(value) if isinstance(value, set | frozenset) else str(value)
 
 
 def _trace(graph: Graph) -> JsonValue:

@@ -67,7 +67,7 @@ class Tape:
             before = Rollout(id="ask", example=self.example, turns=turns)
             return self._said(await self.ctx.answer(self.example, str(prompt), after=before, **sampling))
 
-        told = {"system": system} if not isinstance(system, str) or system else {}
+        told = {"system": system} if isinstance(system, Value) or system else {}
         return await self._awaited("ask", call, {"prompt": prompt, **told, **sampling}, about="a language model answers")
 
     async def answer(self, **sampling: Any) -> Value:

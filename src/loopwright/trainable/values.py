@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import operator
 import re
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,15 +22,28 @@ ACTIVE: ContextVar[Tape | None] = ContextVar("tape", default=None)
 _HERE = Path(__file__).resolve().parent
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _FRAMES = 6
+# What C code says that wants the very type, such as json.loads, re.search or ",".join, when it is handed a Value.
+_HANDED = re.compile(r"\b\w*Value\b|is not JSON serializable")
+_HINT = (
+    "a traced value went to code that takes plain data alone: write str(x), int(x), float(x) or x.data in its place, or mark "
+    "the function that does it with @operation, which is given plain data"
+)
 
 
 class Value:
     """One value of a run. Operators, methods and items of it are Values too; ``data`` is the plain value.
 
-    Comparisons give Values; ``if value > 3`` reads the result.
+    Comparisons give Values; ``if value > 3`` reads the result. As a key, in a set and under ``isinstance`` it is what its
+    data is, which reads it. What C code takes by its very type (``json.loads``, ``re.search``, ``",".join``) it is not:
+    there the error says to write ``str(value)``.
     """
 
     __slots__ = ("_data", "_node", "_tape")
+
+    def __new__(cls, data: Any, node: str, tape: Tape) -> Value:
+        # ``match`` asks the type, not the object, whether it is a mapping or a sequence.
+        kind = MappingValue if isinstance(data, Mapping) else SequenceValue if isinstance(data, list | tuple) else Value
+        return object.__new__(kind)
 
     def __init__(self, data: Any, node: str, tape: Tape) -> None:
         self._data, self._node, self._tape = data, node, tape
@@ -69,14 +83,22 @@ class Value:
         return plain(item) in self.data
 
     def __hash__(self) -> int:
-        return hash(self._node)
+        return hash(self.data)  # as its data, or it is not found among plain keys; what was read is behind the next operation
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return type(self.data)
 
     # ---- recorded -------------------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Value]:
         if isinstance(self.data, Mapping):
             return iter([apply(self, "key", lambda x, y: y, key) for key in self._data])
-        return iter([self[i] for i in range(len(self._data))])
+        if isinstance(self._data, str | Sequence):
+            return iter([self[i] for i in range(len(self._data))])
+        # Sets, views and iterators have no items by number. The order of a set differs from process to process.
+        items = sorted(self._data, key=show) if isinstance(self._data, set | frozenset) else list(self._data)
+        return iter([apply(self, "item", lambda x, y: items[y], i) for i in range(len(items))])
 
     def __getitem__(self, key: Any) -> Value:
         return apply(self, "item", operator.getitem, key)
@@ -116,11 +138,44 @@ class Value:
     def __floordiv__(self, other: Any) -> Value:
         return apply(self, "floor divide", operator.floordiv, other)
 
+    def __rfloordiv__(self, other: Any) -> Value:
+        return apply(self, "floor divide", operator.floordiv, other, turned=True)
+
     def __mod__(self, other: Any) -> Value:
         return apply(self, "remainder", operator.mod, other)
 
+    def __rmod__(self, other: Any) -> Value:
+        return apply(self, "remainder", operator.mod, other, turned=True)
+
     def __pow__(self, other: Any) -> Value:
         return apply(self, "power", operator.pow, other)
+
+    def __rpow__(self, other: Any) -> Value:
+        return apply(self, "power", operator.pow, other, turned=True)
+
+    def __and__(self, other: Any) -> Value:
+        return apply(self, "and", operator.and_, other)
+
+    def __rand__(self, other: Any) -> Value:
+        return apply(self, "and", operator.and_, other, turned=True)
+
+    def __or__(self, other: Any) -> Value:
+        return apply(self, "or", operator.or_, other)
+
+    def __ror__(self, other: Any) -> Value:
+        return apply(self, "or", operator.or_, other, turned=True)
+
+    def __xor__(self, other: Any) -> Value:
+        return apply(self, "exclusive or", operator.xor, other)
+
+    def __rxor__(self, other: Any) -> Value:
+        return apply(self, "exclusive or", operator.xor, other, turned=True)
+
+    def __invert__(self) -> Value:
+        return apply(self, "invert", operator.invert)
+
+    def __pos__(self) -> Value:
+        return apply(self, "positive", operator.pos)
 
     def __neg__(self) -> Value:
         return apply(self, "negate", operator.neg)
@@ -150,6 +205,26 @@ class Value:
         return apply(self, "at least", operator.ge, other)
 
 
+@Mapping.register
+class MappingValue(Value):
+    """A Value that ``match`` takes as a mapping."""
+
+    __slots__ = ()
+
+    def get(self, key: Any, default: Any = None) -> Value:
+        # ``match`` asks with a mark of its own for what is not there, and looks whether it gets that very object back.
+        if type(default) is object and plain(key) not in self.data:
+            return default  # type: ignore[no-any-return]
+        return _method(self, "get", key, default)
+
+
+@Sequence.register
+class SequenceValue(Value):
+    """A Value that ``match`` takes as a sequence."""
+
+    __slots__ = ()
+
+
 def apply(value: Value, name: str, function: Callable[..., Any], *more: Any, turned: bool = False) -> Value:
     """An operator as an operation; ``turned`` where the value stands on its right."""
     both = (*more, value) if turned else (value, *more)
@@ -169,7 +244,7 @@ def _method(value: Value, name: str, *args: Any, **kwargs: Any) -> Value:
 
 
 def plain(value: Any) -> Any:
-    """The value without its trace, also inside lists, tuples and dicts. Raises InputError for one that holds itself."""
+    """The value without its trace, also inside lists, tuples, sets and dicts. Raises InputError for one that holds itself."""
     return _plain(value, lambda v: v.data, ())
 
 
@@ -186,14 +261,36 @@ def unwrap(value: Any, note: Callable[[Value], None]) -> Any:
 def _plain(value: Any, take: Callable[[Value], Any], inside: tuple[int, ...]) -> Any:
     if isinstance(value, Value):
         return take(value)
+    if isinstance(value, set | frozenset):  # it cannot hold itself; its order differs from process to process
+        mixed = any(isinstance(item, Value) for item in value)
+        return type(value)([_plain(item, take, inside) for item in sorted(value, key=_shown)]) if mixed else value
     if not isinstance(value, list | tuple | dict):
         return value
     if id(value) in inside:
         raise InputError("cyclic trace: a list or dict that holds itself went into an operation; hand over what it is made of")
     inside = (*inside, id(value))
     if isinstance(value, dict):
-        return {_plain(k, take, inside): _plain(v, take, inside) for k, v in value.items()}
-    return type(value)(_plain(item, take, inside) for item in value) if type(value) in (list, tuple) else value
+        pairs = {_plain(k, take, inside): _plain(v, take, inside) for k, v in value.items()}
+        return pairs if type(value) is dict else _filled(copy.copy(value), pairs)
+    items = [_plain(item, take, inside) for item in value]
+    if type(value) in (list, tuple):
+        return type(value)(items)
+    if all(new is old for new, old in zip(items, value, strict=True)):
+        return value
+    # Of a named tuple another one; of a class that may be made in any way what it is at heart.
+    return type(value)(*items) if hasattr(value, "_fields") else list(items) if isinstance(value, list) else tuple(items)
+
+
+def _filled(own: dict[Any, Any], pairs: dict[Any, Any]) -> dict[Any, Any]:
+    """A Counter, a defaultdict, ... with these pairs in it."""
+    own.clear()
+    for key, value in pairs.items():
+        own[key] = value
+    return own
+
+
+def _shown(item: Any) -> str:
+    return show(item._data if isinstance(item, Value) else item)
 
 
 def operation(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -243,7 +340,9 @@ def stack(error: BaseException) -> str:
 
 
 def describe(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    """An error in one line or more; where a Value went to code that takes plain data alone, with what to write instead."""
+    text = f"{type(error).__name__}: {error}"
+    return f"{text}; {_HINT}" if isinstance(error, TypeError) and _HANDED.search(str(error)) else text
 
 
 def ours(error: BaseException) -> bool:

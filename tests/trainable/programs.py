@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 from collections import Counter
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from loopwright.trainable import Choice, Code, NoAnswer, Number, Text, operation, trainable
@@ -158,7 +159,7 @@ def raw(question: Any, tape: Any, *, a: Any = Text("x")) -> Any:
     """Hands its question to C code."""
     doing: dict[str, Any] = {
         "json.loads": lambda q: json.loads(q), "re.search": lambda q: re.search("a", q), "join": lambda q: ",".join([q]),
-        "dumps": lambda q: json.dumps({"a": q}), "in": lambda q: q in "abc", "open": lambda q: open(q),
+        "dumps": lambda q: json.dumps({"a": q}), "in": lambda q: q in "abc", "path": lambda q: Path(q),
         "plain": lambda q: 1 + "a",  # type: ignore[operator]
     }  # fmt: skip
     return doing[question["do"]](question["q"])

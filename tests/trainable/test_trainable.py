@@ -165,7 +165,7 @@ def test_operations_get_collections_as_they_are() -> None:
     assert graph_of(rollout.trace).reached() == ["a"]
 
 
-@pytest.mark.parametrize("do", ["json.loads", "re.search", "join", "dumps", "in", "open"])
+@pytest.mark.parametrize("do", ["json.loads", "re.search", "join", "dumps", "in", "path"])
 def test_code_that_takes_plain_data_alone_says_what_to_write(do: str) -> None:
     rollout = Runs()("raw", Example(id="x", input={"do": do, "q": "[1]"}))
     assert rollout.output == "" and rollout.error.splitlines()[-1].startswith("TypeError: ")

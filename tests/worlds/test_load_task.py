@@ -68,6 +68,27 @@ def test_the_fingerprint_is_of_the_work_alone(tmp_path):
     assert load_task(write(tmp_path, examples=lines(81))).fingerprint != first
 
 
+def test_a_group_stands_beside_the_input_or_in_meta(tmp_path):
+    given = [{**e, **({"group": f"g{i // 2}"} if i % 4 < 2 else {"meta": {"group": i // 2}})} for i, e in enumerate(lines())]
+    task = load_task(write(tmp_path, examples=given))
+    homes = {e.group: split for split, part in task.splits.items() for e in part}
+    assert len(homes) == 40 and all(e.group in homes and homes[e.group] == s for s, part in task.splits.items() for e in part)
+    for wrong in (None, True, 1.5, ["a"], {"a": 1}, " "):
+        refused(write(tmp_path, examples=[*lines(), {"input": "q", "group": wrong}]), "e.jsonl:81", "group: expected the name")
+        refused(write(tmp_path, examples=[*lines(), {"input": "q", "meta": {"group": wrong}}]), "e.jsonl:81", "meta.group")
+    refused(write(tmp_path, examples=[*lines(), {"input": "q", "group": "a", "meta": {"group": "b"}}]), "keep one")
+
+
+def test_a_run_sees_train_without_the_screen(tmp_path):
+    task = load_task(write(tmp_path, examples=lines(300)))
+    for weights in (True, False):
+        divided = task.divided(weights=weights)
+        parts = [divided.examples(s) for s in ("train", "screen", "gate", "test")]
+        assert len(parts[1]) >= 20 and sorted(e.id for part in parts for e in part) == sorted(e.id for e in task.pool)
+        assert divided.questions == task.questions and divided.fingerprint != task.fingerprint
+    assert task.divided(fresh=1).examples("test") == task.examples("test")
+
+
 TOML_MISTAKES = [
     (GOOD.replace('name = "t"\n', ""), ["task.toml", "name: missing", 'name = "']),
     (GOOD.replace('"t"', "5"), ["task.toml:1", "name: expected text", "a whole number 5"]),

@@ -33,6 +33,12 @@ class Example(Frozen):
         """The input as text."""
         return self.input if isinstance(self.input, str) else json.dumps(self.input, ensure_ascii=False)
 
+    @property
+    def group(self) -> str:
+        """``meta["group"]``: examples of one group are not independent of each other; "" where it is in none."""
+        given = self.meta.get("group")
+        return str(given) if isinstance(given, str | int) and not isinstance(given, bool) else ""
+
     def hidden(self) -> Example:
         """The same example as a Solver may see it: no target."""
         return self if self.target is None else Example(id=self.id, input=self.input, meta=self.meta)

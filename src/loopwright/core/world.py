@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from loopwright.core.context import Context
 
-Split = Literal["train", "gate", "test"]
+Split = Literal["train", "screen", "gate", "test"]
 Critic = Callable[[Rollout, "Context"], Awaitable[Feedback | tuple[Feedback, ...]]]
 Comparator = Callable[[Rollout, Rollout, "Context"], Awaitable[Preference | Missing]]
 Figure = Callable[[Candidate, "Context"], Awaitable[float]]
@@ -30,6 +30,8 @@ class World(Protocol):
 
     checker: the objective; it may look at ``example.target``. Used for training, gating and the final test.
     critics: feedback that is there when the product is used; they never see a target. May be empty.
+    examples: of a split. ``screen`` is the part of train that a job keeps from its methods, so that what they offer can be
+    compared before the gate is asked; a world that knows nothing of it has no examples there.
     tools: what a Solver may call by name; each takes and returns text.
 
     A world may also have ``compare``, a Comparator or None: who says which of two rollouts is better where no score can,

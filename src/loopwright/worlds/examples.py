@@ -13,7 +13,7 @@ from loopwright.critics.section import Section, kind_of, near, not_plain, shown
 from loopwright.critics.worker import CallFailed, Function, Worker
 from loopwright.worlds.split import question_key
 
-FIELDS = ("id", "input", "target", "meta")
+FIELDS = ("id", "input", "target", "group", "meta")
 Located = tuple[str, Example]  # where it stands, for messages, and the example
 _SHAPE = '{"input": ..., "target": ...}'
 
@@ -69,6 +69,7 @@ def example_of(data: Any) -> Example:
     meta = data.get("meta", {})
     if not isinstance(meta, dict):
         raise _Refused(f'meta: expected an object such as {{"level": 1}}, got {kind_of(meta)} {shown(meta)}')
+    meta = _with_group(data, meta)
     content = {"input": given, "target": data.get("target"), "meta": meta}
     name = data.get("id", digest(content)[:16])
     if not isinstance(name, str) or not name.strip():
@@ -76,6 +77,20 @@ def example_of(data: Any) -> Example:
             f'id: expected text such as "a1", got {kind_of(name)} {shown(name)}; leave it out to have one made'
         )
     return Example(id=name, **content)
+
+
+def _with_group(data: dict[str, Any], meta: dict[str, Any]) -> dict[str, Any]:
+    """``meta`` with the group of the example, which may be given beside it or in it."""
+    given = [(name, table["group"]) for name, table in (("group", data), ("meta.group", meta)) if "group" in table]
+    for name, group in given:
+        if isinstance(group, bool) or not isinstance(group, str | int) or not str(group).strip():
+            raise _Refused(
+                f"{name}: expected the name of a group, text or a whole number, got {kind_of(group)} {shown(group)}; examples of "
+                "one group stay in one split and count as one"
+            )
+    if len(given) == 2 and str(given[0][1]) != str(given[1][1]):
+        raise _Refused(f"group: {shown(given[0][1])} here and {shown(given[1][1])} in meta.group; keep one")
+    return {**meta, "group": given[0][1]} if given else meta
 
 
 def _collect(items: Iterable[tuple[str, str, Any]]) -> list[Located]:

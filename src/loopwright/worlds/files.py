@@ -56,7 +56,8 @@ def load_task(folder: Path | str) -> Task:
         for critic in (checker, *critics):
             if problem := critic.problem(example):
                 raise TaskError(place, problem)
-    splits = Fractions(file.section("split")).divide([example for _, example in located], gate["alpha"])
+    fractions = Fractions(file.section("split"))
+    splits = fractions.divide([example for _, example in located], gate["alpha"])
     tools, tool_specs = read_tools(file.section("tools"), folder)
     return Task(
         name=name, description=description, model=model, folder=folder,
@@ -65,7 +66,7 @@ def load_task(folder: Path | str) -> Task:
         checker=checker, critics=critics, tools=tools, tool_specs=tool_specs,
         compare=compared[0] if compared else None, compare_spec=compared[1] if compared else {},
         budget=validated(Budget, file.section("budget")),
-        gate=gate, methods=_methods(file), splits=splits,
+        gate=gate, methods=_methods(file), fractions=fractions, splits=splits,
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,9 +14,10 @@ from pydantic import JsonValue
 from loopwright.core.errors import InputError, UnknownName
 from loopwright.core.model import Sampling
 from loopwright.core.policy import Prompt
-from loopwright.core.types import Budget, Example
+from loopwright.core.types import Budget, Example, digest
 from loopwright.core.world import Comparator, Critic, Picture, Split, Stream, Tool, World
 from loopwright.worlds.registry import known_world
+from loopwright.worlds.split import question_key, screened
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,7 @@ class NamedWorld:
     budget: Budget = field(default_factory=Budget)
     gate: Mapping[str, float] = field(default_factory=lambda: {"alpha": 0.05, "min_effect": 0.01})
     methods: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    screens: bool = False  # whether a part of train is kept from methods, as the screen
 
     @property
     def name(self) -> str:
@@ -79,12 +81,41 @@ class NamedWorld:
         return self.made.fingerprint
 
     def examples(self, split: Split) -> Sequence[Example]:
+        if self.screens and split in ("train", "screen"):
+            return self._screened[split == "screen"]
         return self.made.examples(split)
+
+    @cached_property
+    def _screened(self) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+        return screened(self.made.examples("train"))
+
+    def divided(self, *, weights: bool = True, fresh: int = 0) -> NamedWorld:
+        """The same world as a run uses it: its train split without the screen, which no method is shown.
+
+        Args:
+            weights: makes no difference: the splits of a world by name are its own.
+            fresh: must be 0, for the same reason.
+
+        Raises:
+            InputError: if train and gate were to be drawn anew.
+        """
+        if fresh:
+            raise InputError(f"{self.spelled}: the splits of a world by name are its own, so its gate cannot be drawn anew")
+        return replace(self, screens=True)
+
+    @cached_property
+    def questions(self) -> str:
+        """Hash of the questions alone: what earlier runs may have seen of this world."""
+        splits: tuple[Split, ...] = ("train", "gate", "test")
+        return digest(sorted(question_key(e.input) for split in splits for e in self.made.examples(split)))
 
     def spec(self) -> dict[str, JsonValue]:
         """Plain JSON: what a run records of it."""
         begun: dict[str, JsonValue] = {"solver": dict(self.solver)} if self.solver else {}
-        return {"name": self.spelled, **begun, "prompt": self.prompt.model_dump(mode="json"), "fingerprint": self.fingerprint}
+        return {
+            "name": self.spelled, **begun, "prompt": self.prompt.model_dump(mode="json"), "fingerprint": self.fingerprint,
+            "questions": self.questions,
+        }  # fmt: skip
 
 
 def named_world(spelled: str) -> NamedWorld:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from loopwright.core.policy import Prompt
 from loopwright.core.types import Budget, Example, digest
 from loopwright.core.world import Comparator, Split, Tool
 from loopwright.critics import BuiltCritic
+from loopwright.worlds.split import Fractions, question_key, screened
 
 TEXT_TOKENS = 256
 
@@ -43,6 +44,7 @@ class Task:
     model: str = ""
     text_tokens: int = TEXT_TOKENS
     solver: Mapping[str, Any] | None = None
+    fractions: Fractions | None = field(default=None, repr=False)
     splits: Mapping[Split, tuple[Example, ...]] = field(default_factory=dict, repr=False)
     tool_specs: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
     compare: Comparator | None = None
@@ -53,6 +55,32 @@ class Task:
         if split not in self.splits:
             raise UnknownName("split", split, self.splits)
         return self.splits[split]
+
+    def divided(self, *, weights: bool = True, fresh: int = 0) -> Task:
+        """The same task as a run uses it: its train split without the screen, which no method is shown.
+
+        Args:
+            weights: whether the run may change weights; without explicit fractions the gate gets more examples where not.
+            fresh: above 0, train and gate are drawn anew, differently for each number; test stays.
+
+        Raises:
+            TaskError: if a split is empty, or the gate too small to accept anything.
+        """
+        splits = dict(self.splits)
+        if self.fractions is not None:
+            splits = self.fractions.divide(self.pool, self.gate["alpha"], weights=weights, fresh=fresh)
+        splits["train"], splits["screen"] = screened(splits["train"])
+        return replace(self, splits=splits)
+
+    @property
+    def pool(self) -> tuple[Example, ...]:
+        """All examples, split by split."""
+        return tuple(e for part in self.splits.values() for e in part)
+
+    @cached_property
+    def questions(self) -> str:
+        """Hash of the questions alone, in whatever order and splits: what earlier runs may have seen of this task."""
+        return digest(sorted(question_key(e.input) for e in self.pool))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -86,6 +114,7 @@ class Task:
             "methods": {slug: dict(options) for slug, options in self.methods.items()},
             "model": self.model,
             "fingerprint": self.fingerprint,
+            "questions": self.questions,
         }
 
 

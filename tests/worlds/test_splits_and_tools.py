@@ -104,7 +104,7 @@ def test_near_duplicates_are_found_across_splits_alone():
     assert near(train, gate[:1]) == [("0", "g0")]
     assert near(train, gate[2:]) == []
     assert near([story], [story.replace("until the spring came", "until spring")]) == [("0", "g0")]
-    assert near([story], ["Nine sailors and a cat went to sea in a ship at dawn, and came back in the spring after all that"]) == []
+    assert near([story], ["Nine sailors and a cat went to sea in a ship at dawn, and came back in the spring"]) == []
     assert near_duplicates({"train": examples([story, story + "!"])}) == []
 
 

@@ -117,6 +117,27 @@ def test_magicore_refines_every_solution_of_a_hard_question_until_it_is_easy() -
     assert len(asked) == 1 + 2 * 4  # z is good enough for no second round
 
 
+def test_magicore_asks_of_every_round_about_the_answer_that_was_most_frequent_in_the_first() -> None:
+    # Two rounds: what is frequent in the second ("b", worthless) is not what is asked about ("a", which is good by then).
+    judge = steps_of({"a": (0.1,), "b": (0.1,), "c": (0.1,), "d": (0.1,), "a!": (0.9,)})
+
+    def say(texts: list[str]) -> str:
+        last = texts[-1]
+        if last.startswith("review"):
+            return "x"
+        return "a!" if texts[1] == "a" else "b"
+
+    def speak(request: Request, i: int) -> str:
+        return "aabcd"[i] if len(request.turns) == 1 else say([turn.text for turn in request.turns])
+
+    def run(extract: str) -> list[list[str]]:
+        return solve("magicore", say, sampled=speak, critics=[judge], samples=5, confidence=1.1, extract=extract, **ROLES)[1]
+
+    rounds = (len(run(r"\w")) - 1) / 10  # "a!" votes for "a"
+    assert rounds == 1  # the first round's answer is good enough in the second
+    assert (len(run("")) - 1) / 10 == 1  # nobody gives it any more, so nothing of it is poor
+
+
 def test_magicore_takes_the_majority_where_nobody_can_judge() -> None:
     worthless = [lambda rollout: Steps(values=(0.0,))]
     rollout, _ = solve("magicore", str, sampled=sampled("a", "b", "b"), critics=worthless, samples=3, rounds=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from refine_kit import solve
@@ -199,6 +200,24 @@ def test_a_second_attempt_hears_what_was_wrong_with_the_first_and_the_debate_dec
     made = play(REPAIRS, "swe-search", mechanic(files, told), example=example, sandbox=Sandbox(), **DEBATE)
     assert any("Other attempts from this very state" in t and "put it right" in t for t in told)
     assert made.score == 1.0
+
+
+def test_a_state_is_chosen_by_its_own_value_and_not_by_those_below_it() -> None:
+    """The first state is valued 90, the one below it -100: the third action starts from the first state once more."""
+    example = REPAIRS.items[0]
+    acted: list[str] = []
+
+    def say(texts: list[str], i: int) -> str:
+        if texts[-1].startswith("Somebody works on"):
+            return f"Explanation: so\nFeedback: other\nValue: {90 if len(acted) == 1 else -100}"
+        acted.append(texts[-1])
+        return f"VIEW {next(iter(PACKAGE))}"
+
+    options: dict[str, Any] = {"iterations": 3, "explore": 0.0, "agents": 0}
+    play(REPAIRS, "swe-search", say, example=example, sandbox=Sandbox(), **options)
+    from_root = ["Work on this step by step" in message for message in acted]
+    assert from_root == [True, False, False]  # by the mean of what is below, the root would be next
+    assert "Other attempts from this very state" in acted[2]
 
 
 def test_without_search_attempts_start_over_and_nobody_is_told_of_the_others() -> None:

@@ -150,6 +150,25 @@ def test_prompts_need_an_encoder_that_fits() -> None:
         get_recipe("l2p")(pool=2, picked=3).init(blobs().spec)
 
 
+def test_each_input_picks_its_own_prompts_or_a_batch_those_that_most_picked() -> None:
+    world = blobs()
+    session = Session(get_recipe("l2p")(pool=4, picked=2), world.spec, seed=2)
+    drive(session, world, 1)
+    module = importlib.import_module("loopwright.recipes.continual.l2p")
+    x = np.array(world.context(2, 1)["x"])
+    _, query = module.chosen(session.state, x, 2)
+    # Keys that are the directions of two inputs and their opposites, so that it is known who picks what.
+    keys = np.stack([query[0], query[1], -query[0], -query[1]])
+    state = session.state._replace(keys=keys)
+    own, _ = module.chosen(state, x, 2)
+    nearest = np.argsort(-(query @ keys.T), axis=1, kind="stable")[:, :2]
+    np.testing.assert_array_equal(own, nearest)
+    votes = np.bincount(nearest.ravel(), minlength=4)
+    shared, _ = module.chosen(state, x, 2, per_batch=True)
+    assert (shared == shared[0]).all() and len(set(votes)) > 1
+    assert votes[shared[0]].sum() == np.sort(votes)[-2:].sum() and votes[shared[0][0]] >= votes[shared[0][1]]
+
+
 def test_the_gradients_of_prompts_and_keys() -> None:
     """What one answer changes, against differences of the loss."""
     recipe, world = get_recipe("l2p"), blobs()

@@ -33,10 +33,20 @@ def final_answer(rollout: Rollout, extract: str = "") -> str | None:
     return (found.group(1) if found.re.groups else found.group(0)) if found else None
 
 
-def top_per_example(rollouts: Sequence[Rollout], keep: int) -> list[Rollout]:
-    """At most ``keep`` different outputs for each example, best score first, then in order of arrival."""
+def top_per_example(rollouts: Sequence[Rollout], keep: int, rewards: Sequence[float] | None = None) -> list[Rollout]:
+    """At most ``keep`` different outputs for each example, best first, then in order of arrival.
+
+    Args:
+        rollouts: n attempts.
+        keep: the most of one example.
+        rewards: [n] how good each is; None for its score, where one without a score comes last.
+
+    Returns:
+        Those that are kept, example by example in the order in which each example's best one comes.
+    """
+    worth = [-1.0 if r.score is None else r.score for r in rollouts] if rewards is None else rewards
     groups: dict[str, list[Rollout]] = defaultdict(list)
-    for rollout in sorted(rollouts, key=lambda r: -(r.score if r.score is not None else -1.0)):
+    for _, rollout in sorted(zip(worth, rollouts, strict=True), key=lambda pair: -pair[0]):
         group = groups[rollout.example.id]
         if len(group) < keep and all(rollout.output != other.output for other in group):
             group.append(rollout)

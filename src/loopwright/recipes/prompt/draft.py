@@ -2,18 +2,21 @@
 
 Qu et al., "From Exploration to Mastery: Enabling LLMs to Master Tools via Self-Driven Interactions", arXiv:2410.08197.
 
-For each tool, up to ``episodes`` times: a model makes up a need and a call that would meet it, unlike those before (a call whose
-need is as similar as ``similar`` to an earlier one is asked for anew, up to ``tries`` times); the tool is called; the model is
-shown the documentation, the call and what came back, says what the documentation should say, rewrites it, and proposes what to
-explore next. A tool is done when two versions in a row are nearly the same: the mean of BLEU and similarity above ``settled``.
+For each tool, up to ``episodes`` times: a model makes up a need and a call that would meet it, unlike those before (a call
+whose need is as similar as ``similar`` to an earlier one is asked for anew, up to ``tries`` times); the tool is called; the
+model is shown the documentation, the call and what came back, says what the documentation should say, rewrites it, and
+proposes what to explore next. A tool is done when two versions in a row are nearly the same: the mean of BLEU and similarity
+above ``settled``.
 
 The documentation stands in the prompt (``prompt.tools``), from which it starts; a tool without any starts from an empty text.
 ``tools`` names those to work on, all where it is empty.
 
 How this differs: similarity is the cosine of word counts, where the authors ask an embedding model. A call is JSON, or what
-the model wrote where that is none. Calls are free to err: an error is what teaches. After a tool is done, its documentation
-is tried on ``screen`` train examples, and is taken back where they are answered worse than before; the authors keep it unseen
-(``screen`` 0 does). The gate decides on the whole, once.
+the model wrote where that is none. Calls are free to err: an error is what teaches. After a tool is done, its documentation is
+tried on ``screen`` train examples, and is taken back where they are answered worse than before; the authors keep it unseen
+(``screen`` 0 does). A tool of theirs has several functions, each with a documentation of its own, and their last step writes a
+short description of the tool from those; here a tool is one function with one text, so that there is nothing to put together.
+The gate decides on the whole, once.
 
 Cost: up to four calls of the model and one of the tool in an episode. Tools must be safe to call on trial.
 """

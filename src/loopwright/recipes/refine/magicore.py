@@ -1,17 +1,19 @@
 """MAgICoRe: easy questions are answered by a weighted vote, hard ones refined with feedback on their steps until they are easy.
 
 Chen et al., "MAgICoRe: Multi-Agent, Iterative, Coarse-to-Fine Refinement for Reasoning", arXiv:2409.12147. Several solutions
-are sampled and judged as a whole and step by step. A question is hard when the solutions behind the most frequent answer
-are judged poor and the judged votes are far apart. Then a reviewer reads each solution with its steps' scores and says what
-is wrong, a refiner rewrites it, and the new solutions are judged and asked about in the same way, for so many rounds. The
-answer is the one with most reward behind it among the best solutions of all rounds.
+are sampled and judged as a whole and step by step. A question is hard when the solutions behind the first round's most
+frequent answer are judged poor and the judged votes are far apart. Then a reviewer reads each solution with its steps' scores
+and says what is wrong, a refiner rewrites it, and the new solutions are judged and asked about in the same way, for so many
+rounds. The answer is the one with most reward behind it among the best solutions of all rounds.
 
 It wants critics that mark steps (``steps``, or ``spans`` of no exact place); with scores or verdicts alone every solution has
 one score and the reviewer sees that. A round costs two calls a solution, so what it saves is spent on hard questions only.
 
 How this differs: poor is a mean reward below ``quality`` on the critics' own scale, where the authors take the mean of their
 rewards over the whole data set. The answer is voted for by the best of all rounds, where their code takes those of the last
-two. Eight solutions for their forty. The prompts bring no worked example. Solutions that could not be judged have no weight.
+two. As in their code the most frequent answer is that of the first round in every round, and a round in which nobody gives it
+any more ends the refining. Eight solutions for their forty. The prompts bring no worked example. Solutions that could not be
+judged have no weight.
 
 ``confidence``: a question is easy from here on by either reward; 1/2 is three answers of equal weight. ``extract`` is as in
 self-consistency.
@@ -91,9 +93,8 @@ async def magicore(
 
     def hard(solutions: Sequence[Solution]) -> bool:
         answers = [s.answer for s in solutions]
-        most = solutions[majority(answers)].answer
         behind = [s.reward for s in solutions if s.answer == most]
-        poor = sum(behind) / len(behind) < quality
+        poor = bool(behind) and sum(behind) / len(behind) < quality
         rewards = ([s.whole for s in solutions], [s.steps for s in solutions])
         return poor and min(agreement(answers, r) for r in rewards) < confidence
 
@@ -102,6 +103,7 @@ async def magicore(
     if not newest:
         return rollouts[majority([final_answer(r, extract) for r in rollouts])]
     best = newest
+    most = newest[majority([s.answer for s in newest])].answer
     for _ in range(rounds):
         if not newest or not hard(newest):
             break

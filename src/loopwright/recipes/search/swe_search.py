@@ -3,18 +3,21 @@
 Antoniades et al., arXiv:2410.20285, and the authors' code (moatless-tree-search). A state is a repository with the agent's
 conversation; an action views a file, edits one (the repository's tests run at once) or finishes. After every action a value
 agent says how promising the state is, from -100 to 100, why, and what an alternative should do; the number is backed up the
-tree, the words are shown to the agent when the same state is grown again. Selection is over all open states: value, plus UCT's
-bonus, minus ``penalty`` * sqrt(depth). Of the finished states the best ``finalists`` are debated by ``agents`` over ``debate``
-rounds, and a last call decides.
+tree, the words are shown to the agent when the same state is grown again. Selection is over all open states: the state's own
+value, plus UCT's bonus for states visited less, minus ``penalty`` * sqrt(depth). Of the finished states the best ``finalists``
+are debated by ``agents`` over ``debate`` rounds, and a last call decides.
 
 With ``search`` off, the same agent makes one attempt after another from the start and the critic's values alone choose: the
 paper's baseline, at as many actions. Use it where an agent can try things out and undo them. It costs two calls an iteration,
 agents * debate + 1 for the debate, and a sandbox that runs the tests. An example without ``meta["files"]`` has nothing to act
 on: its answers are the finished states.
 
-How this differs: the authors' selection adds a dozen bonuses for habits of their agent and weighs exploration at 1 on a scale
-of 200, which is nearly greedy; here it is UCT with its own constant on values in [0, 1]. A state whose value could not be read
-has none and is grown before others; at an end it is left out. Finished states with the same edits are one finalist.
+How this differs: the paper's equation has a depth bonus, alpha * exp(-beta * (depth - 1)); the released code gives alpha the
+value 0 and adds the bonus to the root alone, so it is left out here. The code's selection adds a dozen bonuses for habits of
+their agent and weighs exploration at 1 on a scale of 200, which is nearly greedy; here it is UCT with its own constant on
+values in [0, 1]. The root, which nobody values, counts as the middle of the scale, as it does in the code. A state whose value
+could not be read has none and is grown before others; at an end it is left out. Finished states with the same edits are one
+finalist.
 """
 
 import math
@@ -50,6 +53,7 @@ DEBATE = (
     "your reasons in a few sentences, then a last line:\nID: its number"
 )
 OTHERS = "Other reviewers said:\n{said}\n\nTake their arguments into account. "
+NEUTRAL = 0.5  # the critic's 0, on its scale from -100 to 100
 SEEN = 6000  # characters of what an action showed that the agent is shown
 
 
@@ -101,7 +105,8 @@ async def swe_search(
     def score(tree: Tree[Any], node: Node[Any]) -> float:
         return uct(explore)(tree, node) - penalty * math.sqrt(node.depth) if search else node.id
 
-    tree: Tree[State] = Tree(first, width=width if search else iterations, depth=depth, order=best_first(score))
+    order = best_first(score)
+    tree: Tree[State] = Tree(first, width=width if search else iterations, depth=depth, order=order, value=own_reward)
 
     async def act(node: Node[State], ctx: Context) -> State | None:
         """The state after one more action; None where the model said nothing usable."""
@@ -172,6 +177,11 @@ async def swe_search(
     if not state.files:
         return state.rollout
     return state.rollout.model_copy(update={"turns": (*state.rollout.turns, Turn(role="assistant", text=state.answer))})
+
+
+def own_reward(tree: Tree[Any], node: Node[Any]) -> float:
+    """What the critic said of the state itself, whatever it said of the states below; the middle where it said nothing."""
+    return NEUTRAL if node.own is None else node.own
 
 
 def finals(tree: Tree[State]) -> list[State]:

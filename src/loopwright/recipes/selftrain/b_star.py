@@ -13,10 +13,10 @@ When to use it: online rejection sampling stagnates, its answers all alike or it
 
 How this differs: the questions that are probed are the first of the round's own, and what was sampled at the chosen
 temperature is trained on; a prompt of which nothing is kept scores 0, where the authors' code leaves it out; of equally good
-settings the first is taken; 16 samples of which 4 right ones are enough, where theirs are 64 and 8; 6 temperatures and 5
-thresholds, where the paper has 8 and 21 and the released code 15 and 200; rewards at the threshold are kept, where theirs
-must be above it; at most ``keep`` answers a question, where theirs are as many as fill the round, with the reference
-solution; adapters (LoRA) instead of full weights.
+settings the first is taken; the answers kept of a question are those of largest reward, the earlier of equals; 16 samples of
+which 4 right ones are enough, where theirs are 64 and 8; 6 temperatures and 5 thresholds, where the paper has 8 and 21 and the
+released code 15 and 200; rewards at the threshold are kept, where theirs must be above it; at most ``keep`` answers a
+question, where theirs are as many as fill the round, with the reference solution; adapters (LoRA) instead of full weights.
 """
 
 from collections import Counter
@@ -63,8 +63,8 @@ async def b_star(
         return [(r, (r.score or 0.0) + weight * score) for r, score in told if score is not None]
 
     def kept(marked: Sequence[Marked], threshold: float) -> list[Rollout]:
-        best_first = sorted(marked, key=lambda m: -m[1])
-        return top_per_example([r for r, reward in best_first if reward >= threshold], keep)
+        passed = [m for m in marked if m[1] >= threshold]
+        return top_per_example([r for r, _ in passed], keep, [reward for _, reward in passed])
 
     def score(marked: Sequence[Marked], threshold: float, examples: Sequence[Example]) -> float:
         chosen = kept(marked, threshold)

@@ -163,9 +163,10 @@ CLAIMS = (
         source="Tornede, Bengs and Huellermeier 2022, section 6: methods that know of the cap do better than those that do not. "
         "Eight solvers on 280 formulas, each seen twice; regret is PAR10 over that of the best solver for each, in seconds.",
         tried=(
-            "on seeds 100 to 103: 247 (standard error 22) as it is, 331 and 279 at deviation 0.5 and 2; 245 with loss=runtime, "
-            "277 with censored=clip, 587 with censored=drop; 595 for the baseline, 638 for random-choice. So what helps is "
-            "to count what was cut off; imputing it and the expected loss add nothing that these seeds could show",
+            "on seeds 100 to 107: 236 (standard error 18) as it is, 299 (31) and 242 (15) at deviation 0.5 and 2; 260 (35) with "
+            "loss=runtime, 273 (18) with censored=clip, 565 (14) with censored=drop; 602 (27) for the baseline, 650 (11) for "
+            "random-choice. So what helps is to count what was cut off; imputing it and the expected loss add nothing that "
+            "these seeds could show",
             "always kissat404, the best single solver in hindsight, has 169: two rounds through the formulas are too few to "
             "beat what cannot be known beforehand",
         ),

@@ -42,7 +42,19 @@ def test_version_and_help(cli: Cli) -> None:
     assert cli("--version") == (0, f"loopwright {__version__}\n", "")
     code, out, _ = cli("--help")
     assert code == 0
-    for name in ("improve", "answer", "run", "compare", "list", "show", "check", "reproduce", "resume", "runs", "report"):
+    for name in (
+        "improve",
+        "answer",
+        "run",
+        "compare",
+        "list",
+        "show",
+        "check",
+        "reproduce",
+        "resume",
+        "runs",
+        "report",
+    ):
         assert name in out
 
 
@@ -88,7 +100,8 @@ def test_reading_makes_no_store(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "code"), [(LoopwrightError("no"), 1), (BudgetExhausted("calls", 1, 1, 1), 3), (Paused("interrupted"), 130)]
+    ("error", "code"),
+    [(LoopwrightError("no"), 1), (BudgetExhausted("calls", 1, 1, 1), 3), (Paused("interrupted"), 130)],
 )
 def test_own_errors_have_their_exit_code(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, error: LoopwrightError, code: int
@@ -151,10 +164,26 @@ def test_runs_and_report(cli: Cli, database: Path) -> None:
 
 def test_export_to_a_file_and_to_stdout(cli: Cli, database: Path) -> None:
     code, out, err = cli("export", "last", "--format", "dpo", "--store", database)
-    assert code == 0 and [set(json.loads(line)) for line in out.splitlines()] == [{"prompt", "chosen", "rejected"}]
+    assert code == 0 and [set(json.loads(line)) for line in out.splitlines()] == [
+        {"prompt", "chosen", "rejected", "cut"}
+    ]
     assert "1 rows from 5 attempts; 1 without a score" in err
     summary = said(cli, "export", "last", "--format", "dpo", "--store", database, "--out", "data.jsonl")
     assert summary["written"] == 1 and Path("data.jsonl").read_text() == out
+
+
+def test_export_into_two_files_that_share_no_question(cli: Cli, database: Path) -> None:
+    options = ("export", "last", "--format", "kto", "--store", database, "--out", "data.jsonl")
+    summary = said(cli, *options, "--eval-out", "eval.jsonl", "--eval-share", "0.5")
+    files = [Path(name).read_text().splitlines() for name in ("data.jsonl", "eval.jsonl")]
+    questions = [{json.loads(line)["prompt"][-1]["content"] for line in lines} for lines in files]
+    assert all(questions) and not questions[0] & questions[1]
+    assert (summary["written"], summary["eval_written"]) == (3, len(files[1]))
+    assert summary["eval_out"] == "eval.jsonl" and "for evaluation" in cli(*options, "--eval-out", "eval.jsonl")[2]
+    for wrong in (("--eval-out", "data.jsonl"), ("--eval-out", "eval.jsonl", "--eval-share", "1")):
+        assert cli(*options, *wrong)[0] == 2
+    code, _, err = cli("export", "last", "--store", database, "--eval-out", "eval.jsonl")
+    assert code == 2 and "add --out" in err
 
 
 def test_interrupted_export_leaves_the_old_file(cli: Cli, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,8 +211,16 @@ def test_closed_pipe_is_quiet(database: Path) -> None:
     assert "BrokenPipe" not in done.stderr and "Traceback" not in done.stderr
 
 
-def test_runs_shows_every_column_in_a_narrow_terminal(cli: Cli, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_shows_every_column_in_a_narrow_terminal(
+    cli: Cli, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     run = said(cli, "runs", "--store", database)[0]["run"]
     _, out, _ = cli("runs", "--store", database)
-    assert run[:13] in out and " done " in out and " 12 s " in out and " sums " in out and max(map(len, out.splitlines())) <= 80
+    assert (
+        run[:13] in out
+        and " done " in out
+        and " 12 s " in out
+        and " sums " in out
+        and max(map(len, out.splitlines())) <= 80
+    )

@@ -35,12 +35,13 @@ def tell(learned: Learned, target: str, feedback: Feedback) -> None:
 
 def test_sft_keeps_accepted_answers_once(learned: Learned) -> None:
     counts = Counts()
-    assert rows(learned, "sft", counts=counts) == [{"prompt": PROMPT, "completion": RIGHT}]
-    assert (counts.read, counts.written, counts.missing) == (5, 1, 1)
+    assert rows(learned, "sft", counts=counts) == [{"prompt": PROMPT, "completion": RIGHT, "cut": False}]
+    assert (counts.read, counts.written, counts.missing, counts.cut) == (5, 1, 1, 0)
+    assert rows(learned, "messages") == [{"messages": PROMPT + RIGHT, "cut": False}]
 
 
 def test_dpo_and_reward_come_from_score_differences(learned: Learned) -> None:
-    pair = {"prompt": PROMPT, "chosen": RIGHT, "rejected": WRONG}
+    pair = {"prompt": PROMPT, "chosen": RIGHT, "rejected": WRONG, "cut": False}
     assert rows(learned, "dpo") == [pair]
     assert rows(learned, "reward") == [{**pair, "margin": 1.0}]
 

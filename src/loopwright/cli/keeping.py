@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -133,36 +134,64 @@ def _of_stream(row: RunRow, out: Path | None, open_: bool, json: bool) -> None:
 def export(
     ctx: typer.Context,
     run: RunArgument = "last",
-    format: Annotated[str, typer.Option("--format", "-f", help="sft, dpo, kto, reward or grpo, as TRL reads them.")] = "sft",
+    format: Annotated[
+        str, typer.Option("--format", "-f", help="sft, messages, dpo, kto, reward or grpo, as TRL reads them.")
+    ] = "sft",
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="A .jsonl file.", show_default="standard output")
     ] = None,
     split: Annotated[str, typer.Option("--split", help="train, gate or test.")] = "train",
-    threshold: Annotated[float, typer.Option("--threshold", min=0.0, max=1.0, help="Least score of a good answer.")] = 1.0,
+    threshold: Annotated[
+        float, typer.Option("--threshold", min=0.0, max=1.0, help="Least score of a good answer.")
+    ] = 1.0,
+    without_cut: Annotated[
+        bool, typer.Option("--without-cut", help="Leave out answers that were cut off at max_tokens.")
+    ] = False,
+    eval_out: Annotated[
+        Path | None,
+        typer.Option("--eval-out", metavar="FILE", help="A second file for evaluation: no question is in both."),
+    ] = None,
+    eval_share: Annotated[float, typer.Option("--eval-share", help="Share of the questions in --eval-out.")] = 0.1,
     json: JsonOption = False,
     store: StoreOption = None,
 ) -> None:
     """Export a run's attempts with their feedback as training data, one JSON object a line."""
     if json and out is None:
         raise InputError("--json prints a summary on standard output, so the data needs a file: add --out FILE")
-    from loopwright.improve.export import Counts, export_lines
+    if eval_out is not None and (out is None or out.absolute() == eval_out.absolute()):
+        raise InputError("--eval-out splits the data into two files: add --out FILE for the other, of another name")
+    from loopwright.improve.export import Counts, Part, export_lines
 
-    counts = Counts()
+    files: list[tuple[Part, Path | None]] = [("all", out)] if eval_out is None else [("eval", eval_out), ("train", out)]
+    counts, evaluation = Counts(), 0
     with existing_store(ctx, store) as opened:
-        lines = export_lines(opened, run, format, split=split, threshold=threshold, counts=counts)
-        if out is not None:
-            atomic_write(out, lines)
-        else:
-            for line in lines:
-                sys.stdout.write(line)
+        for part, file in files:
+            one = Counts()
+            lines = export_lines(
+                opened, run, format, split=split, threshold=threshold, without_cut=without_cut, part=part,
+                eval_share=eval_share, counts=one,
+            )  # fmt: skip
+            if file is not None:
+                atomic_write(file, lines)
+            else:
+                for line in lines:
+                    sys.stdout.write(line)
+            counts += one
+            evaluation += one.written if part == "eval" else 0
     told = f"{counts.written} rows from {counts.read} attempts"
     if counts.missing:
         told += f"; {counts.missing} without a score were left out"
+    if counts.cut:
+        done = "left out" if without_cut else "marked; --without-cut leaves them out"
+        told += f"; {counts.cut} were cut off at max_tokens and are {done}"
     if split != "train":
         say(f"these are {split} examples: a model trained on them can no longer be measured on them", style="yellow")
+    held = {} if eval_out is None else {"eval_out": str(eval_out), "eval_written": evaluation}
     if json:
-        emit({"format": format, "split": split, "out": str(out), **counts.__dict__})
+        emit({"format": format, "split": split, "out": str(out), **asdict(counts), **held})
     else:
         say(f"{told}{f' -> {out}' if out else ''}")
+        if eval_out is not None:
+            say(f"{evaluation} of the rows are for evaluation -> {eval_out}")
     if not counts.written:
         say(f"nothing to export: {counts.why(format, split)}", style="yellow")

@@ -18,6 +18,8 @@ def print_summary(result: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from loopwright.core.gate import Decision
+
     out = console()
     scores = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("", "score", "95% interval", "test examples"):
@@ -38,7 +40,7 @@ def print_summary(result: dict[str, Any]) -> None:
             table.add_row(
                 str(k["look"]), Text(f"{k['by']}: {k['note']}" if k.get("note") else k["by"]), percent(k["incumbent_score"]),
                 percent(k["candidate_score"]), f"{points(k['effect'])} ({points(k['low'])} to {points(k['high'])})",
-                f"{k['e_value']:.3g} of {k['threshold']:.4g}",
+                "{}, needs {}".format(*Decision.model_validate({f: k[f] for f in Decision.model_fields if f in k}).evidence),
                 Text(("accepted: " if k["accepted"] else "rejected: ") + k["reason"], style=style),
             )  # fmt: skip
         console(wraps=True).print(table)

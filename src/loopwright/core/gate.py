@@ -1,44 +1,47 @@
 """The gate: nothing replaces the incumbent on luck.
 
-Every look compares a candidate with the incumbent on the same held-out examples. The differences d_i in [-1, 1] are
-tested against "the mean is at most 0" with a betting e-value,
+Every look compares a candidate with the incumbent on the same held-out examples and tests "the candidate is no better":
+scores that are 0 or 1 by the sign test at its unconditional size, graded scores by a betting test (``core.paired_tests``).
+Which of the two is known from the checker's kind, before any score is there.
 
-    E = mean over f of prod_i (1 + f d_i),   f uniform on (0, 1),
+The gate split is asked again and again, and what a method does next may depend on earlier answers. So every look spends a
+share of alpha. With ``planned`` looks to come the share is budget / (planned + 1), without a plan budget / (g + 1) at the
+g-th look since the last acceptance. A refusal takes the share from the budget; an acceptance makes the share the budget. Let S(v)
+bound the chance that the first false acceptance comes at or below state v: if the candidate there is no better,
+S <= share + S(refused), otherwise S <= S(accepted) + S(refused), and both are at most the budget. So with probability 1 - alpha
+no acceptance of the whole run was of a candidate that is no better, whatever the methods did with what they were told.
 
-which has expectation at most 1 under the null for any distribution of bounded differences and any sample size
-(Waudby-Smith & Ramdas, "Estimating means of bounded random variables by betting", JRSS-B 2024, section 4; Markov's
-inequality gives P(E >= 1/a) <= a). No normal approximation, no exchangeable-sign assumption: a graded score is as
-welcome as pass or fail.
-
-The gate split is asked again and again, and what a method does next may depend on earlier answers. Only accepted or
-not is ever told, so before look k with j acceptances so far there are C(k-1, j) histories that could have led there. Each is
-given its share of the error rate in advance,
-
-    a(k, j) = a / (k (k+1) * k * C(k-1, j)),   and   sum_k sum_j C(k-1, j) a(k, j) = a,
-
-a union bound over transcripts (the description-length argument of Dwork et al., "Generalization in adaptive data
-analysis and holdout reuse", NeurIPS 2015). So with probability 1 - a no acceptance of the whole run was of a candidate
-that is not better, however many were offered.
-
-An example that only the candidate left without a score (it gave no usable answer) is a gain nowhere: it enters as the
-loss of what the incumbent had there. Otherwise a candidate could look better by keeping silent where it is weak.
+Nothing is dropped: an example without a score counts 0 for the candidate and 1 for the incumbent, so no kind of missing
+score can make a candidate look better than it is.
 
 A minimum effect stops gains that are real but not worth having: the measured mean difference must reach it as well.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 from pydantic import Field
 
+from loopwright.core.errors import InputError
 from loopwright.core.feedback import Frozen
-from loopwright.core.statistics import betting_log_e, mean_interval
+from loopwright.core.paired_tests import betting_log_wealth, fewest_wins, sign_cut, sign_p, sign_passes
+from loopwright.core.statistics import mean_interval, wilson
+
+Side = Literal["incumbent", "candidate"]
+MISSING_COUNTS: dict[Side, float] = {"incumbent": 1.0, "candidate": 0.0}
 
 
 class Decision(Frozen):
-    """One look. ``effect`` is the mean paired difference with its 95% interval; ``e_value`` had to reach ``threshold``."""
+    """One look. ``effect`` is the mean paired difference over all ``n`` examples, with its own 95% interval.
+
+    ``p_value`` had to be at most ``needed``: of the sign test, or the reciprocal of the highest wealth of the betting test.
+    ``level`` is the share of alpha that the look spent. Looks of earlier versions have an ``e_value`` and its ``threshold``
+    instead, of a test called "mixture".
+    """
 
     accepted: bool
     reason: str
@@ -46,58 +49,164 @@ class Decision(Frozen):
     effect: float
     low: float
     high: float
-    e_value: float
-    threshold: float
     n: int
     incumbent_score: float
     candidate_score: float
+    test: Literal["sign", "betting", "mixture"] = "mixture"
+    level: float | None = None
+    p_value: float | None = None
+    needed: float | None = None
+    wins: int | None = None
+    losses: int | None = None
+    missing_incumbent: int = 0
+    missing_candidate: int = 0
+    early: bool = False  # refused on the first third of the examples
+    e_value: float | None = None
+    threshold: float | None = None
+
+    @property
+    def evidence(self) -> tuple[str, str]:
+        """What the test found, and what it needed."""
+        if self.p_value is not None and self.needed is not None:
+            return f"p = {self.p_value:.2g}", f"{self.needed:.2g}"
+        if self.e_value is not None and self.threshold is not None:
+            return f"e = {self.e_value:.3g}", f"{self.threshold:.4g}"
+        return "none", "none" if self.needed is None else f"{self.needed:.2g}"
+
+
+def counted(scores: Sequence[float | None], side: Side) -> list[float]:
+    """What scores are worth in a comparison: a missing one counts 0 for the candidate and 1 for the incumbent.
+
+    The one place that says so. A failed judgement, or no reply after all retries, must never speak for a change; what an answer
+    that the policy failed to give is worth has been judged before.
+
+    Args:
+        scores: in [0, 1], None where there is none.
+        side: whose they are.
+
+    Returns:
+        As many scores, none missing.
+    """
+    return [MISSING_COUNTS[side] if score is None else score for score in scores]
+
+
+def paired_differences(incumbent: Sequence[float | None], candidate: Sequence[float | None]) -> list[float]:
+    """Candidate minus incumbent by example, missing scores as ``counted`` has them.
+
+    Args:
+        incumbent: scores in [0, 1] by example.
+        candidate: those of the same examples in the same order.
+
+    Returns:
+        One difference in [-1, 1] for every example.
+    """
+    both = zip(counted(incumbent, "incumbent"), counted(candidate, "candidate"), strict=True)
+    return [b - a for a, b in both]
 
 
 class Gate:
     """Decides and remembers how often it was asked.
 
-    alpha: probability that anything not better is ever accepted in the run.
-    min_effect: least mean gain worth having, in units of the score.
+    Args:
+        alpha: probability that anything no better is ever accepted in the run.
+        min_effect: least mean gain worth having, in units of the score.
+        planned: how many looks are expected; 0 where that is unknown. More than planned are as valid, at rising cost.
+        graded: whether scores may lie between 0 and 1, as the checker's kind says.
+        seed: chooses the order in which the betting test takes the examples, and which are the first third.
+
+    Raises:
+        InputError: a setting is out of its range.
     """
 
-    def __init__(self, *, alpha: float = 0.05, min_effect: float = 0.01) -> None:
+    def __init__(
+        self, *, alpha: float = 0.05, min_effect: float = 0.01, planned: int = 6, graded: bool = False, seed: int = 0
+    ) -> None:
         if not 0 < alpha < 1:
-            raise ValueError(f"alpha must be between 0 and 1, got {alpha}")
+            raise InputError(f"alpha must be between 0 and 1, got {alpha}")
+        if not 0 <= min_effect < 1:
+            raise InputError(f"min_effect must be at least 0 and below 1, got {min_effect}")
+        if planned < 0:
+            raise InputError(f"planned must be a number of looks, or 0 where it is unknown, got {planned}")
         self.alpha = alpha
         self.min_effect = min_effect
+        self.planned = planned  # looks still to come
+        self.graded = graded
+        self.seed = seed
         self.looks = 0
         self.accepted = 0
+        self.budget = alpha  # what later looks may spend together
+        self._since = 1  # number of the next look since the last acceptance
 
-    def next_alpha(self) -> float:
-        """The share of alpha that the next look may spend."""
-        k, j = self.looks + 1, self.accepted
-        return self.alpha / (k * (k + 1) * k * math.comb(k - 1, j))
+    def level(self) -> float:
+        """The share of alpha that the next look spends."""
+        return self.budget / (self.planned + 1 if self.planned else self._since + 1)
 
-    def look(self, incumbent: Sequence[float | None], candidate: Sequence[float | None]) -> Decision:
-        """Compare scores in [0, 1] of the same examples in the same order.
-
-        A pair without the incumbent's score is dropped; one without the candidate's alone counts against it.
-        """
-        if len(incumbent) != len(candidate):
-            raise ValueError(f"paired scores of the same examples expected, got {len(incumbent)} and {len(candidate)}")
-        pairs = [(a, b) for a, b in zip(incumbent, candidate, strict=True) if a is not None and b is not None]
-        level = self.next_alpha()
+    def _spend(self, share: float, accepted: bool) -> None:
+        self.budget = share if accepted else self.budget - share
+        self._since = 1 if accepted else self._since + 1
+        self.planned = max(0, self.planned - 1)
         self.looks += 1
-        if not pairs:
-            return Decision(
-                accepted=False, reason="no example was scored for both", look=self.looks, effect=0.0, low=-1.0, high=1.0,
-                e_value=0.0, threshold=1 / level, n=0, incumbent_score=0.0, candidate_score=0.0,
-            )  # fmt: skip
-        silent = [a for a, b in zip(incumbent, candidate, strict=True) if a is not None and b is None]
-        differences = [b - a for a, b in pairs] + [-a for a in silent]
+        self.accepted += accepted
+
+    def order(self, keys: Sequence[str]) -> list[int]:
+        """The positions of the examples in the order of a hash of seed and key, which no file's order can choose.
+
+        Args:
+            keys: what each example is known by.
+
+        Returns:
+            Every position once.
+        """
+        drawn = [hashlib.sha256(f"{self.seed}\n{key}".encode()).digest() for key in keys]
+        return sorted(range(len(keys)), key=drawn.__getitem__)
+
+    def first_third(self, keys: Sequence[str]) -> list[int]:
+        """The positions of the examples that a look measures first, see ``futile``."""
+        return self.order(keys)[: math.ceil(len(keys) / 3)]
+
+    def futile(self, incumbent: Sequence[float | None], candidate: Sequence[float | None]) -> bool:
+        """Whether scores of the first third show no gain at all, so that the rest need not be measured.
+
+        Stopping there can only refuse. It costs about one point of power and saves most of what a candidate without a gain costs.
+        """
+        return math.fsum(paired_differences(incumbent, candidate)) <= 0
+
+    def look(
+        self,
+        incumbent: Sequence[float | None],
+        candidate: Sequence[float | None],
+        *,
+        keys: Sequence[str] | None = None,
+    ) -> Decision:
+        """Compare scores of all gate examples, and spend the share of this look.
+
+        Args:
+            incumbent: scores in [0, 1] by example; a missing one counts 1.
+            candidate: those of the same examples in the same order; a missing one counts 0.
+            keys: what the examples are known by: the betting test takes them in ``order(keys)``. Their positions, if not given.
+
+        Returns:
+            The decision; ``accepted`` only if the test rejects "no better" and the effect reaches ``min_effect``.
+
+        Raises:
+            InputError: other than one score for each example on both sides, one outside of [0, 1], or one between 0 and 1
+                where the gate was told that there are none.
+        """
+        keys = self._checked(incumbent, candidate, keys)
+        differences = paired_differences(incumbent, candidate)
+        share = self.level()
+        wins, losses = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
+        if self.graded:
+            needed = share
+            wealth = betting_log_wealth([differences[i] for i in self.order(keys)], share)
+            enough, p_value = wealth >= -math.log(share), math.exp(-wealth)
+        else:
+            needed, p_value = sign_cut(len(differences), share), sign_p(wins, losses)
+            enough = sign_passes(p_value, needed)
         effect = math.fsum(differences) / len(differences)
         low, high = mean_interval(differences, low=-1.0, high=1.0)
-        log_e = betting_log_e(differences)
-        e_value = math.exp(min(log_e, 700.0))
-        enough = log_e >= -math.log(level)
         accepted = enough and effect >= self.min_effect
         if accepted:
-            self.accepted += 1
             reason = "better"
         elif high < 0:
             reason = "worse"
@@ -105,16 +214,116 @@ class Gate:
             reason = "not shown to be better"
         else:
             reason = f"better by less than the minimum effect of {self.min_effect:g}"
-        return Decision(
-            accepted=accepted, reason=reason, look=self.looks, effect=effect, low=low, high=high,
-            e_value=e_value, threshold=1 / level, n=len(pairs),
-            incumbent_score=math.fsum(a for a, _ in pairs) / len(pairs),
-            candidate_score=math.fsum(b for _, b in pairs) / len(pairs),
+        return self._decide(
+            incumbent, candidate, accepted=accepted, reason=reason, effect=effect, low=low, high=high, level=share,
+            p_value=p_value, needed=needed, wins=wins, losses=losses,
         )  # fmt: skip
+
+    def refuse_early(
+        self,
+        incumbent: Sequence[float | None],
+        candidate: Sequence[float | None],
+        *,
+        of: int,
+        keys: Sequence[str] | None = None,
+    ) -> Decision:
+        """Refuse on the scores of the first third; the share of this look is spent as by any refusal.
+
+        Args:
+            incumbent: scores of the first examples only.
+            candidate: those of the same examples in the same order.
+            of: how many gate examples there are in all.
+            keys: what these examples are known by, for error messages.
+
+        Returns:
+            The refusal, its figures over the examples that were measured.
+
+        Raises:
+            InputError: as ``look``.
+        """
+        self._checked(incumbent, candidate, keys)
+        differences = paired_differences(incumbent, candidate)
+        low, high = mean_interval(differences, low=-1.0, high=1.0)
+        return self._decide(
+            incumbent, candidate, accepted=False, early=True, low=low, high=high, level=self.level(),
+            reason=f"stopped early: no better on the first {len(differences)} of {of} gate examples",
+            effect=math.fsum(differences) / len(differences),
+            wins=sum(d > 0 for d in differences), losses=sum(d < 0 for d in differences),
+        )  # fmt: skip
+
+    def _decide(
+        self,
+        incumbent: Sequence[float | None],
+        candidate: Sequence[float | None],
+        *,
+        accepted: bool,
+        reason: str,
+        effect: float,
+        low: float,
+        high: float,
+        level: float,
+        wins: int,
+        losses: int,
+        p_value: float | None = None,
+        needed: float | None = None,
+        early: bool = False,
+    ) -> Decision:
+        self._spend(level, accepted)
+        n = len(incumbent)
+        return Decision(
+            accepted=accepted, reason=reason, look=self.looks, effect=effect, low=low, high=high, n=n,
+            incumbent_score=math.fsum(counted(incumbent, "incumbent")) / n,
+            candidate_score=math.fsum(counted(candidate, "candidate")) / n,
+            test="betting" if self.graded else "sign", level=level, p_value=p_value, needed=needed,
+            wins=wins, losses=losses, early=early,
+            missing_incumbent=sum(s is None for s in incumbent), missing_candidate=sum(s is None for s in candidate),
+        )  # fmt: skip
+
+    def _checked(
+        self,
+        incumbent: Sequence[float | None],
+        candidate: Sequence[float | None],
+        keys: Sequence[str] | None,
+    ) -> Sequence[str]:
+        n = len(incumbent)
+        keys = [str(i) for i in range(n)] if keys is None else keys
+        if not n == len(candidate) == len(keys):
+            raise InputError(
+                "paired scores of the same examples expected, "
+                f"got {n} of the incumbent, {len(candidate)} of the candidate, and {len(keys)} examples"
+            )
+        if not n:
+            raise InputError("the gate needs at least one example, got none")
+        for side, scores in (("incumbent", incumbent), ("candidate", candidate)):
+            for key, score in zip(keys, scores, strict=True):
+                if score is None:
+                    continue
+                if not 0 <= score <= 1:
+                    raise InputError(
+                        f"example {key}: the {side}'s score is {score:g}; the gate takes scores from 0 to 1. Scale the metric"
+                    )
+                if not self.graded and score not in (0, 1):
+                    raise InputError(
+                        f"example {key}: the {side}'s score is {score:g}, but the gate was told that every score is 0 or 1; "
+                        "declare the metric as graded"
+                    )
+        return keys
+
+    def fewest(self) -> int:
+        """How many gate examples the next look needs to accept anything, even if every answer turns from wrong to right."""
+        level, n = self.level(), 1
+        while not self._could_accept(n, level):
+            n += 1
+        return n
+
+    def _could_accept(self, n: int, level: float) -> bool:
+        if self.graded:
+            return betting_log_wealth([1.0] * n, level) >= -math.log(level)
+        return fewest_wins(n, level) is not None
 
 
 class Interval(Frozen):
-    """A mean with its interval. ``missing`` counts examples without a score; they are in neither."""
+    """A mean with its interval. ``missing`` counts the examples without a score."""
 
     score: float
     low: float
@@ -123,11 +332,23 @@ class Interval(Frozen):
     missing: int = 0
 
 
-def summarise(scores: Sequence[float | None], *, level: float = 0.95) -> Interval:
-    """Mean of scores in [0, 1] with its interval."""
-    known = [s for s in scores if s is not None]
-    missing = len(scores) - len(known)
-    if not known:
+def summarise(scores: Sequence[float | None], *, side: Side | None = None, level: float = 0.95) -> Interval:
+    """Mean of scores in [0, 1] with its interval: Wilson's where every score is 0 or 1, otherwise that of ``mean_interval``.
+
+    Args:
+        scores: of independent examples, None where there is none.
+        side: of a comparison whose figure this is: missing scores are ``counted`` accordingly. None: they are left out,
+            as for attempts of a method, where nothing is compared.
+        level: coverage of the interval.
+
+    Returns:
+        The mean over ``n`` scores, and how many were missing.
+    """
+    missing = sum(s is None for s in scores)
+    known = [s for s in scores if s is not None] if side is None else counted(scores, side)
+    n = len(known)
+    if not n:
         return Interval(score=0.0, low=0.0, high=1.0, n=0, missing=missing)
-    low, high = mean_interval(known, level=level)
-    return Interval(score=math.fsum(known) / len(known), low=low, high=high, n=len(known), missing=missing)
+    proportion = all(s in (0.0, 1.0) for s in known)
+    low, high = wilson(int(sum(known)), n, level=level) if proportion else mean_interval(known, level=level)
+    return Interval(score=math.fsum(known) / n, low=low, high=high, n=n, missing=missing)

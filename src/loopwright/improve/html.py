@@ -132,7 +132,7 @@ def _looks(looks: tuple[Look, ...]) -> str:
         f"<td><b>{escape(k.by)}</b><small>{escape(k.note)}</small></td>"
         f'<td class="n">{_percent(k.incumbent_score)} &rarr; {_percent(k.candidate_score)}</td>'
         f'<td class="n">{_points(k.effect)}<small>{_points(k.low)} to {_points(k.high)}</small></td>'
-        f'<td class="n">{k.e_value:.3g}<small>needs {k.threshold:.4g}</small></td><td class="n">{k.n}</td>'
+        f'<td class="n">{k.evidence[0]}<small>needs {k.evidence[1]}</small></td><td class="n">{k.n}</td>'
         f"<td>{escape(k.reason)}</td></tr>"
         for k in looks
     )

@@ -226,7 +226,7 @@ class _Job:
         self.out = Path(spec["out"])
         self.base = start(task, by="task")
         self.ctx = Context(engine, "improve", world=task, policy=self.base)
-        self.gate = Gate(**task.gate)
+        self.gate = Gate(**task.gate, graded=True)
         self.incumbent = Incumbent(self.ctx, self.base, self.gate)
         self.stopped = "every method has run"
 

@@ -8,9 +8,12 @@ from pydantic import Field
 
 from loopwright.blocks.lineage import Piece
 from loopwright.core.feedback import Cost, Frozen
-from loopwright.core.gate import Interval
+from loopwright.core.gate import Decision, Interval
 
-GATE_TEST = "a paired betting e-value on held-out examples (Waudby-Smith and Ramdas, 2024), corrected for every look"
+GATE_TEST = (
+    "an exact paired test on held-out examples (the sign test for verdicts, a betting test for graded scores), "
+    "corrected for every look"
+)
 
 
 class Difference(Frozen):
@@ -24,24 +27,13 @@ class Difference(Frozen):
     log_e: float = 0.0
 
 
-class Look(Frozen):
+class Look(Decision):
     """One decision of the gate, as it was recorded."""
 
-    look: int
-    accepted: bool
-    reason: str
     by: str
     note: str = ""
     candidate: str
     incumbent: str
-    incumbent_score: float
-    candidate_score: float
-    effect: float
-    low: float
-    high: float
-    e_value: float
-    threshold: float
-    n: int
 
 
 class Spending(Frozen):

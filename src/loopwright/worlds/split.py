@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from pydantic import JsonValue
 
 from loopwright.core.gate import Gate
-from loopwright.core.statistics import betting_log_e
 from loopwright.core.types import Example
 from loopwright.core.world import Split
 from loopwright.critics.section import Section
@@ -139,8 +138,4 @@ def screened(train: Sequence[Example]) -> tuple[tuple[Example, ...], tuple[Examp
 
 def fewest(alpha: float) -> int:
     """How many gate examples the first look needs at least: if each one improved from 0 to 1, it would accept."""
-    level = Gate(alpha=alpha).next_alpha()
-    n = 1
-    while betting_log_e([1.0] * n) < -math.log(level):
-        n += 1
-    return n
+    return Gate(alpha=alpha).fewest()

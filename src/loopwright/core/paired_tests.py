@@ -1,0 +1,150 @@
+"""Tests of "the candidate is no better" on paired scores of the same examples. Pure functions.
+
+Pass or fail: the sign test, with the cut of its p-value chosen so that the *unconditional* size, the maximum over the share
+of examples whose verdict changes, is at most the level (the idea of Boschloo's test, for pairs: Suissa and Shuster,
+Biometrics 1991). Graded scores: a betting test whose plug-in bets are those of STaR (Voracek and Orabona, arXiv:2505.22422).
+Both hold at every sample size and for every distribution.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from loopwright.core.lazy import lazy
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = lazy("numpy")
+
+CAP = 0.95  # largest bet; below 1, so that no single loss ruins
+_GRID = 2000  # points on which the size is computed
+_LARGE = 3000  # from here on the level itself is the cut: always valid, and almost nothing is lost
+_SAME = 1 + 1e-9  # two p-values within this factor are one: they come from different sums
+
+
+def sign_p(wins: int, losses: int) -> float:
+    """P(Bin(wins + losses, 1/2) >= wins): the one-sided p-value of the sign test; ties say nothing.
+
+    Args:
+        wins: examples on which the candidate is better.
+        losses: examples on which it is worse.
+
+    Returns:
+        The exact probability, 1 without any example that differs.
+    """
+    m = wins + losses
+    term, total = 1, 0
+    for lost in range(losses + 1):
+        total += term
+        term = term * (m - lost) // (lost + 1)
+    return float(total / 2**m)
+
+
+@lru_cache(maxsize=1024)
+def sign_cut(n: int, level: float) -> float:
+    """The largest p-value of ``sign_p`` that may be accepted among n examples, at an error of at most ``level``.
+
+    A p-value up to the level is always valid, whatever the number of ties. This is larger where it can be: for every share q of
+    examples that differ, sum_m Bin(m; n, q) P(p <= cut | m differ) stays below the level. Between the points of the grid
+    in arcsin(sqrt(q)) that sum f moves by at most sqrt(n) max_m s_m a unit, as df/dq = Cov(s_M, M) / (q (1 - q)).
+
+    Args:
+        n: number of examples, those that tie included.
+        level: probability of accepting a candidate that is no better.
+
+    Returns:
+        The cut, at least ``level``.
+    """
+    if n < 1 or n > _LARGE:
+        return level
+    tails = _tails(n)
+    candidates = np.unique(tails[(tails > level) & (tails < 8 * level)])
+    low, high, best = 0, len(candidates) - 1, level
+    while low <= high:
+        middle = (low + high) // 2
+        if _size(n, float(candidates[middle])) <= level:
+            best, low = float(candidates[middle]), middle + 1
+        else:
+            high = middle - 1
+    return best
+
+
+def sign_passes(p: float, cut: float) -> bool:
+    """Whether a p-value of ``sign_p`` is within a cut of ``sign_cut``."""
+    return p <= cut * _SAME
+
+
+@lru_cache(maxsize=4)
+def _tails(n: int) -> np.ndarray:
+    """[n + 1, K] P(Bin(m, 1/2) >= m // 2 + k) by row m and column k; columns end where the tail is below 1e-18."""
+    logs = _log_factorials(n)
+    m = np.arange(n + 1)[:, None]
+    count = m // 2 + np.arange(min(n - n // 2, math.ceil(4.7 * math.sqrt(n)) + 2) + 2)[None, :]
+    inside = count <= m
+    k = np.where(inside, count, 0)
+    density = np.where(inside, np.exp(logs[m] - logs[k] - logs[m - k] - m * math.log(2)), 0.0)
+    tails: np.ndarray = np.minimum(np.cumsum(density[:, ::-1], axis=1)[:, ::-1], 1.0)
+    return tails
+
+
+@lru_cache(maxsize=4)
+def _differing(n: int) -> np.ndarray:
+    """[n + 1, grid] Bin(m; n, q) by row m and grid point q, the ends q = 0 and q = 1 left out."""
+    logs = _log_factorials(n)
+    m = np.arange(n + 1)[:, None]
+    q = np.sin(np.arange(1, _GRID) * (math.pi / 2 / _GRID)) ** 2
+    chosen = (logs[n] - logs - logs[::-1])[:, None]
+    density: np.ndarray = np.exp(chosen + m * np.log(q)[None, :] + (n - m) * np.log1p(-q)[None, :])
+    return density
+
+
+def _log_factorials(n: int) -> np.ndarray:
+    return np.array([math.lgamma(k + 1) for k in range(n + 1)])
+
+
+def _size(n: int, cut: float) -> float:
+    """An upper bound of the error at its worst share of examples that differ."""
+    tails = _tails(n)
+    first = (tails > cut * _SAME).sum(axis=1)
+    accepted = tails[np.arange(n + 1), first]
+    slack = math.sqrt(n) * float(accepted.max()) * math.pi / (4 * _GRID)
+    return max(float((accepted @ _differing(n)).max()), float(accepted[n])) + slack
+
+
+def fewest_wins(n: int, level: float) -> int | None:
+    """How many of n examples must turn right if none turns wrong; None where even n do not suffice."""
+    cut = sign_cut(n, level)
+    need = max(0, math.ceil(-math.log2(cut * _SAME)))
+    return need if need <= n else None
+
+
+def betting_log_wealth(differences: Sequence[float], level: float) -> float:
+    """Highest log wealth of a bettor against "the mean is at most 0"; reaching -log(level) refutes it at that level.
+
+    Each bet is known before its difference is: the fraction that would bring the wealth to the bar over what is left, as far as
+    mean and spread so far can tell (STaR, Voracek and Orabona, arXiv:2505.22422), so the wealth is a nonnegative supermartingale
+    under the null, and by Ville's inequality ever reaching 1/level has probability at most ``level``.
+
+    Args:
+        differences: each in [-1, 1], in an order that was fixed without looking at them.
+        level: probability of reaching the bar though the mean is at most 0.
+
+    Returns:
+        The highest log wealth on the way, at least 0; the bets end where it reaches the bar.
+    """
+    n, need = len(differences), -math.log(level)
+    wealth = highest = total = 0.0
+    square = 0.25
+    for t, x in enumerate(differences):
+        spread = max(square / (t + 1), 1e-4)
+        wealth += math.log1p(min(CAP, math.sqrt(2 * (need - wealth) / ((n - t) * spread))) * x)
+        highest = max(highest, wealth)
+        if wealth >= need:
+            break
+        square += (x - total / (t + 1)) ** 2
+        total += x
+    return highest

@@ -65,7 +65,7 @@ STREAMS: dict[str, tuple[Callable[[], Known], int]] = {
     "choice": (lambda: LinearBandit(arms=4, dimensions=4, noise=0.1), STEPS),
     "arm": (lambda: Switching(arms=3, low=0.1, high=0.9, price=0.0), STEPS),
     "pair": (lambda: Duels(arms=6, dimensions=3, scale=4.0), 160),
-    "solver": (Portfolio, STEPS),
+    "solver": (Portfolio, 560),  # every formula twice: who leaves out what was cut off learns slowly
     "parameter": (lambda: Relaxation(arms=6, side=4), STEPS),
     "ranking": (Baskets, STEPS),
     "query": (lambda: Clicks(queries=8, documents=40, wanted=5, shown=8, eta=0.5, blur=1.2), STEPS),

@@ -202,6 +202,7 @@ GRPO = [
     ("dapo", "dapo", "token", {"epsilon_high": 0.28}),
     ("ppo", "dr_grpo", "constant", {}),
     ("grpo", "grpo", "sequence", {"beta": 0.04}),
+    ("grpo-weighted-kl", "grpo", "sequence", {"beta": 0.04, "use_bias_correction_kl": True}),
     ("gspo", "grpo", "sequence", {"importance_sampling_level": "sequence", "epsilon_low": 3e-4, "epsilon_high": 4e-4}),
     ("cispo", "cispo", "token", {"epsilon_high": 5.0}),
 ]
@@ -215,9 +216,11 @@ def test_grpo_and_its_kin(name, kind, how, options, seed):
     row = losses.loss(name)
     batch = batch_of(row, seed)
     policy = {whose: batch.logprobs.clone().requires_grad_() for whose in ("ours", "theirs")}
+    weighted = options.get("use_bias_correction_kl", False)
+    options = {n: v for n, v in options.items() if n != "use_bias_correction_kl"}
     self = trainer(
         _get_per_token_logps_and_entropies=lambda *_, **__: (policy["theirs"], torch.zeros(COUNT, WIDTH), None),
-        args=SimpleNamespace(delta=None, use_bias_correction_kl=False, steps_per_generation=1),
+        args=SimpleNamespace(delta=None, use_bias_correction_kl=weighted, steps_per_generation=1),
         loss_type=kind,
         top_entropy_quantile=1.0,
         off_policy_mask_threshold=None,

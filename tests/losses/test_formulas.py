@@ -414,6 +414,66 @@ def test_estimators_of_the_divergence_agree_in_the_mean(name):
     assert found == pytest.approx(exact, rel=0.1 if name == "k2" else 1e-9)
 
 
+@settings(max_examples=200)
+@given(st.floats(-200, 200), st.sampled_from([torch.float32, torch.float64]))
+def test_k3_pulls_towards_the_reference_however_far_it_is(gap, dtype):
+    r = torch.tensor(gap, dtype=dtype, requires_grad=True)
+    value = KL["k3"](r)
+    (slope,) = torch.autograd.grad(value, r)
+    assert value.isfinite() and slope.isfinite() and value >= 0
+    assert slope.sign() == r.detach().sign() or abs(gap) < 1e-6
+    if gap <= 20:  # the plain formula, to the last digit
+        plain = r.detach().clone().requires_grad_()
+        found = torch.expm1(plain) - plain
+        assert torch.equal(found, value) and torch.equal(torch.autograd.grad(found, plain)[0], slope)
+    else:  # the line that touches it at 20
+        torch.testing.assert_close(slope, torch.expm1(torch.tensor(20.0, dtype=dtype)))
+        assert value >= KL["k3"](torch.tensor(20.0, dtype=dtype))
+
+
+def test_k3_is_convex_and_without_a_step_where_it_turns_into_a_line():
+    r = torch.linspace(19.9, 20.1, 2001, dtype=torch.float64, requires_grad=True)
+    value = KL["k3"](r)
+    (slope,) = torch.autograd.grad(value.sum(), r)
+    assert (value.diff() > 0).all() and (slope.diff() >= 0).all()
+    torch.testing.assert_close(value.diff() / 1e-4, slope.detach()[:-1], rtol=1e-3, atol=0.0)
+
+
+@given(st.floats(-100, -1e-3), st.floats(-100, -1e-3), st.floats(-100, -1e-3))
+def test_every_divergence_pulls_towards_the_reference(policy, sampler, reference):
+    for options in ({}, {"weigh_kl": True}):
+        logprobs = torch.tensor([[policy]], dtype=torch.float32, requires_grad=True)
+        batch = flat(
+            logprobs, sampler=torch.tensor([[sampler]]), references={"reference": torch.tensor([[reference]])},
+            values={"advantage": torch.zeros(1)},
+        )  # fmt: skip
+        loss, stats = losses.loss("grpo")(batch, **options)
+        (slope,) = torch.autograd.grad(loss.sum(), logprobs)
+        assert loss.isfinite().all() and slope.isfinite().all() and (stats["kl"] >= 0).all()
+        assert slope.item() * (policy - reference) >= 0
+        if abs(policy - reference) > 0.1 and policy - sampler > -20:
+            assert slope.item() != 0
+
+
+@pytest.mark.parametrize("weigh", [False, True])
+def test_the_mean_of_the_weighed_divergence_is_exact_off_policy_in_value_and_gradient(weigh):
+    draw = torch.Generator().manual_seed(0)
+    logits, sampler, reference = torch.randn(3, 50, generator=draw, dtype=torch.float64)
+    logits.requires_grad_()
+    sampler, reference = (F.log_softmax(x, dim=0) for x in (sampler, reference))
+    policy = F.log_softmax(logits, dim=0)
+    exact = (policy.exp() * (policy - reference)).sum()
+    # every token once, weighed by how often the sampler draws it: its mean
+    batch = flat(
+        policy[:, None], sampler=sampler[:, None], references={"reference": reference[:, None]},
+        values={"advantage": torch.zeros(50, dtype=torch.float64)}, weights=sampler.exp(),
+    )  # fmt: skip
+    found = losses.loss("grpo")(batch, kl=1.0, weigh_kl=weigh)[0].sum()
+    gradients = [torch.autograd.grad(x, logits, retain_graph=True)[0] for x in (found, exact)]
+    assert torch.allclose(found, exact, atol=1e-6) is weigh
+    assert torch.allclose(*gradients, atol=1e-6) is weigh
+
+
 def test_penalty_and_bonus_are_added_before_the_weight():
     batch = flat(
         doubles([-1.0]),
@@ -434,10 +494,16 @@ def test_what_is_not_there_is_named():
         ({}, "needs 'sampler'"),
         ({"surrogate": "reinforce", "kl": 0.1}, "needs 'reference'"),
         ({"surrogate": "reinforce", "kl": 0.1, "kl_estimator": "k4"}, "kl_estimator must be"),
+        ({"surrogate": "reinforce", "kl": 0.1, "weigh_kl": True}, "needs 'reference'"),
         ({"surrogate": "reinforce", "entropy": 0.1}, "needs 'entropy'"),
     ]:
         with pytest.raises(InputError, match=match):
             losses.loss("ppo")(batch, **options)
+    both = batch._replace(references={"reference": doubles([-1.0])})
+    for options, match in [({}, "needs 'sampler'"), ({"kl_estimator": "k2"}, "goes with kl_estimator k3")]:
+        with pytest.raises(InputError, match=match):
+            losses.loss("reinforce")(both, kl=0.1, weigh_kl=True, **options)
+    assert "sampler" in losses.loss("reinforce").given({"kl": 0.1, "weigh_kl": True}).needs
     with pytest.raises(InputError, match="level must be"):
         losses.loss("ppo")(batch._replace(sampler=doubles([-1.0])), level="word")
 

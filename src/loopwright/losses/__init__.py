@@ -23,7 +23,9 @@ __all__ = ["LOSSES", "Batch", "Loss", "Stats", "loss", "sft"]
 _SAMPLER, _SCORES, _STATES = frozenset({"sampler"}), frozenset({"scores"}), frozenset({"state_values"})
 _SOFT: Asks = {"soft": ("values", "win_rate")}
 _PAIR: Asks = {**_SOFT, "offset": ("values", "margin")}
-_POLICY: Asks = {"kl": ("references", "reference"), "entropy": ("needs", "entropy")}
+_POLICY: Asks = {
+    "kl": ("references", "reference"), "weigh_kl": ("needs", "sampler"), "entropy": ("needs", "entropy"),
+}  # fmt: skip
 
 
 def _pair(name: str, paper: str, *, anchors: Mapping[str, float] | None = None, **options: object) -> Loss:
@@ -82,7 +84,12 @@ LOSSES: Mapping[str, Loss] = table(
     Loss("sppo", sppo, "sequence", ("previous",), ("win_rate",), paper="arXiv:2405.00675"),
     Loss("kto", kto, "sequence", ("reference",), ("label", "drift"), paper="arXiv:2402.01306"),
     Loss(
-        "apo-zero-unpaired", kto, "sequence", ("reference",), ("label",), options={"drift": False},
+        "apo-zero-unpaired",
+        kto,
+        "sequence",
+        ("reference",),
+        ("label",),
+        options={"drift": False},
         paper="arXiv:2408.06266",
     ),  # fmt: skip
     Loss("pmpo", pmpo, "sequence", ("reference",), ("label",), paper="arXiv:2410.04166"),
@@ -91,6 +98,7 @@ LOSSES: Mapping[str, Loss] = table(
     _policy("ppo", "arXiv:1707.06347"),
     _policy("dual-clip", "arXiv:1912.09729", dual=3.0),
     _policy("grpo", "arXiv:2402.03300", kl=0.04),
+    _policy("grpo-weighted-kl", "arXiv:2512.02556", kl=0.04, weigh_kl=True),
     _policy("dapo", "arXiv:2503.14476", clip_high=0.28),
     _policy("gspo", "arXiv:2507.18071", level="sequence", clip_low=3e-4, clip_high=4e-4),
     _policy("cispo", "arXiv:2506.13585", surrogate="cispo", clip_high=4.0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
@@ -14,15 +15,23 @@ from loopwright.losses.registry import Batch, Stats
 LARGEST = 20.0  # of a log-ratio: beyond it exp() overflows, and the gradient of what was clipped away is not a number
 
 
+def k3(r: Tensor) -> Tensor:
+    """exp(r) - 1 - r: an unbiased estimate of KL(p | q), never negative, of log q - log p where p drew the sample.
+
+    Beyond ``LARGEST``, where exp would overflow, it goes on as the straight line that touches it there. So its gradient,
+    exp(r) - 1, keeps its sign and stays bounded; a clamp of exp alone would leave that of -r and push the wrong way.
+    """
+    steepest = math.expm1(LARGEST)
+    near = torch.expm1(r.clamp(max=LARGEST)) - r
+    return torch.where(r > LARGEST, steepest - LARGEST + steepest * (r - LARGEST), near)
+
+
 # Estimators of the divergence KL(policy | reference) of a token drawn from the policy, given log reference - log policy.
 # Schulman, "Approximating KL divergence", 2020. They agree in the mean, their gradients do not: that of k1 is 0 in the
-# mean (use it in the reward, not here), that of k2 is right on policy, that of k3 is of KL(reference | policy).
+# mean (use it in the reward, not here), that of k2 is right on policy, that of k3 is of KL(reference | policy), unless
+# it is multiplied by the importance ratio (``weigh_kl``).
 KL: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
-    {
-        "k1": lambda r: -r,
-        "k2": lambda r: r**2 / 2,
-        "k3": lambda r: torch.expm1(r.clamp(max=LARGEST)) - r,
-    }
+    {"k1": lambda r: -r, "k2": lambda r: r**2 / 2, "k3": k3}
 )
 
 
@@ -43,6 +52,15 @@ def _ratio(batch: Batch, level: str) -> Tensor:
     raise InputError(f"level must be token or sequence, got {level!r}")
 
 
+def _weighed(ratio: Tensor, gap: Tensor, divergence: Tensor) -> Tensor:
+    """ratio * divergence, where that is k3 of the gap, with its gradient written down: -ratio * gap.
+
+    Derived factor by factor, it would be the difference of two numbers of the size of exp(gap).
+    """
+    slope = ratio.detach() * gap.detach()
+    return ratio.detach() * divergence.detach() + slope * (gap - gap.detach())
+
+
 def policy_gradient(
     batch: Batch,
     *,
@@ -53,6 +71,7 @@ def policy_gradient(
     dual: float = 0.0,
     kl: float = 0.0,
     kl_estimator: str = "k3",
+    weigh_kl: bool = False,
     entropy: float = 0.0,
 ) -> tuple[Tensor, Stats]:
     """Policy gradient: REINFORCE, PPO, GRPO, DAPO, GSPO, CISPO.
@@ -70,7 +89,9 @@ def policy_gradient(
     alone, so that token advantages may differ: GSPO-token, arXiv:2507.18071, equations 13 and 14; with one advantage a
     sequence it has value and gradient of GSPO, equations 5 and 7. Aggregate by "sequence" as there.
 
-    Added: kl * estimate of KL(policy | ``reference``) by ``kl_estimator`` k1, k2 or k3, minus entropy * entropy. All is
+    Added: kl * estimate of KL(policy | ``reference``) by ``kl_estimator`` k1, k2 or k3, minus entropy * entropy. With
+    ``weigh_kl`` (k3 only) it is multiplied by w, through which the gradient passes as well: then the mean over what the
+    sampler drew is KL(policy | reference) in value and gradient, also off policy: arXiv:2512.02556, equation 7. All is
     multiplied by weights[b]. What is averaged over tokens or sequences is the job's ``aggregation``: "sequence" is
     GRPO's (arXiv:2402.03300), "token" DAPO's, "constant" Dr. GRPO's (arXiv:2503.20783).
 
@@ -103,7 +124,12 @@ def policy_gradient(
     if kl:
         if kl_estimator not in KL:
             raise InputError(f"kl_estimator must be one of {', '.join(KL)}, got {kl_estimator!r}")
-        divergence = KL[kl_estimator](_field(batch.references.get("reference"), "reference", "kl") - batch.logprobs)
+        gap = _field(batch.references.get("reference"), "reference", "kl") - batch.logprobs
+        divergence = KL[kl_estimator](gap)
+        if weigh_kl:
+            if kl_estimator != "k3":
+                raise InputError(f"weigh_kl goes with kl_estimator k3, got {kl_estimator!r}")
+            divergence = _weighed(_ratio(batch, level), gap, divergence)
         loss = loss + kl * divergence
         stats["kl"] = divergence.detach()
     if entropy:

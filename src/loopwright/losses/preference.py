@@ -15,6 +15,7 @@ from torch import Tensor
 
 from loopwright.core.errors import InputError
 from loopwright.losses.likelihood import log1mexp
+from loopwright.losses.policy_gradient import k3
 from loopwright.losses.registry import Batch, Stats
 
 REFERENCE: Mapping[str, float] = MappingProxyType({"reference": 1.0})
@@ -301,7 +302,7 @@ def pmpo(batch: Batch, *, alpha: float = 0.5, beta: float = 0.5) -> tuple[Tensor
     Returns the loss [B] and ``divergence`` [B], the estimate of the divergence in nats.
     """
     ratio = log_ratio(batch, REFERENCE)
-    divergence = batch.total(torch.expm1(ratio) - ratio)
+    divergence = batch.total(k3(ratio))
     label = batch.value("label", of="sample")
     loss = ((1 - alpha) * (1 - label) - alpha * label) * batch.total(batch.logprobs) + beta * divergence
     return loss * batch.weights, {"divergence": divergence.detach()}

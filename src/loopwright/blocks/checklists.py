@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from loopwright.blocks.replies import read_answers, read_list, read_yes
-from loopwright.blocks.templates import filled
 from loopwright.core.errors import BadOutput
 from loopwright.core.feedback import Checklist, Item, Missing, Rater
+from loopwright.core.templates import filled
 from loopwright.core.types import Example, digest
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pydantic import Field, JsonValue
 
 from loopwright.blocks.json_text import read_json
-from loopwright.blocks.templates import filled
 from loopwright.core.feedback import Frozen
+from loopwright.core.templates import filled
 from loopwright.core.types import Candidate, digest
 
 GENERAL = "general"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from loopwright.blocks.json_text import read_json
 from loopwright.core.model import FitOptions
 from loopwright.core.policy import Prompt, prompt_of
+from loopwright.core.templates import filled, literal
 from loopwright.core.types import Candidate, Rollout
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ def consensus(raters: Sequence[Sequence[Principle]], least: float = 0.8) -> list
 
 def _asking(base: Candidate, principle: str, statement: str) -> Prompt:
     prompt = prompt_of(base)
-    said = statement.replace("{principle}", principle).replace("{question}", "").replace("{instruction}", "")
+    # What a rater wrote is no template: whatever stands in braces there is shown as it is.
+    said = filled(statement, {"principle": literal(principle), "question": "", "instruction": ""})
     return prompt.model_copy(update={"template": f"{said}\n{prompt.template}"})
 
 

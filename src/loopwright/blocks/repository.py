@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from loopwright.core.templates import filled
+
 _EDIT = re.compile(
     r"^[ \t*#`]*(?:EDIT|FILE|###)?[ \t:*`]*([\w./-]+\.\w+)[ \t:*`]*\n(?:```\w*\n)?"
     r"<{5,9}[ \t]*SEARCH[ \t]*\n(.*?)\n?={5,9}[ \t]*\n(.*?)\n?>{5,9}[ \t]*REPLACE",
@@ -141,7 +143,7 @@ def bundled(files: Mapping[str, str], names: Sequence[str]) -> str:
     packages = sorted({name.rpartition(".")[0] for name in sources} - {""})
     held = base64.b64encode(json.dumps(sources).encode()).decode()
     lines = [f"from {module} import {name}" for module, _, name in (n.partition(":") for n in names)]
-    return _BUNDLE.replace("HELD", repr(held)).replace("PACKAGES", repr(packages)) + "\n".join(lines) + "\n"
+    return filled(_BUNDLE, {"held": repr(held), "packages": repr(packages)}) + "\n".join(lines) + "\n"
 
 
 _BUNDLE = """\
@@ -149,11 +151,11 @@ import base64 as _base64, importlib.abc as _abc, importlib.machinery as _machine
 
 
 class _Held(_abc.MetaPathFinder, _abc.Loader):
-    sources = _json.loads(_base64.b64decode(HELD))
+    sources = _json.loads(_base64.b64decode({held}))
 
     def find_spec(self, name, path=None, target=None):
-        if name in self.sources or name in PACKAGES:
-            return _machinery.ModuleSpec(name, self, is_package=name in PACKAGES)
+        if name in self.sources or name in {packages}:
+            return _machinery.ModuleSpec(name, self, is_package=name in {packages})
         return None
 
     def exec_module(self, module):

@@ -16,8 +16,8 @@ from loopwright.blocks.graph import graph_of
 from loopwright.blocks.lineage import Piece, as_data, begin, follow
 from loopwright.blocks.parameters import parameters_of
 from loopwright.blocks.replies import read_text
-from loopwright.blocks.templates import filled
 from loopwright.core.errors import InputError, UnknownName
+from loopwright.core.templates import filled
 from loopwright.core.types import Candidate, Example, Rollout
 
 if TYPE_CHECKING:

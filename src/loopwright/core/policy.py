@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+import re
+from collections.abc import Mapping
+
+from pydantic import Field, JsonValue, field_validator
 
 from loopwright.core.feedback import Frozen
-from loopwright.core.types import Candidate, Example, Turn
+from loopwright.core.templates import filled, places
+from loopwright.core.types import Candidate, Example, Turn, input_text
+
+OWN = ("question", "instruction")  # the places of a template that are no fields of an input
+_ENDS = (re.compile(r"^\{(\w+)\}"), re.compile(r"\{(\w+)\}$"))
 
 
 class Shot(Frozen):
-    """A worked example shown in the conversation; ``example`` is the id it came from, for lineage."""
+    """A worked example shown in the conversation; ``example`` is the id it came from, for lineage.
 
-    input: str
+    input: as the example's own: text, or an object where the template shows its fields.
+    """
+
+    input: JsonValue
     output: str
     example: str = ""
 
 
 class Prompt(Frozen):
     """What the model is told. In ``template``, {question} is the example's input and {instruction} the instruction.
+
+    Of inputs that are objects, {name} is the field of this name, and where a template has such a place, {question} is the field
+    ``question`` if there is one. Without such a place {question} is the whole input, as JSON.
 
     tools: documentation of tools, by name; it stands where the system message says {tools}, else at its end.
     """
@@ -31,33 +44,56 @@ class Prompt(Frozen):
     @field_validator("template")
     @classmethod
     def _asks(cls, value: str) -> str:
-        if "{question}" not in value:
-            raise ValueError("the template must contain {question}")
+        if not set(places(value)) - {"instruction"}:
+            raise ValueError("the template must contain {question}, or {name} of a field of the inputs")
         return value
 
-    def ask(self, question: str) -> str:
-        # Not str.format: questions and instructions may hold braces of their own.
-        before, after = self.template.split("{question}", 1)
-        fill = (part.replace("{instruction}", self.instruction) for part in (before, after))
-        return question.join(fill).strip()
+    def ask(self, input: JsonValue) -> str:
+        """The user's message for one input. White space at its ends that is the template's own is left out."""
+        values = {"question": input_text(input), "instruction": self.instruction}
+        fields = self.fields(input)
+        if fields and isinstance(input, dict):
+            values |= {name: input_text(input[name]) for name in fields}
+        return filled(_trimmed(self.template, values), values)
+
+    def fields(self, input: JsonValue) -> tuple[str, ...]:
+        """The fields of an input that the template shows one by one; none where it shows the input as a whole."""
+        if not isinstance(input, Mapping):
+            return ()
+        named = [name for name in places(self.template) if name in input and name not in OWN]
+        if named and "question" in input and "question" in places(self.template):
+            named.append("question")
+        return tuple(named)
 
     def told(self) -> str:
         """The system message, the tools' documentation included."""
         if not self.tools:
             return self.system
         documents = "\n\n".join(f"{name}: {text}" for name, text in self.tools.items())
-        if "{tools}" in self.system:
-            return self.system.replace("{tools}", documents)
+        if "tools" in places(self.system):
+            return filled(self.system, {"tools": documents})
         return f"{self.system}\n\n{documents}".strip()
 
     def render(self, example: Example) -> tuple[Turn, ...]:
+        """The conversation that asks the model for an answer to an example."""
         told = self.told()
         turns = [Turn(role="system", text=told)] if told else []
         for shot in self.shots:
             turns.append(Turn(role="user", text=self.ask(shot.input)))
             turns.append(Turn(role="assistant", text=shot.output))
-        turns.append(Turn(role="user", text=self.ask(example.question)))
+        turns.append(Turn(role="user", text=self.ask(example.input)))
         return tuple(turns)
+
+
+def _trimmed(template: str, values: Mapping[str, str]) -> str:
+    """The template without the white space at its ends, and without places there that nothing is put in."""
+    while True:
+        template = template.strip()
+        ends = (pattern.search(template) for pattern in _ENDS)
+        empty = next((m for m in ends if m is not None and not values.get(m[1], "kept").strip()), None)
+        if empty is None:
+            return template
+        template = template[: empty.start()] + template[empty.end() :]
 
 
 def prompt_of(candidate: Candidate) -> Prompt:

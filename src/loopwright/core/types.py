@@ -11,13 +11,21 @@ from pydantic import Field, JsonValue, field_validator
 from loopwright.core.arrays import Numbers
 from loopwright.core.feedback import FREE, Cost, Feedback, Finite, Frozen, Missing, Score, Verdict
 
-__all__ = ["Budget", "Candidate", "Card", "Cost", "Example", "Frozen", "Rollout", "Trial", "Turn", "digest"]
+__all__ = [
+    "Budget", "Candidate", "Card", "Cost", "Example", "Frozen", "Rollout", "Trial", "Turn", "digest",
+    "input_text",
+]  # fmt: skip
 
 
 def digest(value: Any) -> str:
     """SHA-256 (hex) of a value's canonical JSON: sorted keys, no spaces, no NaN."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def input_text(value: JsonValue) -> str:
+    """An input, or a field of one, as a model is shown it: text as it is, everything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 class Example(Frozen):
@@ -31,7 +39,7 @@ class Example(Frozen):
     @property
     def question(self) -> str:
         """The input as text."""
-        return self.input if isinstance(self.input, str) else json.dumps(self.input, ensure_ascii=False)
+        return input_text(self.input)
 
     @property
     def group(self) -> str:

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from loopwright.blocks.replies import read_letter, read_number
-from loopwright.blocks.templates import filled
 from loopwright.blocks.trust import Knots, calibrated
 from loopwright.core.errors import BadOutput
 from loopwright.core.feedback import Feedback, Missing, Preference, Rater, Score
+from loopwright.core.templates import filled
 from loopwright.core.types import Rollout, Turn, digest
 from loopwright.core.world import Comparator, Critic
 

@@ -16,7 +16,7 @@ from loopwright.core.identity import recorded
 from loopwright.core.policy import Prompt
 from loopwright.core.statistics import betting_log_e, mean_interval
 from loopwright.core.store import CandidateRow, EventRow, Store
-from loopwright.core.types import Candidate, Rollout
+from loopwright.core.types import Candidate, Rollout, input_text
 from loopwright.improve.report_data import (
     Answers,
     Difference,
@@ -216,7 +216,7 @@ def _version(
     by = str(row.get("by") or (look.by if look else "task"))
     inherited = bool(parents) and prompt.instruction == before.instruction and parents[0] in writers
     writers[hash] = writers[parents[0]] if inherited else by
-    old_shots = {(s.input, s.output) for s in before.shots}
+    old_shots = {(input_text(s.input), s.output) for s in before.shots}
     solver = parts.get("solver")
     return Version(
         hash=hash, parents=parents, by=by, note=str(row.get("note") or ""),
@@ -225,8 +225,9 @@ def _version(
         system=prompt.system, instruction=prompt.instruction, instruction_new=prompt.instruction != before.instruction,
         instruction_from=writers[hash] if prompt.instruction else "",
         shots=tuple(
-            ShotLineage(example=s.example, input=s.input, output=s.output, new=(s.input, s.output) not in old_shots)
+            ShotLineage(example=s.example, input=text, output=s.output, new=(text, s.output) not in old_shots)
             for s in prompt.shots
+            for text in (input_text(s.input),)
         ),
         solver=str(solver.get("recipe", "")) if isinstance(solver, dict) else "", adapter=str(parts.get("adapter") or ""),
         origins=row.get("origins") or {},

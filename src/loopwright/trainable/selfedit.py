@@ -13,9 +13,9 @@ from loopwright.blocks.parameters import Parameter, parameters_of, with_values
 from loopwright.blocks.programs import program_of
 from loopwright.blocks.replies import read_text
 from loopwright.blocks.repository import patched, read_edits
-from loopwright.blocks.templates import filled
 from loopwright.core.context import Context
 from loopwright.core.errors import InputError
+from loopwright.core.templates import filled
 from loopwright.core.types import Candidate, Options, Rollout
 from loopwright.trainable.agent import call, defines
 
@@ -128,7 +128,7 @@ async def _by_model(
     kind, path = ("program", f"{name}.py") if spec.kind == "code" else ("prompt", f"{name}.txt")
     places = {
         "source": f"# {path}\n```\n{spec.value}\n```", "kind": kind, "attempt": attempts_text(attempts[:1], name),
-        "form": EDITS.replace("{path}", path) if spec.kind == "code" else WHOLE,
+        "form": filled(EDITS, {"path": path}) if spec.kind == "code" else WHOLE,
     }  # fmt: skip
     asked: dict[str, Any] = {"temperature": options.temperature, "max_tokens": options.max_tokens, "role": "proposer"}
     places["plan"] = places["attempt"]

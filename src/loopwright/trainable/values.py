@@ -211,10 +211,10 @@ class MappingValue(Value):
 
     __slots__ = ()
 
-    def get(self, key: Any, default: Any = None) -> Value:
+    def get(self, key: Any, default: Any = None) -> Any:
         # ``match`` asks with a mark of its own for what is not there, and looks whether it gets that very object back.
         if type(default) is object and plain(key) not in self.data:
-            return default  # type: ignore[no-any-return]
+            return default
         return _method(self, "get", key, default)
 
 

@@ -37,6 +37,7 @@ from loopwright.core.context import Context
 from loopwright.core.feedback import Checklist, Feedback
 from loopwright.core.model import FitOptions
 from loopwright.core.registry import improver
+from loopwright.core.templates import filled
 from loopwright.core.types import Candidate, Rollout
 
 READ = (
@@ -89,8 +90,8 @@ async def rlbff(
         comment = feedback.text
         found = read_principles(comment)
         if comment and not found and read:
-            asked = read.replace("{question}", answer.example.question).replace("{answer}", answer.output)
-            reply = await ctx.ask(asked.replace("{comment}", comment), temperature=0.0)
+            places = {"question": answer.example.question, "answer": answer.output, "comment": comment}
+            reply = await ctx.ask(filled(read, places), temperature=0.0)
             found = [p for p in read_principles(reply) if supported(p, comment)]
         return [*found, Principle(overall, feedback.satisfied)] if overall else found
 

@@ -20,6 +20,7 @@ from loopwright.blocks import checklists
 from loopwright.core.context import Context
 from loopwright.core.feedback import Checklist
 from loopwright.core.registry import solver
+from loopwright.core.templates import filled
 from loopwright.core.types import Example, Rollout
 
 REFINE = (
@@ -70,7 +71,8 @@ async def stick(
         _, checked, answer = best
         if checked is None or checked.satisfied:
             break
-        revised = await ctx.answer(example, refine.replace("{checklist}", checked.text), after=answer, temperature=0.0)
+        message = filled(refine, {"checklist": checked.text})
+        revised = await ctx.answer(example, message, after=answer, temperature=0.0)
         if revised.status != "ok" or revised.output == answer.output:
             break
         share, checked = await ticked(revised)

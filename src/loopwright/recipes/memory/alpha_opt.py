@@ -25,10 +25,10 @@ from loopwright.blocks.experience import Experience, Seen, listed, said_of
 from loopwright.blocks.library import Insight, applicable, as_part, headings, read_insights
 from loopwright.blocks.replies import read_list
 from loopwright.blocks.select import mean_score
-from loopwright.blocks.templates import filled
 from loopwright.core.context import Context
 from loopwright.core.errors import InputError
 from loopwright.core.registry import improver
+from loopwright.core.templates import filled
 from loopwright.core.types import Candidate, Example, Rollout
 
 ANSWERING = "loopwright.recipes.memory.with_library:with_library"
@@ -104,7 +104,7 @@ async def alpha_opt(
         for _ in range(explore):
             if rollout.score is None or rollout.score == 1.0:
                 break
-            said = [correct.replace("{feedback}", said_of(rollout))]
+            said = [filled(correct, {"feedback": said_of(rollout)})]
             (rollout,) = await ctx.follow(base, [rollout], said, temperature=temperature)
         fields = {
             "question": seen.example.question, "wrong": seen.rollout.output, "feedback": seen.said,

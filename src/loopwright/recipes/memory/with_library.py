@@ -14,6 +14,7 @@ from loopwright.blocks.library import CHECK, MATCH, applicable, library_of, show
 from loopwright.core.context import Context
 from loopwright.core.policy import prompt_of
 from loopwright.core.registry import solver
+from loopwright.core.templates import filled
 from loopwright.core.types import Example, Rollout
 
 USE = "What was learned from earlier problems, where it applies:\n{insights}"
@@ -38,7 +39,7 @@ async def with_library(
     if not found:
         return await ctx.answer(example)
     prompt = prompt_of(ctx.policy)
-    system = f"{prompt.system}\n\n{use.replace('{insights}', shown(found[:most]))}".strip()
+    system = f"{prompt.system}\n\n{filled(use, {'insights': shown(found[:most])})}".strip()
     told = prompt.model_copy(update={"system": system}).model_dump(mode="json", exclude_defaults=True)
     rollout = await ctx.at("told", policy=ctx.policy.child(prompt=told)).answer(example)
     return rollout.model_copy(update={"candidate": ctx.policy.hash})

@@ -23,9 +23,9 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from loopwright.blocks.templates import filled
 from loopwright.core.context import Context
 from loopwright.core.registry import solver
+from loopwright.core.templates import filled
 from loopwright.core.types import Example, Rollout
 
 ROLES = (

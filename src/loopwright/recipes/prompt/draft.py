@@ -31,11 +31,11 @@ from loopwright.blocks.alike import bleu, cosine
 from loopwright.blocks.json_text import read_json
 from loopwright.blocks.parameters import with_values
 from loopwright.blocks.replies import read_text
-from loopwright.blocks.templates import filled
 from loopwright.core.context import Context
 from loopwright.core.errors import BadOutput, UnknownName
 from loopwright.core.policy import prompt_of
 from loopwright.core.registry import improver
+from loopwright.core.templates import filled
 from loopwright.core.types import Candidate, Example, Turn
 
 EXPLORE = (
@@ -130,11 +130,11 @@ async def _rewritten(
     for _ in range(episodes):
         fields = {"tool": tool, "documentation": versions[-1]}
         try:
-            need, arguments = await _explored(ctx, filled(explore, fields), needs, direction, tries, similar, sampling)
+            need, arguments = await _explored(ctx, explore, fields, needs, direction, tries, similar, sampling)
             needs.append(need)
             result = await ctx.tool(tool, arguments)
             fields |= {"need": need, "arguments": arguments, "result": result[:2048]}
-            fields["history"] = HISTORY.replace("{versions}", "\n---\n".join(versions)) if len(versions) > 1 else ""
+            fields["history"] = filled(HISTORY, {"versions": "\n---\n".join(versions)}) if len(versions) > 1 else ""
             (advice,) = await ctx.generate(filled(analyse, fields), **sampling)
             (reply,) = await ctx.generate(filled(rewrite, fields | {"advice": advice.text.strip()}), **sampling)
         except BadOutput:
@@ -149,19 +149,20 @@ async def _rewritten(
 
 
 async def _explored(
-    ctx: Context, asked: str, needs: Sequence[str], direction: str, tries: int, similar: float, sampling: dict[str, Any]
-) -> tuple[str, str]:
+    ctx: Context, explore: str, fields: dict[str, str], needs: Sequence[str], direction: str, tries: int, similar: float,
+    sampling: dict[str, Any],
+) -> tuple[str, str]:  # fmt: skip
     """A need unlike those before, and the arguments of the call, as text."""
-    tried = TRIED.replace("{needs}", "\n".join(f"- {need}" for need in needs)) if needs else ""
-    onward = DIRECTION.replace("{direction}", direction) if direction and needs else ""
-    asked = asked.replace("{tried}", tried).replace("{direction}", onward)
+    tried = filled(TRIED, {"needs": "\n".join(f"- {need}" for need in needs)}) if needs else ""
+    onward = filled(DIRECTION, {"direction": direction}) if direction and needs else ""
+    asked = filled(explore, {**fields, "tried": tried, "direction": onward})
     need, arguments = "", ""
     for _ in range(max(tries, 1)):
         (reply,) = await ctx.generate(asked, **sampling)
         need, arguments = _call(reply)
         if all(cosine(need, old) < similar for old in needs):
             break
-        asked += AGAIN.replace("{need}", need)
+        asked += filled(AGAIN, {"need": need})
     return need, arguments
 
 

@@ -30,6 +30,7 @@ from loopwright.blocks.replies import read_text
 from loopwright.core.context import Context
 from loopwright.core.errors import BadOutput, InputError, UnknownName
 from loopwright.core.registry import improver
+from loopwright.core.templates import filled
 from loopwright.core.types import Candidate, Example, Rollout
 
 OBJECTIVE = "Change the parameters so that the feedback on the outputs gets better, also for inputs that are not shown here."
@@ -84,8 +85,10 @@ async def trace_opto(
             continue
         said = [_said(r, limit, trace) for r in runs]
         told = [_run(i, graph, free, words, limit, trace) for i, (graph, words) in enumerate(zip(graphs, said, strict=True), 1)]
-        asked = ask.replace("{objective}", objective).replace("{parameters}", _described(free))
-        asked = asked.replace("{memory}", _memory(past, memory, refused)).replace("{runs}", "\n\n".join(told))
+        asked = filled(ask, {
+            "objective": objective, "parameters": _described(free), "memory": _memory(past, memory, refused),
+            "runs": "\n\n".join(told),
+        })  # fmt: skip
         past.append(_values(free, limit) + "\n" + "\n".join(said))
         try:
             (reply,) = await ctx.generate(asked, temperature=temperature, max_tokens=max_tokens)

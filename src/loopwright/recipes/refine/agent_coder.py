@@ -23,6 +23,7 @@ from loopwright.blocks.rewriting import latest, rewritten
 from loopwright.core.context import Context
 from loopwright.core.feedback import Rater, Verdict
 from loopwright.core.registry import solver
+from loopwright.core.templates import filled
 from loopwright.core.types import Example, Rollout
 
 PROGRAMMER = (
@@ -53,7 +54,7 @@ async def agent_coder(
     failed: dict[str, int] = {}
 
     first = await ctx.answer(example, programmer or None, temperature=temperature)
-    reply = await ctx.ask(designer.replace("{question}", example.question), temperature=temperature)
+    reply = await ctx.ask(filled(designer, {"question": example.question}), temperature=temperature)
     designed = asserts_in(reply)[:tests]
 
     async def execute(attempt: Rollout) -> Verdict:
@@ -67,7 +68,7 @@ async def agent_coder(
         return Verdict(passed=not failures, message="\n".join(failures), by=by)
 
     async def rewrite(attempt: Rollout, said: Verdict) -> Rollout:
-        message = revise.replace("{feedback}", said.text)
+        message = filled(revise, {"feedback": said.text})
         return await ctx.answer(example, message, after=latest(attempt, 1), temperature=temperature)
 
     attempts = await rewritten(first, rounds, execute, rewrite)

@@ -12,6 +12,7 @@ from loopwright.blocks.rewriting import rewritten
 from loopwright.core.context import Context
 from loopwright.core.registry import solver
 from loopwright.core.seen import Judgement
+from loopwright.core.templates import filled
 from loopwright.core.types import Example, Rollout
 
 REVISE = "A check of your answer says: {evidence}\n{critique}\nAnswer again, corrected, in the same form."
@@ -36,9 +37,9 @@ async def critic_tools(
     async def correct(attempt: Rollout, evidence: Judgement) -> Rollout | None:
         opinion = ""
         if critique:
-            asked = critique.replace("{answer}", attempt.output).replace("{evidence}", evidence.text)
+            asked = filled(critique, {"answer": attempt.output, "evidence": evidence.text})
             opinion = (await ctx.answer(example, asked, after=attempt, temperature=temperature)).output
-        message = revise.replace("{evidence}", evidence.text).replace("{critique}", opinion)
+        message = filled(revise, {"evidence": evidence.text, "critique": opinion})
         revised = await ctx.answer(example, message, after=attempt, temperature=temperature)
         return revised if revised.output != attempt.output else None  # saying it again, it would hear the same again
 

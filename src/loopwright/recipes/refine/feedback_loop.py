@@ -16,6 +16,7 @@ write them from the key, and mask the answer).
 from loopwright.blocks.select import final_answer
 from loopwright.core.context import Context
 from loopwright.core.registry import solver
+from loopwright.core.templates import filled
 from loopwright.core.types import Example, Rollout
 
 AGAIN = "Your answer is wrong. This is what was found:\n{feedback}\nAnswer the question again, in the same form."
@@ -43,7 +44,7 @@ async def feedback_loop(
         if said.satisfied or said.missing:
             break
         tried.append(final_answer(rollout, extract))
-        message, temperature = again.replace("{feedback}", said.text), min(k * warm, most)
+        message, temperature = filled(again, {"feedback": said.text}), min(k * warm, most)
         found = await ctx.samples(example, max(reject, 1), message, after=rollout, temperature=temperature)
         fresh = [r for r in found if r.status == "ok" and final_answer(r, extract) not in tried]
         rollout = ctx.rng.choice(fresh or found) if reject > 1 else found[0]

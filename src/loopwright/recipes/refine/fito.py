@@ -22,6 +22,7 @@ from loopwright.blocks.orders import accepts
 from loopwright.blocks.rewriting import latest
 from loopwright.core.context import Context
 from loopwright.core.registry import solver
+from loopwright.core.templates import filled
 from loopwright.core.types import Example, Rollout
 
 ERROR = '- {severity} error at "{quote}": {label} {text}'
@@ -47,8 +48,9 @@ async def fito(
         return math.fsum(e.severity for e in errors)
 
     def told(found: Error) -> str:
-        line = error.replace("{severity}", "major" if found.severity >= 0.5 else "minor").replace("{label}", found.label)
-        return line.replace("{quote}", found.quote or "the whole").replace("{text}", found.text).strip()
+        severity = "major" if found.severity >= 0.5 else "minor"
+        places = {"severity": severity, "label": found.label, "quote": found.quote or "the whole", "text": found.text}
+        return filled(error, places).strip()
 
     rollout = await ctx.answer(example, temperature=temperature)
     errors = await pinpoint(rollout)
@@ -56,7 +58,7 @@ async def fito(
     for _ in range(rounds):
         if not errors:  # none is left, or nobody could say
             break
-        message = revise.replace("{errors}", "\n".join(map(told, errors)))
+        message = filled(revise, {"errors": "\n".join(map(told, errors))})
         proposed = await ctx.answer(example, message, after=latest(rollout, 1), temperature=temperature)
         found = await pinpoint(proposed)
         if found is not None and accepts(-weight(found), -weight(errors), heat, ctx.rng.random()):

@@ -23,6 +23,7 @@ from loopwright.blocks.rewriting import rewritten
 from loopwright.core.context import Context
 from loopwright.core.feedback import Verdict
 from loopwright.core.registry import solver
+from loopwright.core.templates import filled
 from loopwright.core.types import Example, Rollout, Turn
 from loopwright.critics.asp import HARNESS, PROGRAM, Solved, read_outcome
 
@@ -56,7 +57,8 @@ async def llm_asp(
         return solved[attempt.id].verdict
 
     async def rewrite(attempt: Rollout, said: Verdict) -> Rollout:
-        return await ctx.answer(example, repair.replace("{feedback}", said.text), after=attempt, temperature=temperature)
+        message = filled(repair, {"feedback": said.text})
+        return await ctx.answer(example, message, after=attempt, temperature=temperature)
 
     first = await ctx.answer(example, formalise, temperature=temperature)
     last = (await rewritten(first, rounds, solve, rewrite))[-1]
@@ -68,7 +70,8 @@ async def llm_asp(
         return await ctx.answer(example, direct, after=last, temperature=temperature)
     atoms = solved[last.id].sets[0]
     if interpret:
-        return await ctx.answer(example, interpret.replace("{atoms}", " ".join(atoms)), after=last, temperature=temperature)
+        message = filled(interpret, {"atoms": " ".join(atoms)})
+        return await ctx.answer(example, message, after=last, temperature=temperature)
     inside = ", ".join(atom[atom.find("(") + 1 : -1] if atom.endswith(")") else atom for atom in atoms)
     told = (Turn(role="tool", text=" ".join(atoms)), Turn(role="assistant", text=inside))
     return last.model_copy(update={"turns": (*last.turns, *told)})

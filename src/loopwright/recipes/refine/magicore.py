@@ -31,6 +31,7 @@ from loopwright.blocks.steps import marked_steps
 from loopwright.core.context import Context
 from loopwright.core.feedback import Steps
 from loopwright.core.registry import solver
+from loopwright.core.templates import filled
 from loopwright.core.types import Example, Rollout
 
 REVIEW = (
@@ -84,11 +85,11 @@ async def magicore(
         return Solution(rollout, final_answer(rollout, extract), known[0], known[-1], shown)
 
     async def refined(solution: Solution, ctx: Context) -> Solution | None:
-        shown, asked = latest(solution.rollout, 1), review.replace("{steps}", solution.shown)
+        shown, asked = latest(solution.rollout, 1), filled(review, {"steps": solution.shown})
         feedback = await ctx.ask(asked, after=shown, temperature=temperature, top_p=top_p)
         if not feedback:
             return None
-        message = refine.replace("{steps}", solution.shown).replace("{feedback}", feedback)
+        message = filled(refine, {"steps": solution.shown, "feedback": feedback})
         return await rated(await ctx.answer(example, message, after=shown, temperature=temperature, top_p=top_p), ctx)
 
     def hard(solutions: Sequence[Solution]) -> bool:

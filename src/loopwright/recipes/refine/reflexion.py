@@ -17,6 +17,7 @@ from loopwright.blocks.rewriting import latest, rewritten
 from loopwright.core.context import Context
 from loopwright.core.registry import solver
 from loopwright.core.seen import Judgement
+from loopwright.core.templates import filled
 from loopwright.core.types import Example, Rollout
 
 REFLECT = (
@@ -41,10 +42,10 @@ async def reflexion(
     notes: list[str] = []
 
     async def rewrite(attempt: Rollout, said: Judgement) -> Rollout:
-        note = await ctx.ask(reflect.replace("{feedback}", said.text), after=latest(attempt, 1), temperature=temperature)
+        note = await ctx.ask(filled(reflect, {"feedback": said.text}), after=latest(attempt, 1), temperature=temperature)
         if note:
             notes.append(note)
-        message = remember.replace("{memory}", "\n".join(notes[-memory:])) if notes and memory else None
+        message = filled(remember, {"memory": "\n".join(notes[-memory:])}) if notes and memory else None
         after = latest(attempt, 1) if last_attempt and message else None
         return await ctx.answer(example, message, after=after, temperature=temperature)
 

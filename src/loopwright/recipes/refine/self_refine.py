@@ -21,6 +21,7 @@ from loopwright.blocks.select import final_answer, majority
 from loopwright.core.context import Context
 from loopwright.core.feedback import Critique, Rater
 from loopwright.core.registry import solver
+from loopwright.core.templates import filled
 from loopwright.core.types import Example, Rollout
 
 CRITIQUE = (
@@ -53,7 +54,7 @@ async def self_refine(
         return Critique(comment="" if says_only(said, satisfied) else said, by=by)
 
     async def rewrite(attempt: Rollout, said: Critique) -> Rollout:
-        message = revise.replace("{feedback}", said.comment)
+        message = filled(revise, {"feedback": said.comment})
         return await ctx.answer(example, message, after=latest(attempt, window), temperature=temperature)
 
     attempts = await rewritten(await ctx.answer(example, temperature=temperature), rounds, judge, rewrite)

@@ -24,6 +24,7 @@ from loopwright.blocks.select import top_per_example
 from loopwright.core.context import Context
 from loopwright.core.model import FitOptions
 from loopwright.core.registry import improver
+from loopwright.core.templates import filled
 from loopwright.core.types import Candidate
 
 REFINE = "This is what was said of your answer:\n{critique}\nAnswer the question again from the beginning, with that put right."
@@ -65,7 +66,7 @@ async def critique_grpo(
         refined = await ctx.follow(
             policy,
             [answer for answer, _ in criticised],
-            [refine.replace("{critique}", judgement.text) for _, judgement in criticised],
+            [filled(refine, {"critique": judgement.text}) for _, judgement in criticised],
             temperature=temperature,
         )
         best = top_per_example([r for r in refined if r.judged], refinements)

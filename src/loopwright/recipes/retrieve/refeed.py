@@ -22,9 +22,9 @@ import math
 from typing import Literal
 
 from loopwright.blocks.passages import interleaved, passages_of
-from loopwright.blocks.templates import filled
 from loopwright.core.context import Context
 from loopwright.core.registry import solver
+from loopwright.core.templates import filled
 from loopwright.core.types import Example, Rollout
 
 REFINE = (

@@ -9,10 +9,10 @@ one, and the worst one is the latest of the others, so that the two are never th
 attempt, it is shown alone. No authors' code was at hand.
 """
 
-from loopwright.blocks.templates import filled
 from loopwright.core.context import Context
 from loopwright.core.registry import solver
 from loopwright.core.seen import Judgement
+from loopwright.core.templates import filled
 from loopwright.core.types import Example, Rollout
 
 REFINE = (

@@ -28,10 +28,10 @@ from typing import Any
 from loopwright.blocks.orders import best_first, uct
 from loopwright.blocks.replies import read_number
 from loopwright.blocks.repository import RUN_TESTS, read_action
-from loopwright.blocks.templates import filled
 from loopwright.blocks.tree import Grown, Node, Tree, mean_value
 from loopwright.core.context import Context
 from loopwright.core.registry import solver
+from loopwright.core.templates import filled
 from loopwright.core.types import Example, Rollout, Turn
 
 START = (

@@ -20,12 +20,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 from loopwright.blocks.orders import beam, deepening
-from loopwright.blocks.templates import filled
 from loopwright.blocks.tree import Grown, Node, Tree, own_value
 from loopwright.core.context import Context
 from loopwright.core.errors import BadOutput
 from loopwright.core.policy import prompt_of
 from loopwright.core.registry import solver
+from loopwright.core.templates import filled
 from loopwright.core.types import Example, Rollout, Turn
 
 FIRST = "Work on this in {depth} steps. Write step 1 only, and stop before step 2."

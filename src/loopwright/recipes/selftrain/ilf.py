@@ -26,6 +26,7 @@ from pydantic import JsonValue
 from loopwright.core.context import Context
 from loopwright.core.model import FitOptions
 from loopwright.core.registry import improver
+from loopwright.core.templates import filled
 from loopwright.core.types import Candidate, Rollout
 
 REFINE = "Feedback on your answer:\n{feedback}\nWrite the answer again, taking up all of the feedback. Give only the answer."
@@ -74,9 +75,8 @@ async def ilf(
         fill = {"question": answer.example.question, "answer": answer.output, "feedback": feedback, "refinement": refined.output}
         said = []
         for ask in asks:
-            for name, text in fill.items():
-                ask = ask.replace(f"{{{name}}}", text)
-            said += await ctx.generate(ask, role="judge", n=votes, temperature=0.0 if votes == 1 else temperature)
+            asked = filled(ask, fill)
+            said += await ctx.generate(asked, role="judge", n=votes, temperature=0.0 if votes == 1 else temperature)
         return sum(turn.text.strip().lower().startswith(yes.lower()) for turn in said) / len(said)
 
     policy = base
@@ -90,7 +90,7 @@ async def ilf(
         refined = await ctx.follow(
             policy,
             [answer for answer, _ in wrong],
-            [refine.replace("{feedback}", text) for _, text in wrong],
+            [filled(refine, {"feedback": text}) for _, text in wrong],
             n=samples,
             judge=choose == "objective",
             temperature=temperature,

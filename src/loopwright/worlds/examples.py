@@ -11,6 +11,7 @@ from loopwright.core.errors import TaskError
 from loopwright.core.types import Example, digest
 from loopwright.critics.section import Section, kind_of, near, not_plain, shown
 from loopwright.critics.worker import CallFailed, Function, Worker
+from loopwright.worlds.inputs import unread
 from loopwright.worlds.split import question_key
 
 FIELDS = ("id", "input", "target", "group", "meta")
@@ -66,6 +67,8 @@ def example_of(data: Any) -> Example:
     given = data["input"]
     if given is None or (isinstance(given, str) and not given.strip()):
         raise _Refused(f"input: expected a question, got {'null' if given is None else shown(given)}")
+    if problem := unread(given):
+        raise _Refused(f"input: {problem}")
     meta = data.get("meta", {})
     if not isinstance(meta, dict):
         raise _Refused(f'meta: expected an object such as {{"level": 1}}, got {kind_of(meta)} {shown(meta)}')

@@ -20,6 +20,7 @@ from loopwright.critics.kinds import KINDS
 from loopwright.critics.registry import Role
 from loopwright.critics.section import Section, kind_of, near, not_plain, shown
 from loopwright.worlds.examples import Located, generated_examples, read_examples
+from loopwright.worlds.inputs import check_template
 from loopwright.worlds.split import Fractions
 from loopwright.worlds.task import TEXT_TOKENS, Task
 from loopwright.worlds.toml_file import TomlFile, validated
@@ -56,12 +57,13 @@ def load_task(folder: Path | str) -> Task:
         for critic in (checker, *critics):
             if problem := critic.problem(example):
                 raise TaskError(place, problem)
+    prompt = _prompt(file.section("prompt"), located)
     fractions = Fractions(file.section("split"))
     splits = fractions.divide([example for _, example in located], gate["alpha"])
     tools, tool_specs = read_tools(file.section("tools"), folder)
     return Task(
         name=name, description=description, model=model, folder=folder,
-        prompt=_prompt(file.section("prompt")), solver=_solver(file),
+        prompt=prompt, solver=_solver(file),
         sampling=(sampling := _sampling(file.section("answer"))), text_tokens=_text_tokens(file.section("texts"), sampling),
         checker=checker, critics=critics, tools=tools, tool_specs=tool_specs,
         compare=compared[0] if compared else None, compare_spec=compared[1] if compared else {},
@@ -77,11 +79,13 @@ def _gate(section: Section) -> dict[str, float]:
     return {"alpha": alpha, "min_effect": effect}
 
 
-def _prompt(section: Section) -> Prompt:
+def _prompt(section: Section, located: list[Located]) -> Prompt:
     for field in section.data:
         if field not in _PROMPT_FIELDS:
             raise section.fail(field, f"unknown field; {near(field, _PROMPT_FIELDS)}")
-    return validated(Prompt, section)
+    prompt = validated(Prompt, section)
+    check_template(section, prompt, located)
+    return prompt
 
 
 def _sampling(section: Section) -> Sampling:

@@ -24,7 +24,7 @@ from loopwright.core.feedback import Critique, Feedback, Missing, Preference, Sc
 from loopwright.core.model import Sampling
 from loopwright.core.registry import Recipe, improver, solver
 from loopwright.core.seen import Judgement
-from loopwright.core.types import Candidate, Example, Rollout
+from loopwright.core.types import Candidate, Example, Rollout, Turn
 from loopwright.store import MemoryStore
 
 ANSWERS = Counting(say=lambda request, i: request.turns[-1].text.split("\n")[0] * 2)
@@ -241,10 +241,13 @@ def test_solver_options_that_are_no_table_are_refused() -> None:
         run(solve(bad, Example(id="e", input="q"), context()))
 
 
-def test_failed_outputs_never_score_zero() -> None:
+def test_an_answer_that_was_not_given_is_judged_as_an_empty_one_and_a_failed_judgement_never_is_a_zero() -> None:
+    kinds = {"train 3": "empty", "train 6": "malformed"}
+
     def act(requests: Any) -> None:
-        if "train 3" in requests[0].turns[-1].text:
-            raise BadOutput("empty", kind="empty")
+        for asked, kind in kinds.items():
+            if asked in requests[0].turns[-1].text:
+                raise BadOutput(kind, kind=kind)
 
     async def raising(rollout: Rollout, ctx: Context) -> Feedback:
         if rollout.example.id == "train5":
@@ -253,11 +256,11 @@ def test_failed_outputs_never_score_zero() -> None:
 
     ctx = context(model=Counting(say=ANSWERS.say, act=act), world=ToyWorld(checker=raising))
     for rollouts in (run(ctx.evaluate(BASE)), run(ctx.rollout(BASE, ctx.world.examples("train")))):
-        assert [r.score for r in rollouts] == [1.0, 1.0, 1.0, None, 1.0, None, 1.0, 1.0]
-        assert rollouts[3].status == "failed"
-        assert [type(f) for f in rollouts[3].feedback] == [Missing]
+        assert [r.score for r in rollouts] == [1.0, 1.0, 1.0, 0.0, 1.0, None, None, 1.0]
+        assert (rollouts[3].status, rollouts[3].output, rollouts[6].status) == ("failed", "", "lost")
+        assert [type(f) for f in rollouts[6].feedback] == [Missing]
     stored = {(r.example, r.score) for r in ctx.engine.store.rollouts(ctx.engine.run.id)}
-    assert ("train3", None) in stored
+    assert {("train3", 0.0), ("train6", None)} <= stored
 
 
 def test_rollouts_are_the_same_again_from_the_record() -> None:
@@ -334,12 +337,27 @@ def test_a_world_that_compares_is_asked_instead_of_scores_and_may_go_in_circles(
     assert run(ctx.compare(scissors, rock)).shown == (scissors.id, rock.id), "first is shown first"
 
 
-def test_a_failed_answer_is_compared_with_nothing() -> None:
+def test_an_answer_that_was_not_given_loses_against_any_other_and_nobody_is_asked() -> None:
+    async def asked(first: Rollout, second: Rollout, ctx: Context) -> Preference:
+        raise AssertionError("there is nothing to compare")
+
+    ctx, (rock, paper) = comparing(asked, "rp")
+    failed = paper.model_copy(update={"status": "failed", "error": "it was refused"})
+    blank = paper.model_copy(update={"turns": (*paper.prompt, Turn(role="assistant", text=" \n"))})
+    for nothing in (failed, blank):
+        for a, b in ((rock, nothing), (nothing, rock)):
+            said = run(ctx.compare(a, b))
+            assert (said.chosen, said.rejected, said.tie) == (rock.id, paper.id, False)
+        assert run(ctx.wins([(rock, nothing), (nothing, rock)])) == [1.0, 0.0]
+    assert run(ctx.wins([(failed, rock.model_copy(update={"status": "failed"}))])) == [0.5]
+
+
+def test_what_was_lost_is_compared_with_nothing() -> None:
     ctx, (rock, paper) = comparing(beats("rsp"), "rp")
-    failed = paper.model_copy(update={"status": "failed", "error": "it was cut"})
-    for a, b in ((rock, failed), (failed, rock)):
+    lost = paper.model_copy(update={"status": "lost", "error": "the server broke"})
+    for a, b in ((rock, lost), (lost, rock)):
         said = run(ctx.compare(a, b))
-        assert (said.kind, said.expected, said.message) == ("missing", "preference", "it was cut")
+        assert (said.kind, said.expected, said.message) == ("missing", "preference", "the server broke")
 
 
 def test_a_comparator_that_speaks_of_something_else_is_an_error() -> None:

@@ -157,11 +157,10 @@ def texts_of(candidate: Candidate, frozen: tuple[str, ...] = ()) -> dict[str, st
 
 
 def scores_of(rollouts: Sequence[Rollout], objectives: Sequence[Objective] = ("score",)) -> dict[Key, float]:
-    """By example and objective, higher being better. A failed attempt is worth nothing, one that was not judged is left out."""
+    """By example and objective, higher being better. An attempt that was not judged is left out."""
     known: dict[Key, float] = {}
     for r in rollouts:
-        score = 0.0 if r.status == "failed" else r.score
-        if score is not None:
+        if (score := r.score) is not None:
             known |= {(r.example.id, o): score if o == "score" else -float(r.cost.tokens) for o in objectives}
     return known
 

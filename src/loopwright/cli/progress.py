@@ -39,6 +39,17 @@ def spent(payload: dict[str, Any]) -> str:
     return ", ".join(parts) or "nothing spent yet"
 
 
+def unusual(payload: dict[str, Any]) -> str:
+    """What is to be said of answers that were cut off, not given or not scored; "" where there are none."""
+    of = payload.get("attempts", 0)
+    said = [
+        f"{payload[name]} of {of} answers {words}"
+        for name, words in (("cut", "were cut at max_tokens"), ("unanswered", "were not given"), ("unscored", "have no score"))
+        if payload.get(name) and (name != "unscored" or payload.get("n"))
+    ]
+    return f"; {', '.join(said)}" if said else ""
+
+
 class Watcher:
     """Takes a job's events. ``run`` is its id once it is known."""
 
@@ -98,7 +109,7 @@ class Watcher:
 
     def _on_baseline(self, payload: dict[str, Any]) -> None:
         self._say(f"baseline {percent(payload['score'])} ({percent(payload['low'])} to {percent(payload['high'])}, "
-                  f"{payload['n']} gate examples)")  # fmt: skip
+                  f"{payload['n']} gate examples){unusual(payload)}")  # fmt: skip
 
     def _on_method(self, payload: dict[str, Any]) -> None:
         if self._bar is None:
@@ -106,7 +117,11 @@ class Watcher:
         self._now(f"{payload['slug']} ({payload['number']} of {payload['of']})")
 
     def _on_round(self, payload: dict[str, Any]) -> None:
-        self._say(f"  {payload.get('by', '')} round {payload['round']}: {percent(payload['score'])} on train examples", "dim")
+        if payload.get("n"):
+            seen = f"{percent(payload['score'])} on train examples"
+        else:
+            seen = f"{payload.get('attempts', 0)} attempts on train examples, not scored"
+        self._say(f"  {payload.get('by', '')} round {payload['round']}: {seen}{unusual(payload)}", "dim")
 
     def _on_stop(self, payload: dict[str, Any]) -> None:
         self._say(f"  {payload['by']} stopped after round {payload['round']}, by a stop rule: {payload['reason']}", "yellow")
@@ -126,6 +141,9 @@ class Watcher:
             f"{points(payload['high'])}): {payload['reason']}",
             style,
         )
+
+    def _on_failure(self, payload: dict[str, Any]) -> None:
+        self._say(f"  {payload['slug']} ended by an error, the run goes on: {payload['error']}", "bold red")
 
     def _on_budget(self, payload: dict[str, Any]) -> None:
         self._say(f"  {payload.get('slug', '')} stopped: {payload.get('reason', '')}", "yellow")

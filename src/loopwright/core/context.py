@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from loopwright.core.errors import BadOutput, InputError, LoopwrightError, UnknownName
+from loopwright.core.answers import measured, tally
+from loopwright.core.errors import BadOutput, InputError, LoopwrightError, NoReply, UnknownName
 from loopwright.core.feedback import Cost, Critique, Rater
-from loopwright.core.gate import summarise
 from loopwright.core.judging import Judging
 from loopwright.core.model import Request, Sampling
 from loopwright.core.policy import prompt_of
@@ -42,9 +42,11 @@ class Context(Judging, Weights, Rounds):
     ) -> list[Rollout]:
         """n answers to the same conversation, from one call. Keyword arguments override fields of Sampling.
 
-        A model that answers with nothing usable gives a rollout of status ``failed``; it has no score.
+        A model that gives no answer (an empty one, a refusal, a prompt too long for it) gives a rollout of status ``failed``,
+        whose answer is "". A reply that cannot be read at all gives one of status ``lost``; it has no score.
         """
         self.need("model")
+        self.ask_no_more()
         turns = after.turns if after is not None else prompt_of(self.policy).render(example)
         if message is not None:
             turns = (*turns, Turn(role="user", text=message))
@@ -60,12 +62,9 @@ class Context(Judging, Weights, Rounds):
         name = f"{self.scope}:{self.engine.past.asked(self.scope)}"
         try:
             reply = await self.engine.generate(self.scope, "policy", request, summary=short(turns[-1].text))
-        except BadOutput as error:
-            failed = Rollout(
-                id=digest([name, "failed"])[:16], example=example.hidden(), turns=turns, candidate=self.policy.hash,
-                status="failed", error=str(error),
-            )  # fmt: skip
-            return [failed.model_copy(update={"id": digest([name, i])[:16]}) for i in range(n)]
+        except (BadOutput, NoReply) as error:
+            made = _without_answer(name, example, turns, self.policy, error)
+            return [made.model_copy(update={"id": digest([name, i])[:16]}) for i in range(n)]
         self._meter.add(reply.cost)
         share = share_of(reply.cost, n)
         return [
@@ -93,6 +92,7 @@ class Context(Judging, Weights, Rounds):
         in a world that sets no other (``text_tokens``).
         """
         self.need("model")
+        self.ask_no_more()
         most = getattr(self._world, "text_tokens", 0) or self.sampling.max_tokens
         sampling = {"stop": (), "schema": None, "max_tokens": most, **sampling}
         turns = [Turn(role="user", text=prompt)] if isinstance(prompt, str) else list(prompt)
@@ -110,7 +110,7 @@ class Context(Judging, Weights, Rounds):
         said = [t.said() for t in after.turns] if after is not None else []
         try:
             (reply,) = await self.generate([*said, Turn(role="user", text=message)], system=system, role=role, **sampling)
-        except BadOutput:
+        except (BadOutput, NoReply):
             return ""
         return reply.text.strip()
 
@@ -167,10 +167,9 @@ class Context(Judging, Weights, Rounds):
         rollouts = [r for group in groups for r in group]
         await self.engine.record(*(_row(self, r, i % n) for i, r in enumerate(rollouts)))
         if self.round:
-            shown = summarise([r.score for r in rollouts])
             figures = self.engine.watched[branch.scope] = self.engine.watch(rollouts)
             await self.engine.event(
-                "round", branch.scope, round=self.round, by=self._by, **shown.model_dump(), monitors=figures
+                "round", branch.scope, round=self.round, by=self._by, **measured(rollouts), **tally(rollouts), monitors=figures
             )
         return rollouts
 
@@ -191,7 +190,11 @@ class Context(Judging, Weights, Rounds):
         async def attempt(item: tuple[Example, int], ctx: Context) -> Rollout:
             example, replicate = item
             ctx = ctx.at("solve", critics=self._world.critics, recipe=None, sampling=self._world.sampling)
-            rollout = await solve(candidate, example, ctx)
+            try:
+                rollout = await solve(candidate, example, ctx)
+            except (BadOutput, NoReply) as error:  # of a Solver's own texts: then it has no answer to this example
+                turns = prompt_of(candidate).render(example)
+                rollout = _without_answer(f"{ctx.scope}/unanswered", example, turns, candidate, error)
             judge = ctx.at("check", critics=(objective,), scramble=self._scramble, recipe=self.recipe)
             return await judge._finish(rollout, example, replicate)
 
@@ -256,6 +259,16 @@ async def solve(candidate: Candidate, example: Example, ctx: Context) -> Rollout
         raise InputError(f"solver options must be a table, got {options!r}")
     rollout: Rollout = await recipe(example.hidden(), ctx, **options)
     return rollout
+
+
+def _without_answer(
+    name: str, example: Example, turns: tuple[Turn, ...], policy: Candidate, error: BadOutput | NoReply
+) -> Rollout:
+    """What becomes of a reply that cannot be used; ``name`` makes its id."""
+    return Rollout(
+        id=digest([name, "failed"])[:16], example=example.hidden(), turns=turns, candidate=policy.hash,
+        status="lost" if isinstance(error, NoReply) or error.kind == "malformed" else "failed", error=str(error),
+    )  # fmt: skip
 
 
 def _row(ctx: Context, rollout: Rollout, replicate: int) -> RolloutRow:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -25,6 +26,7 @@ from loopwright.core.errors import (
     BudgetExhausted,
     LoopwrightError,
     ModelUnavailable,
+    NoReply,
     Paused,
     QuotaExhausted,
 )
@@ -40,6 +42,7 @@ from loopwright.core.waves import QUIET_TURNS, Waves
 # Paid calls begun at once, for each that a model answers at a time: so many that its connections never wait for the store,
 # and no more, as what is begun when the process dies is presumed spent.
 _LANES = 2
+_PASSING = ("timeout", "connection", "server")  # kinds of failure that one request may have alone
 
 R = TypeVar("R")
 
@@ -108,6 +111,7 @@ class Engine:
         self._round_began: float | None = None
         self._longest_round = 0.0
         self._lanes: dict[int, asyncio.Semaphore] = {}
+        self._replies: Counter[int] = Counter()  # by model
         self._busy = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -314,7 +318,7 @@ class Engine:
 
     def stop_after(self, error: LoopwrightError) -> None:
         """A model that is down, or out of quota, after its own bounded tries: the calls that wait are not made."""
-        if isinstance(error, QuotaExhausted | ModelUnavailable):
+        if isinstance(error, QuotaExhausted | ModelUnavailable) and not isinstance(error, NoReply):
             self.stop(str(error))
 
     def alive(self) -> None:
@@ -357,7 +361,16 @@ class Engine:
         fresh: list[Reply] = []
 
         async def perform() -> tuple[bytes, Cost]:
-            fresh.extend(await model.generate([request]))
+            before = self._replies[id(model)]
+            try:
+                fresh.extend(await model.generate([request]))
+            except ModelUnavailable as error:
+                # What a model would not have, or could not do while it answered others, says nothing of the others.
+                alive = error.kind in _PASSING and self._replies[id(model)] > before
+                if alive or error.kind == "bad-request":
+                    raise NoReply(str(error), kind=error.kind, attempts=error.attempts) from error
+                raise
+            self._replies[id(model)] += 1
             return fresh[0].model_dump_json(exclude_defaults=True).encode(), fresh[0].cost
 
         raw = await self._perform(

@@ -11,6 +11,7 @@
     ├── ModelError
     │   ├── ModelNotFound     no such file, folder or model name
     │   ├── ModelUnavailable  down, or failing after bounded retries
+    │   │   └── NoReply       to this one request, of a model that answers others
     │   ├── QuotaExhausted    402, "limit reached": the run pauses, nothing is retried
     │   ├── BadOutput         a reply that cannot be used: empty, cut off, malformed
     │   │   ├── Refused       the model or a content filter would not answer this prompt
@@ -104,6 +105,13 @@ class ModelUnavailable(ModelError):
         super().__init__(message)
         self.kind = kind
         self.attempts = attempts
+
+
+class NoReply(ModelUnavailable):
+    """No reply to one request, after bounded retries, of a model that answers others: the run goes on without it.
+
+    kind: as of ModelUnavailable; ``bad-request`` where the server would not have the request at all.
+    """
 
 
 class QuotaExhausted(ModelError):

@@ -40,7 +40,7 @@ def sequences(
     for i, rollout in enumerate(data):
         weight = 1.0 if weights is None else weights[i]
         turns = written(rollout)[-1:] if last else written(rollout)
-        cut = {name: _along(name, given[i], rollout.id, turns) for name, given in values.items()}
+        cut = {name: _along(name, given[i], rollout.id, turns) for name, given in values.items()} if turns else {}
         for turn in turns:
             own = {name: next(parts) for name, parts in cut.items()}
             samples.append(_sample(turn, weight, own, (prompts or {}).get(rollout.id)))
@@ -55,7 +55,9 @@ def pairs(
     values: Mapping[str, Sequence[Values | tuple[Values, Values]]] | None = None,
     prompts: Mapping[str, tuple[int, ...]] | None = None,
 ) -> list[Pair]:
-    """(better, worse) rollouts as pairs of what the policy wrote last in each. Raises InputError as ``sequences`` does.
+    """(better, worse) rollouts as pairs of what the policy wrote last in each, without those of which it wrote only one.
+
+    Raises InputError as ``sequences`` does, and where no pair is left.
 
     values: an entry is a number of the pair, or a tuple of what belongs to its two sides.
     """
@@ -65,12 +67,12 @@ def pairs(
             raise InputError(f"{name} has {len(given)} entries for {len(data)} pairs")
     found = []
     for i, both in enumerate(data):
+        if not all(map(written, both)):  # an answer that was not given has no tokens to be pushed away from
+            continue
         sides = []
         entries = {name: given[i] for name, given in values.items()}
         for side, rollout in enumerate(both):
             turns = written(rollout)
-            if not turns:
-                raise InputError(f"nothing to compare: rollout {rollout.id} has no tokens that the policy wrote")
             of_side = {name: cast(Values, v[side]) for name, v in entries.items() if isinstance(v, tuple)}
             sides.append(_sample(turns[-1], 1.0, of_side, (prompts or {}).get(rollout.id)))
         own = {name: float(cast(float, v)) for name, v in entries.items() if not isinstance(v, tuple)}
@@ -78,7 +80,8 @@ def pairs(
             Pair(chosen=sides[0], rejected=sides[1], weight=1.0 if weights is None else weights[i], values=own)
         )
     if not found:
-        raise InputError("nothing to fit: no pair was given")
+        none = "nothing to compare: of none of these pairs did the policy write both"
+        raise InputError(none if data else "nothing to fit: no pair was given")
     return found
 
 

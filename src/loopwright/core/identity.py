@@ -6,12 +6,12 @@ import hashlib
 from dataclasses import dataclass, field
 
 from loopwright.core import errors
-from loopwright.core.errors import BadOutput, BudgetExhausted, CheckerError, LoopwrightError, ModelUnavailable
+from loopwright.core.errors import BadOutput, BudgetExhausted, CheckerError, LoopwrightError, ModelUnavailable, NoReply
 from loopwright.core.feedback import FREE, Cost
 from loopwright.core.store import EffectRow
 
 # Failures that belong to the question rather than to the moment; asking again would pay again for the same.
-LASTING = (BadOutput, CheckerError, BudgetExhausted)
+LASTING = (BadOutput, NoReply, CheckerError, BudgetExhausted)
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ def revive(text: str) -> LoopwrightError:
     """The error that was recorded, as an instance of its class."""
     _, kind, message = text.split(":", 2)
     known = recorded(text)
-    if issubclass(known, BadOutput):
+    if issubclass(known, BadOutput | ModelUnavailable):
         return known(message, kind=kind)
     revived: LoopwrightError = known.__new__(known)
     Exception.__init__(revived, message)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
-from loopwright.core.errors import BadOutput, CheckerError, InputError
+from loopwright.core.errors import BadOutput, CheckerError, InputError, NoConversion, NoReply
 from loopwright.core.feedback import CODE, FREE, Feedback, Missing, Preference, Rater
 from loopwright.core.heard import listen
-from loopwright.core.scope import Meter, Scope
-from loopwright.core.seen import Judgement
+from loopwright.core.scope import Meter, NotAsked, Scope
+from loopwright.core.seen import Judgement, worst
 from loopwright.core.types import Rollout
 from loopwright.core.world import Comparator, Critic
 
 if TYPE_CHECKING:
     from loopwright.core.context import Context
-
 
 
 class Judging(Scope):
@@ -37,30 +36,48 @@ class Judging(Scope):
         for i, critic in enumerate(critics):
             meter = Meter(self._meter)
             branch = self.at(f"critic{i}.{rollout.id}", recipe=None, meter=meter)
-            if rollout.status != "ok":
+            if rollout.status == "lost":
                 said.append(Missing(expected="score", message=rollout.error, about=rollout.id))
                 continue
+            # Of an answer that was not given only code is asked what it is worth; models and people would be asked for nothing.
+            branch.only_code = branch.only_code or rollout.unanswered
             try:
                 feedback = await critic(rollout, cast("Context", branch))
-            except BadOutput as error:  # the critic's own model gave nothing usable; the answer is none the worse for it
+            except NotAsked:
+                feedback = worst(rollout)
+            except (BadOutput, NoReply) as error:  # of the critic's own model: the answer is none the worse
                 by = Rater(kind="model", name=str(getattr(critic, "kind", "critic")))
                 refused = error.kind == "refused"
                 feedback = Missing(expected="score", message=str(error), by=by, status="refused" if refused else "failed")
             given = feedback if isinstance(feedback, tuple) else (feedback,)
+            if rollout.unanswered and any(isinstance(f, Missing) for f in given):
+                given = (worst(rollout),)
             await listen(self.engine, given)
             said.extend(_priced(given, meter))
         if self.recipe is not None and self.recipe.card.learns_from:
             kinds = self.recipe.card.learns_from
-            said = [f if isinstance(f, Missing) else self.engine.convert(f, kinds) for f in said]
+            said = [self._learnt(f, kinds, rollout) for f in said]
         judgement = Judgement(feedback=tuple(f.model_copy(update={"about": rollout.id}) for f in said))
         return self._scramble(rollout.id, judgement) if self._scramble is not None else judgement
+
+    def _learnt(self, feedback: Feedback, kinds: Sequence[str], rollout: Rollout) -> Feedback:
+        """The feedback in a kind that the recipe learns from. Of an answer that was not given, Missing where there is no way."""
+        if isinstance(feedback, Missing):
+            return feedback
+        try:
+            return self.engine.convert(feedback, kinds)
+        except NoConversion:
+            if not rollout.unanswered:
+                raise
+            return Missing(expected=kinds[0], message=worst(rollout).message, about=rollout.id, by=CODE)
 
     async def compare(self, first: Rollout, second: Rollout) -> Preference | Missing:
         """Which of two rollouts is better, by the world's ``compare`` where it has one, ``first`` being shown first.
 
         Else which of them scores higher (to an Improver by the objective, else by the critics); a tie where they do not
-        differ. A rollout that failed, or that could not be judged, gives Missing. Raises CheckerError where the comparator
-        speaks of something else.
+        differ. The comparator is not asked where an answer was not given: that one loses against any other, and two of them
+        are a tie. What was lost, or could not be judged, gives Missing. Raises CheckerError where the comparator speaks of
+        something else.
         """
         self.need("critic")
         hidden = [r.model_copy(update={"example": r.example.hidden()}) for r in (first, second)]
@@ -85,13 +102,21 @@ class Judging(Scope):
         return Judgement(feedback=scores).score
 
     async def _compared(self, first: Rollout, second: Rollout, comparator: Comparator) -> Preference | Missing:
-        if "failed" in (first.status, second.status):
+        said: Preference | Missing
+        if "lost" in (first.status, second.status):
             return Missing(expected="preference", message=first.error or second.error, by=CODE)
-        meter = Meter(self._meter)
-        branch = self.at(f"compare{self._next()}", recipe=None, meter=meter)
-        (priced,) = _priced((await comparator(first, second, cast("Context", branch)),), meter)
-        said = cast(Preference | Missing, priced)
-        await listen(self.engine, (said,))
+        if first.unanswered or second.unanswered:
+            said = _given_first(first, second)
+        else:
+            meter = Meter(self._meter)
+            branch = self.at(f"compare{self._next()}", recipe=None, meter=meter)
+            try:
+                said = await comparator(first, second, cast("Context", branch))
+            except (BadOutput, NoReply) as error:
+                said = Missing(expected="preference", message=str(error), by=Rater(kind="model", name="compare"))
+            (priced,) = _priced((said,), meter)
+            said = cast(Preference | Missing, priced)
+            await listen(self.engine, (said,))
         if isinstance(said, Preference) and {said.chosen, said.rejected} != {first.id, second.id}:
             raise CheckerError(
                 f"{self._world.name} compared {said.chosen} and {said.rejected}, but was asked about {first.id} and {second.id}"
@@ -111,6 +136,13 @@ class Judging(Scope):
             return 0.5 if said.tie else float(said.chosen == both[0].id)
 
         return await self.map(win, pairs)
+
+
+def _given_first(first: Rollout, second: Rollout) -> Preference:
+    """Of two answers of which at least one was not given."""
+    chosen, rejected = (second, first) if first.unanswered and not second.unanswered else (first, second)
+    tie = first.unanswered and second.unanswered
+    return Preference(chosen=chosen.id, rejected=rejected.id, tie=tie, strength=1e-9 if tie else 1.0, by=CODE)
 
 
 def _priced(said: tuple[Feedback, ...], meter: Meter) -> tuple[Feedback, ...]:

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import Field, JsonValue
 
+from loopwright.core.errors import PromptTooLong
 from loopwright.core.feedback import FREE, Cost, Frozen
 from loopwright.core.types import Options, Turn
 
@@ -70,6 +71,15 @@ class Model(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Limited(Protocol):
+    """A model that can tell, without being asked to answer, which requests do not fit its context."""
+
+    def too_long(self, request: Request) -> PromptTooLong | None:
+        """The error that the request would end with; None where it fits, or where this cannot be told."""
+        ...
 
 
 class Sample(Frozen):

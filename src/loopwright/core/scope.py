@@ -24,6 +24,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+class NotAsked(LoopwrightError):
+    """A critic wanted to ask a model or a person about an answer that was not given."""
+
+
 class Meter:
     """What was spent in a scope and below it, as the replies say: a reply from the record costs what it cost then."""
 
@@ -38,7 +42,12 @@ class Meter:
 
 
 class Scope:
-    """State of a context: engine, place, world, policy, recipe. ``core.context.Context`` is what recipes are given."""
+    """State of a context: engine, place, world, policy, recipe. ``core.context.Context`` is what recipes are given.
+
+    only_code: neither a model nor a person may be asked here or below, as the answer that is judged was not given.
+    """
+
+    only_code = False
 
     def __init__(
         self,
@@ -89,6 +98,8 @@ class Scope:
         }  # fmt: skip
         child = type(self)(self.engine, f"{self.scope}/{name}", **(fields | changes))
         child.round = self.round
+        if self.only_code:
+            child.only_code = True
         return child
 
     async def map(self, function: Callable[[T, Self], Awaitable[R]], items: Sequence[T]) -> list[R]:
@@ -109,6 +120,11 @@ class Scope:
             for task in tasks:
                 task.cancel()
             raise
+
+    def ask_no_more(self) -> None:
+        """Raises NotAsked where only code may say what an answer is worth."""
+        if self.only_code:
+            raise NotAsked("an answer that was not given is not shown to a model or a person")
 
     def need(self, capability: str) -> None:
         if self.recipe is not None and capability not in self.recipe.card.needs:

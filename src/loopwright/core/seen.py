@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from loopwright.core.errors import LoopwrightError
-from loopwright.core.feedback import Cost, Feedback, Frozen, Missing, Score, Verdict
+from loopwright.core.feedback import CODE, Cost, Feedback, Frozen, Missing, Score, Verdict
 from loopwright.core.registry import Recipe
-from loopwright.core.types import Example
+from loopwright.core.types import Example, Rollout
 from loopwright.core.world import Split, World
 
 
@@ -38,6 +38,11 @@ class Judgement(Frozen):
             return None
         values = [f.unit if isinstance(f, Score) else float(f.passed) for f in self.feedback if isinstance(f, Score | Verdict)]
         return sum(values) / len(values) if values else None
+
+
+def worst(rollout: Rollout) -> Verdict:
+    """What an answer that was not given is worth where no code can say: the lowest score, with the reason."""
+    return Verdict(passed=False, message=f"no answer was given: {rollout.error or 'it is empty'}", by=CODE, about=rollout.id)
 
 
 class Visible:

@@ -76,7 +76,10 @@ class Turn(Frozen):
 class Rollout(Frozen):
     """One attempt at one example: the turns, what was said of it, what it cost.
 
-    error: why it failed; of a program that raised, which is judged by its empty answer, the stack trace.
+    status: ``failed`` where the policy gave no answer (it was empty, refused, stopped by a filter, or its prompt was too long):
+        its answer is "", and it is judged as such. ``lost`` where no usable reply came, so that nothing is known of the answer
+        and there is no score.
+    error: why there is none; of a program that raised, which is judged by its empty answer, the stack trace.
     trace: how a program came to its answer, as ``blocks.graph.Graph`` reads it; None where no program was run.
     """
 
@@ -86,14 +89,27 @@ class Rollout(Frozen):
     candidate: str = ""
     feedback: tuple[Feedback, ...] = ()
     cost: Cost = FREE
-    status: Literal["ok", "failed"] = "ok"
+    status: Literal["ok", "failed", "lost"] = "ok"
     error: str = ""
     trace: JsonValue = None
 
     @property
     def output(self) -> str:
-        """The last thing the policy wrote."""
+        """The last thing the policy wrote; "" where it gave no answer, whatever it said in earlier turns."""
+        if self.status != "ok":
+            return ""
         return next((t.text for t in reversed(self.turns) if t.role == "assistant"), "")
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether the policy gave no answer: nothing, or white space alone. Of a ``lost`` one nobody knows: False."""
+        return self.status != "lost" and not self.output.strip()
+
+    @property
+    def cut(self) -> bool:
+        """Whether the answer was ended by its limit of tokens; it is judged by its text."""
+        last = next((t for t in reversed(self.turns) if t.role == "assistant"), None)
+        return self.status == "ok" and last is not None and last.finish == "length"
 
     @property
     def prompt(self) -> tuple[Turn, ...]:

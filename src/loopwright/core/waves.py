@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from loopwright.core.errors import BudgetExhausted, LoopwrightError, ModelError
 from loopwright.core.feedback import FREE
 from loopwright.core.identity import Asked, describe
-from loopwright.core.model import Model, Reply, Request
+from loopwright.core.model import Limited, Model, Reply, Request
 from loopwright.core.store import CacheRow, Row
 
 if TYPE_CHECKING:
@@ -103,13 +103,17 @@ class Waves:
         calls: list[_Waiting] = []
         later: list[_Waiting] = []
         held: list[int] = []
-        refused: list[tuple[_Waiting, BudgetExhausted]] = []
+        refused: list[tuple[_Waiting, LoopwrightError]] = []
         try:
             for waiting in todo:
                 hit = hits.get(keys[waiting.asked.key])
                 if hit is not None:
                     rows.append(self._engine.past.row(waiting.asked, "done", result=hit))
                     done.append((waiting, Reply.model_validate_json(hit)))
+                    continue
+                if isinstance(model, Limited) and (long := model.too_long(waiting.request)) is not None:
+                    rows.append(self._engine.past.row(waiting.asked, "failed", error=describe(long)))
+                    refused.append((waiting, long))
                     continue
                 estimate = model.estimate(waiting.request)
                 try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from loopwright.core.errors import InputError, ModelError, ModelNotFound
 from loopwright.core.feedback import Feedback, Missing, Rater, Score
+from loopwright.core.seen import worst
 from loopwright.core.types import Rollout
 from loopwright.core.world import Critic
 from loopwright.critics.parts import Parts
@@ -30,6 +31,8 @@ def reward_model(model: RewardModel, *, center: float = 0.0, scale: float = 1.0,
     by = Rater(kind="model", name=f"reward-model/{model.folder.name}", version=version[:12])
 
     async def ask(rollout: Rollout, ctx: Context) -> Feedback:
+        if rollout.unanswered:
+            return worst(rollout)
         question, answer = rollout.example.question, rollout.output
 
         async def read() -> bytes:

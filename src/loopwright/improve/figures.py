@@ -77,16 +77,19 @@ def looks_figure(report: Report) -> str:
 
 def rounds_figure(report: Report) -> str:
     """Scores of each method's own attempts on train examples, round by round."""
-    if len(report.rounds) < 2:
+    scored = [r for r in report.rounds if r.score is not None]
+    if len(scored) < 2:
         return ""
 
     def draw(figure: Any) -> None:
         axes = figure.subplots()
-        for number, by in enumerate(dict.fromkeys(r.by for r in report.rounds)):
+        nan = float("nan")  # a gap, where a round was not scored
+        for number, by in enumerate(dict.fromkeys(r.by for r in scored)):
             mine = [r for r in report.rounds if r.by == by]
             colour = (_ACCENT, _ACCENT2, _GOOD, _SOFT)[number % 4]
-            xs, ys = range(1, len(mine) + 1), [r.score for r in mine]
-            axes.fill_between(xs, [r.low for r in mine], [r.high for r in mine], color=colour, alpha=0.15, linewidth=0)
+            xs, ys = range(1, len(mine) + 1), [nan if r.score is None else r.score for r in mine]
+            low, high = [[nan if v is None else v for v in side] for side in ([r.low for r in mine], [r.high for r in mine])]
+            axes.fill_between(xs, low, high, color=colour, alpha=0.15, linewidth=0)
             axes.plot(xs, ys, marker="o", color=colour, markersize=4, label=by or "method")
         axes.set_ylim(-0.03, 1.03)
         axes.set_xlabel("batch of attempts")

@@ -82,6 +82,11 @@ def _header(report: Report) -> str:
         facts.insert(1, "may change " + escape(", ".join(report.change)))
     why = f"<p>{escape(report.reason)}</p>" if report.reason else ""
     doubts = "".join(
+        f'<div class="verdict nothing"><strong>{escape(message)}</strong></div>' for message in report.warnings
+    ) + "".join(
+        f'<div class="verdict nothing"><strong>{escape(f.slug)} ended by an error</strong><p>{escape(f.error)}</p></div>'
+        for f in report.failures
+    ) + "".join(
         f'<div class="verdict nothing"><strong>Doubtful judge: {escape(d.judge)}</strong><p>It {escape(d.message)}.</p></div>'
         for d in report.doubts
     )
@@ -310,6 +315,14 @@ def _small_print(report: Report) -> str:
     for split, count in report.missing.items():
         notes.append(f"{count} of {report.judged[split]} {split} attempts have no score; a missing judgement is never a zero.")
     notes += [f"No score ({n} times): {reason}" for reason, n in report.missing_reasons.items()]
+    for split, count in report.unjudged.items():
+        notes.append(f"{count} of {report.judged[split]} {split} attempts were not to be scored: their method needs no score.")
+    for split, count in report.cut.items():
+        notes.append(f"{count} of {report.judged[split]} {split} answers were cut at max_tokens; they are judged by their text.")
+    for split, count in report.unanswered.items():
+        notes.append(f"{count} of {report.judged[split]} {split} attempts gave no answer; they are judged as an empty one.")
+    notes += [f"No answer ({n} times): {reason}" for reason, n in report.unanswered_reasons.items()]
+    notes += [f"{f.slug} (method {f.number}) ended by an error: {f.error}" for f in report.failures]
     if report.unusable:
         notes.append(f"{report.unusable} calls gave nothing usable.")
     if report.presumed:

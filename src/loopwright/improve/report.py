@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from loopwright.blocks.monitors import MONITORS
+from loopwright.core.answers import why_nothing
 from loopwright.core.errors import BadOutput
-from loopwright.core.feedback import FREE, Missing
+from loopwright.core.feedback import FREE
 from loopwright.core.gate import Interval
 from loopwright.core.identity import recorded
 from loopwright.core.policy import Prompt
@@ -21,6 +22,7 @@ from loopwright.improve.report_data import (
     Answers,
     Difference,
     Doubt,
+    Failure,
     Look,
     Report,
     Round,
@@ -47,7 +49,6 @@ def build_report(store: Store, run_id: str) -> Report:
     base = base_hash(row.spec, looks)
     best = next((look.candidate for look in reversed(looks) if look.accepted), base)
     tested = _tested(store, row.id)
-    judged, missing, reasons = _missing(store, row.id)
     return Report(
         run=row.id,
         task=str(started.get("task") or _task_name(row.spec)),
@@ -73,13 +74,13 @@ def build_report(store: Store, run_id: str) -> Report:
         versions=_versions(store.candidates(row.id), looks, base, row.spec),
         rounds=_rounds(events),
         doubts=tuple(_pick(Doubt, event.payload) for event in events.get("doubt", [])),
+        failures=tuple(_pick(Failure, event.payload) for event in events.get("failure", [])),
         stops=tuple(_pick(Stop, event.payload) for event in events.get("stop", [])),
         trainings=tuple(_training(i, event.payload) for i, event in enumerate(events.get("fit", []), 1)),
         **_costs(store, row.id, looks, base),
         **_before_after(tested.get(base, {}), tested.get(best, {})),
-        judged=judged,
-        missing=missing,
-        missing_reasons=reasons,
+        **_missing(store, row.id),
+        warnings=tuple(str(event.payload.get("message", "")) for event in events.get("warning", [])),
         stopped_early=str(_last(events, "budget").get("reason", "")),
     )
 
@@ -123,13 +124,15 @@ def _interval(payload: Any) -> Interval | None:
 
 def _rounds(events: dict[str, list[EventRow]]) -> tuple[Round, ...]:
     """What was seen of every round's attempts, and on its last ones of the fits that followed in it."""
-    rounds: list[Round] = [_pick(Round, event.payload) for event in events.get("round", [])]
+    nothing = {"score": None, "low": None, "high": None}  # runs of older versions told 0 of a round that nobody scored
+    told = [event.payload for event in events.get("round", [])]
+    rounds: list[Round] = [_pick(Round, t if t.get("n") else {**t, **nothing}) for t in told]
     last = {(one.by, one.round): at for at, one in enumerate(rounds)}
     for event in events.get("fit", []):
         at = last.get((event.payload.get("by", ""), event.payload.get("round", 0)))
         if at is not None:
-            told = {k: v for k, v in event.payload.items() if k in MONITORS}
-            rounds[at] = rounds[at].model_copy(update={"monitors": {**rounds[at].monitors, **told}})
+            fitted = {k: v for k, v in event.payload.items() if k in MONITORS}
+            rounds[at] = rounds[at].model_copy(update={"monitors": {**rounds[at].monitors, **fitted}})
     return tuple(rounds)
 
 
@@ -291,15 +294,21 @@ def _cut(text: str) -> str:
     return text if len(text) <= _LONG else f"{text[:_LONG]} [... {len(text) - _LONG} characters more]"
 
 
-def _missing(store: Store, run: str) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
-    judged: Counter[str] = Counter()
-    missing: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
+def _missing(store: Store, run: str) -> dict[str, Any]:
+    """What became of the attempts of each split, and why some have no score or no answer."""
+    counts: dict[str, Counter[str]] = {name: Counter() for name in ("judged", "unjudged", "missing", "cut", "unanswered")}
+    why: dict[str, Counter[str]] = {"missing": Counter(), "unanswered": Counter()}
     for row in store.rollouts(run):
-        judged[row.split] += 1
-        if row.score is None:
-            missing[row.split] += 1
-            rollout = Rollout.model_validate_json(row.data)
-            said = [f.message for f in rollout.feedback if isinstance(f, Missing)] or [rollout.error or "not judged"]
-            reasons[_cut(said[0])[:200]] += 1
-    return dict(judged), dict(missing), dict(reasons.most_common(10))
+        rollout = Rollout.model_validate_json(row.data)
+        counts["judged"][row.split] += 1
+        counts["cut"][row.split] += rollout.cut
+        if rollout.status == "ok" and not rollout.feedback:
+            counts["unjudged"][row.split] += 1
+        elif rollout.score is None:
+            counts["missing"][row.split] += 1
+            why["missing"][_cut(why_nothing(rollout))[:200]] += 1
+        elif rollout.unanswered:
+            counts["unanswered"][row.split] += 1
+            why["unanswered"][_cut(why_nothing(rollout))[:200]] += 1
+    most = {f"{name}_reasons": dict(found.most_common(10)) for name, found in why.items()}
+    return {name: dict(+found) for name, found in counts.items()} | most

@@ -53,14 +53,20 @@ class Spending(Frozen):
 
 
 class Round(Frozen):
-    """Scores of one round of a method's own attempts on train examples."""
+    """One round of a method's own attempts on train examples: their mean score with its interval, None where none was scored.
+
+    n: attempts with a score. cut, unanswered: as ``core.answers.tally`` counts them.
+    """
 
     by: str
     round: int
-    score: float
-    low: float
-    high: float
+    score: float | None
+    low: float | None
+    high: float | None
     n: int
+    attempts: int = 0
+    cut: int = 0
+    unanswered: int = 0
     monitors: dict[str, float] = Field(default_factory=dict)  # by the names of blocks.monitors.MONITORS
 
 
@@ -70,6 +76,14 @@ class Stop(Frozen):
     by: str
     round: int
     reason: str
+
+
+class Failure(Frozen):
+    """A method that ended by an error; what it had offered before stands."""
+
+    slug: str
+    number: int
+    error: str
 
 
 class Doubt(Frozen):
@@ -164,14 +178,20 @@ class Report(Frozen):
     rounds: tuple[Round, ...] = ()
     stops: tuple[Stop, ...] = ()
     doubts: tuple[Doubt, ...] = ()
+    failures: tuple[Failure, ...] = ()
     trainings: tuple[Training, ...] = ()
     spent: Spending
     spending: tuple[Spending, ...] = ()
     outcomes: dict[str, int] = Field(default_factory=dict)  # fixed, broken, right, wrong, missing on the test split
     answers: tuple[Answers, ...] = ()
     judged: dict[str, int] = Field(default_factory=dict)  # rollouts by split
-    missing: dict[str, int] = Field(default_factory=dict)  # of these, without a score
+    unjudged: dict[str, int] = Field(default_factory=dict)  # of these, that nobody was asked to score
+    missing: dict[str, int] = Field(default_factory=dict)  # of these, without a score though it was asked for
     missing_reasons: dict[str, int] = Field(default_factory=dict)
+    cut: dict[str, int] = Field(default_factory=dict)  # by split: answers that were ended by their limit of tokens
+    unanswered: dict[str, int] = Field(default_factory=dict)  # by split: attempts in which the policy gave no answer
+    unanswered_reasons: dict[str, int] = Field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
     repeated: int = 0
     presumed: int = 0
     unusable: int = 0

@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from loopwright.core.errors import InputError
+from loopwright.core.errors import InputError, PromptTooLong
 from loopwright.core.model import Blobs, FitJob, Fitted, Reading, Reply, Request, Sample
 from loopwright.core.types import Cost, Turn
 from loopwright.models.smollm2 import NAME, cache_root, say
@@ -120,8 +120,8 @@ class Embedded:
 
         Log-probabilities are those of the full distribution at the sampling temperature (at 1 when greedy). The text
         leaves out special tokens and everything from a stop string on; the token ids are as sampled. An answer fits
-        the JSON schema it is asked for, unless it is cut off at its limit. Raises InputError for a prompt that does not
-        fit the context and for a schema that cannot be enforced, StoreCorrupt for a bad adapter.
+        the JSON schema it is asked for, unless it is cut off at its limit. Raises PromptTooLong for a prompt that does not
+        fit the context, InputError for a schema that cannot be enforced, StoreCorrupt for a bad adapter.
         """
         if not requests:
             return []
@@ -131,6 +131,20 @@ class Embedded:
         """Prompt tokens exactly, completion tokens as if every sample ran to its limit."""
         prompt = self.load().prompt_ids(request.turns)
         return Cost(calls=1, prompt_tokens=len(prompt), completion_tokens=request.n * request.sampling.max_tokens)
+
+    def too_long(self, request: Request) -> PromptTooLong | None:
+        """See ``core.model.Limited``."""
+        loaded = self.load()
+        return self._too_long(loaded, len(loaded.prompt_ids(request.turns)), request)
+
+    def _too_long(self, loaded: Loaded, length: int, request: Request) -> PromptTooLong | None:
+        need = length + request.sampling.max_tokens
+        if need <= loaded.network.context:
+            return None
+        return PromptTooLong(
+            f"the prompt has {length} tokens and max_tokens is {request.sampling.max_tokens}: together "
+            f"{need}, but the context of {self.name} is {loaded.network.context}"
+        )
 
     def prompt_ids(self, turns: Sequence[Turn]) -> Sequence[int]:
         """The conversation as the model's chat template renders it, the opening of the answer included."""
@@ -187,12 +201,8 @@ class Embedded:
         for prompt, request in zip(prompts, requests, strict=True):
             if not prompt:
                 raise InputError(f"the prompt is empty: {self.name} needs at least one token to go on from")
-            need = len(prompt) + request.sampling.max_tokens
-            if need > loaded.network.context:
-                raise InputError(
-                    f"the prompt has {len(prompt)} tokens and max_tokens is {request.sampling.max_tokens}: together "
-                    f"{need}, but the context of {self.name} is {loaded.network.context}"
-                )
+            if (long := self._too_long(loaded, len(prompt), request)) is not None:
+                raise long
         groups = [[decode.Row(r.seed, i, r.sampling, self._matcher(loaded, r)) for i in range(r.n)] for r in requests]
         by_adapter: dict[str | None, list[int]] = {}
         for i, request in enumerate(requests):

@@ -87,7 +87,7 @@ async def dgm(
             if why := await editing_lost(ctx, candidate, child, edit):
                 return child, [], why
             own = await tried(child, ctx, room)
-            return child, own, "" if any(r.status == "ok" and r.output.strip() for r in own) else "it answers nothing"
+            return child, own, "" if any(r.output.strip() for r in own) else "it answers nothing"
 
         parents = drawn(members, children, ctx.rng, parent, steepness=steepness, middle=middle)
         for number, (at, (child, attempts, why)) in enumerate(zip(parents, await ctx.map(descend, parents), strict=True)):
@@ -106,9 +106,8 @@ async def dgm(
 
 
 def result(parent: int | None, attempts: Sequence[Rollout]) -> Member:
-    """What its attempts make of a version; one that failed is worth nothing, one that was not judged is left out."""
-    scores = [0.0 if r.status == "failed" else r.score for r in attempts]
-    known = [s for s in scores if s is not None]
+    """What its attempts make of a version; one that was not judged is left out."""
+    known = [r.score for r in attempts if r.score is not None]
     return Member(parent, sum(known), len(known))
 
 

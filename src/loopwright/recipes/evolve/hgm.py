@@ -50,8 +50,7 @@ async def hgm(
 
     def heard(at: int, rollouts: list[Rollout]) -> None:
         attempts[at] += rollouts
-        scores = [0.0 if r.status == "failed" else r.score for r in attempts[at]]
-        known = [s for s in scores if s is not None]
+        known = [r.score for r in attempts[at] if r.score is not None]
         members[at] = Member(members[at].parent, sum(known), len(known))
 
     widened = 0

@@ -107,10 +107,8 @@ async def trace_opto(
 
 
 async def _mean(ctx: Context, candidate: Candidate, examples: Sequence[Example]) -> float:
-    """Over what was judged; an attempt that failed is worth nothing."""
-    rollouts = await ctx.evaluate(candidate, examples)
-    known = [0.0 if r.status == "failed" else r.score for r in rollouts]
-    scores = [s for s in known if s is not None]
+    """Over what was judged."""
+    scores = [r.score for r in await ctx.evaluate(candidate, examples) if r.score is not None]
     return sum(scores) / len(scores) if scores else 0.0
 
 

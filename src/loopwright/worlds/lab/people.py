@@ -89,7 +89,7 @@ class People(ABC):
         asked = [kind, [look.question for look in seen], [look.item for look in seen]]
         person = self.who(asked)
         for s in shown:
-            if isinstance(s, Rollout) and s.status != "ok":
+            if isinstance(s, Rollout) and (s.status != "ok" or s.unanswered):
                 about = s.id if len(shown) == 1 else ""
                 return Missing(expected=kind, message=s.error or "the answer failed", by=person.by, about=about)
         return person.answer(kind, asked, seen)

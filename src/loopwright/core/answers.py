@@ -1,0 +1,54 @@
+"""What became of a number of attempts: how many were answered, cut off, judged, and why others were not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from loopwright.core.feedback import Missing
+from loopwright.core.gate import summarise
+from loopwright.core.types import Rollout
+
+_LONG = 300  # characters of a reason
+
+
+def tally(rollouts: Sequence[Rollout]) -> dict[str, int]:
+    """Counts of attempts, for whoever is told of them.
+
+    Args:
+        rollouts: The attempts.
+
+    Returns:
+        ``attempts``; of these ``cut``, ended by their limit of tokens (judged by their text); ``unanswered``, to which the
+        policy gave nothing (judged as the answer ""); ``unscored``, without a score.
+    """
+    return {
+        "attempts": len(rollouts), "cut": sum(r.cut for r in rollouts), "unanswered": sum(r.unanswered for r in rollouts),
+        "unscored": sum(r.score is None for r in rollouts),
+    }  # fmt: skip
+
+
+def measured(rollouts: Sequence[Rollout]) -> dict[str, Any]:
+    """The mean score of attempts with its interval, as ``gate.Interval`` has it; None for each where none was scored."""
+    shown = summarise([r.score for r in rollouts]).model_dump()
+    return shown if shown["n"] else {**shown, "score": None, "low": None, "high": None}
+
+
+def why_nothing(rollout: Rollout) -> str:
+    """Why an attempt has no answer or no score, in a sentence; "" where it has both."""
+    if rollout.score is None:
+        said = next((f.message for f in rollout.feedback if isinstance(f, Missing) and f.message), "")
+        return (said or rollout.error or "not judged")[:_LONG]
+    return (rollout.error or "the answer is empty")[:_LONG] if rollout.unanswered else ""
+
+
+def reasons(rollouts: Iterable[Rollout]) -> list[tuple[str, int]]:
+    """The reasons of ``why_nothing`` with how often each came, the commonest first."""
+    return Counter(why for r in rollouts if (why := why_nothing(r))).most_common()
+
+
+def quoted(found: Sequence[tuple[str, int]], most: int = 3) -> str:
+    """The commonest reasons as text: ``12 times "..."; 3 times "..."``."""
+    more = f"; and {len(found) - most} other reasons" if len(found) > most else ""
+    return "; ".join(f'{n} times "{why}"' if n > 1 else f'once "{why}"' for why, n in found[:most]) + more

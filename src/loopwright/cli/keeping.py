@@ -181,6 +181,8 @@ def export(
     told = f"{counts.written} rows from {counts.read} attempts"
     if counts.missing:
         told += f"; {counts.missing} without a score were left out"
+    if counts.unanswered:
+        told += f"; {counts.unanswered} gave no answer and were left out"
     if counts.cut:
         done = "left out" if without_cut else "marked; --without-cut leaves them out"
         told += f"; {counts.cut} were cut off at max_tokens and are {done}"

@@ -46,13 +46,14 @@ AHEAD = 32  # how many rows to look through for one of another prompt
 class Counts:
     """What an export read and wrote; filled while its lines are read.
 
-    missing: attempts without a score. cut: attempts whose answer was cut off at max_tokens, marked or left out.
+    missing: attempts without a score. unanswered: those in which the policy gave no answer; they are left out. cut: attempts whose answer was cut off at max_tokens, marked or left out.
     """
 
     read: int = 0
     written: int = 0
     missing: int = 0
     cut: int = 0
+    unanswered: int = 0
 
     def __add__(self, other: Counts) -> Counts:
         mine, theirs = astuple(self), astuple(other)
@@ -64,6 +65,8 @@ class Counts:
             return f"the run has no attempts on {split} examples"
         if self.read == self.missing:
             return "no attempt has a score"
+        if self.read == self.unanswered:
+            return "no attempt gave an answer"
         return {
             "sft": "no answer reached the threshold",
             "messages": "no answer reached the threshold",
@@ -178,9 +181,11 @@ def _attempts(
         counts.read += 1
         # What people said later comes first: it is about this very answer and was meant to correct the record.
         rollout = rollout.model_copy(update={"feedback": (*said.get(rollout.id, ()), *rollout.feedback)})
-        if rollout.status != "ok" or rollout.score is None:
+        if rollout.score is None:
             counts.missing += 1
-        if rollout.status != "ok":
+        if rollout.unanswered:  # it has a score, but there is nothing in it to learn from
+            counts.unanswered += 1
+        if rollout.unanswered or rollout.status == "lost":
             continue
         cut = _cut(rollout)
         counts.cut += cut

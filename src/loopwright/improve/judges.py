@@ -121,7 +121,8 @@ def _read(path: Path, task: Task) -> list[Labelled]:
         example = known.get(str(data.get("id"))) or Example(
             id=digest(data["input"])[:12], input=data["input"], target=data.get("target"), meta=data.get("meta") or {}
         )
-        found.append(_labelled(example, data["output"], float(label)))
+        if data["output"].strip():  # an empty answer has the lowest score by rule: no judge is asked about it
+            found.append(_labelled(example, data["output"], float(label)))
     return found
 
 
@@ -136,7 +137,7 @@ def _left(store: Store, run: str) -> list[Labelled]:
     for row in store.rollouts(store.run(run).id):
         if row.score is not None:
             rollout = Rollout.model_validate_json(row.data)
-            if rollout.status == "ok":
+            if rollout.status == "ok" and not rollout.unanswered:  # no judge is asked about those
                 one = _labelled(rollout.example, rollout.output, row.score)
                 found[one.rollout.id] = one
     return list(found.values())

@@ -46,7 +46,8 @@ AHEAD = 32  # how many rows to look through for one of another prompt
 class Counts:
     """What an export read and wrote; filled while its lines are read.
 
-    missing: attempts without a score. unanswered: those in which the policy gave no answer; they are left out. cut: attempts whose answer was cut off at max_tokens, marked or left out.
+    missing: attempts without a score. cut: attempts whose answer was cut off at max_tokens, marked or left out.
+    unanswered: attempts in which the policy gave no answer; they are left out.
     """
 
     read: int = 0

@@ -25,6 +25,7 @@ from loopwright.models import gguf, hf, smollm2, whole
 from loopwright.models.decode import Row
 from loopwright.models.hf import HF
 from loopwright.models.llama import Llama, supports
+from loopwright.training.peft_config import MERGE
 
 if TYPE_CHECKING:
     from loopwright.training.lora import Adapter
@@ -255,10 +256,16 @@ class Loaded:
                     f"{max(adapter.tokens)}, this model has {vocabulary} of size {hidden}"
                 )
         for name, (down, up) in adapter.pairs.items():
-            if self.network.sizes.get(name) != (up.shape[0], down.shape[1]):
+            size = self.network.sizes.get(name)
+            if size is None:
+                raise InputError(
+                    f"the adapter has a LoRA on {name}, which this model does not have or which cannot be adapted here; modules "
+                    f"that can: {', '.join(sorted({_last(n) for n in self.network.sizes}))}. Where it is this model's, {MERGE}"
+                )
+            if size != (up.shape[0], down.shape[1]):
                 raise InputError(
                     f"the adapter was made for another model: it has {name} of {(up.shape[0], down.shape[1])}, "
-                    f"this model has {self.network.sizes.get(name, 'none')}"
+                    f"this model has {size}"
                 )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from loopwright.core.errors import InputError, StoreCorrupt
+from loopwright.training.peft_config import MERGE, Settings, matches, settings
 
 CONFIG = "adapter_config"  # metadata of an adapter
 FULL = "full_weights"  # metadata of a full set
@@ -33,7 +34,9 @@ ROWS = f"{PREFIX}model.embed_tokens.token_adapter.trainable_tokens_delta"  # new
 class Adapter:
     """LoRA weights by module name ("model.layers.0.self_attn.q_proj"): A [rank, in] and B [out, rank], float32.
 
-    The adapted product is x W' + (alpha / rank) x A' B'. tokens, rows: ids whose embedding is ``rows`` [tokens, hidden] instead
+    The adapted product is x W' + scale x A' B', where scale is alpha / rank, or with ``rslora`` alpha / sqrt(rank)
+    (arXiv:2312.03732). rank, alpha: of modules that say nothing else; each A has its own rank, and ``alphas`` has the alpha
+    of modules where it differs. tokens, rows: ids whose embedding is ``rows`` [tokens, hidden] instead
     of the model's own, for words that it was never taught; where the head is tied, it has the same rows.
     """
 
@@ -45,10 +48,15 @@ class Adapter:
     transposed: bool = False  # the adapted modules keep their weight as [in, out], as GPT-2's do; only PEFT must know
     tokens: tuple[int, ...] = ()
     rows: Tensor | None = None
+    rslora: bool = False
+    alphas: Mapping[str, float] = field(default_factory=dict)
 
     def scaled(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """Pairs with alpha / rank multiplied into B, as a forward pass takes them. Gradients pass through."""
-        return {name: (a, b * (self.alpha / self.rank)) for name, (a, b) in self.pairs.items()}
+        """Pairs with their scale multiplied into B, as a forward pass takes them. Gradients pass through."""
+        return {name: (a, b * self._scale(name, len(a))) for name, (a, b) in self.pairs.items()}
+
+    def _scale(self, name: str, rank: int) -> float:
+        return self.alphas.get(name, self.alpha) / (math.sqrt(rank) if self.rslora else rank)
 
     def parameters(self) -> list[Tensor]:
         return [t for pair in self.pairs.values() for t in pair]
@@ -70,25 +78,22 @@ def create(
     Raises InputError where a target matches none.
     """
     generator = torch.Generator().manual_seed(seed % 2**63)
-    missing = [t for t in targets if not any(_matches(name, t) for name in sizes)]
+    missing = [t for t in targets if not any(matches(name, t) for name in sizes)]
     if missing:
         known = sorted({name.rsplit(".", 1)[-1] for name in sizes})
         raise InputError(f"no module of this model is called {missing[0]!r}; targets can be {', '.join(known)}")
     pairs = {}
     for name, (out, inner) in sizes.items():
-        if any(_matches(name, t) for t in targets):
+        if any(matches(name, t) for t in targets):
             bound = 1 / math.sqrt(inner)
             down = (torch.rand(rank, inner, generator=generator) * 2 - 1) * bound
             pairs[name] = (down, torch.zeros(out, rank))
     return Adapter(pairs, rank, alpha, tuple(targets), base, any(name in transposed for name in pairs))
 
 
-def _matches(name: str, target: str) -> bool:
-    return name == target or name.endswith("." + target)
-
-
 def peft_config(adapter: Adapter) -> dict[str, Any]:
     """What PEFT calls adapter_config.json."""
+    ranks = {name: len(a) for name, (a, _) in sorted(adapter.pairs.items()) if len(a) != adapter.rank}
     return {
         "base_model_name_or_path": adapter.base,
         "bias": "none",
@@ -100,6 +105,9 @@ def peft_config(adapter: Adapter) -> dict[str, Any]:
         "target_modules": list(adapter.targets),
         "task_type": "CAUSAL_LM",
         **({"fan_in_fan_out": True} if adapter.transposed else {}),
+        **({"use_rslora": True} if adapter.rslora else {}),
+        **({"rank_pattern": ranks} if ranks else {}),
+        **({"alpha_pattern": dict(sorted(adapter.alphas.items()))} if adapter.alphas else {}),
         **({"trainable_token_indices": list(adapter.tokens)} if adapter.tokens else {}),
     }
 
@@ -122,37 +130,62 @@ def from_bytes(blob: bytes) -> Adapter:
 
 
 def from_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Adapter:
-    """The adapter in what ``read`` gives; other tensors are passed over. Raises StoreCorrupt where there is none."""
+    """The adapter in what ``read`` gives; a scalar head's tensors are passed over.
+
+    Raises StoreCorrupt where there is none, InputError for one of a kind that is not read here (see ``peft_config``) and for
+    tensors that are no part of a LoRA.
+    """
     config = _config(metadata)
     pairs: dict[str, tuple[Tensor, Tensor]] = {}
-    for key in tensors:
+    left = {key for key in tensors if not key.startswith(HEAD) and key != ROWS}
+    for key in sorted(left):
         if key.endswith(".lora_A.weight"):
             name = key.removeprefix(PREFIX).removesuffix(".lora_A.weight")
-            try:
-                pairs[name] = (tensors[key], tensors[f"{PREFIX}{name}.lora_B.weight"])
-            except KeyError:
-                raise StoreCorrupt(f"the adapter has no lora_B for {name}") from None
+            other = f"{PREFIX}{name}.lora_B.weight"
+            if other not in tensors:
+                raise StoreCorrupt(f"the adapter has no lora_B for {name}")
+            pairs[name] = (tensors[key], tensors[other])
+            left -= {key, other}
+    told = settings(config, {name: _rank(name, pair) for name, pair in pairs.items()})
+    if left:
+        kinds = [(called, key) for part, called in UNREAD.items() for key in sorted(left) if part in key]
+        kind, key = kinds[0] if kinds else ("a tensor", min(left))
+        raise InputError(f"the adapter holds {kind} that is not read here, {key!r} ({len(left)} tensors in all): {MERGE}")
     if not pairs:
         raise StoreCorrupt("the adapter holds no LoRA tensors")
     return Adapter(
         pairs,
-        config["r"],
-        config["lora_alpha"],
-        tuple(config["target_modules"]),
-        config["base_model_name_or_path"],
+        told.rank,
+        told.alpha,
+        told.targets,
+        config.get("base_model_name_or_path") or "",
         bool(config.get("fan_in_fan_out")),
-        *_rows(tensors, config),
+        told.tokens,
+        _rows(tensors, told),
+        told.rslora,
+        told.alphas,
     )
 
 
-def _rows(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> tuple[tuple[int, ...], Tensor | None]:
-    """Tokens and rows. PEFT also takes a mapping of module names to token ids; only the embedding's are known here."""
-    given = config.get("trainable_token_indices") or ()
-    tokens = tuple(int(i) for i in (given.get("embed_tokens", ()) if isinstance(given, Mapping) else given))
+UNREAD = {
+    ".lora_magnitude_vector": "a magnitude of DoRA", ".lora_embedding_": "a LoRA on embeddings", ".lora_B.bias": "a bias",
+    ".bias": "a bias", ".trainable_tokens_delta": "token embeddings",
+}  # fmt: skip
+
+
+def _rank(name: str, pair: tuple[Tensor, Tensor]) -> int:
+    a, b = pair
+    if a.ndim != 2 or b.ndim != 2 or a.shape[0] != b.shape[1]:
+        raise InputError(f"lora_A of {name} is {tuple(a.shape)} and lora_B {tuple(b.shape)}: expected [rank, in], [out, rank]")
+    return len(a)
+
+
+def _rows(tensors: Mapping[str, Tensor], told: Settings) -> Tensor | None:
     rows = tensors.get(ROWS)
-    if len(tokens) != (0 if rows is None else len(rows)):
-        raise StoreCorrupt(f"the adapter names {len(tokens)} tokens and holds {0 if rows is None else len(rows)} rows for them")
-    return tokens, rows
+    found = 0 if rows is None else len(rows)
+    if len(told.tokens) != found:
+        raise StoreCorrupt(f"the adapter names {len(told.tokens)} tokens and holds {found} rows for them")
+    return rows
 
 
 def export_adapter(blob: bytes, folder: str | Path, *, dtype: torch.dtype = torch.float32) -> Path:
@@ -181,7 +214,8 @@ def export_adapter(blob: bytes, folder: str | Path, *, dtype: torch.dtype = torc
 def import_adapter(folder: str | Path) -> bytes:
     """The blob of an adapter folder as PEFT writes it, or of one that ``export_adapter`` wrote.
 
-    Raises InputError where a file is missing or no LoRA.
+    Read are LoRA adapters with what changes their scale (rsLoRA, patterns of rank and alpha) and embeddings of tokens.
+    Raises InputError where a file is missing or no LoRA, and for each other kind of adapter by its name.
     """
     folder = Path(folder)
     try:
@@ -193,8 +227,15 @@ def import_adapter(folder: str | Path) -> bytes:
         config = json.loads((folder / CONFIG_FILE).read_text())
         tensors = load((folder / ADAPTER_FILE).read_bytes())
     except (OSError, ValueError, SafetensorError) as error:
-        raise InputError(f"{folder} is not a PEFT adapter: {error}") from None
-    return to_bytes(from_tensors(tensors, {CONFIG: json.dumps(config)}), head)
+        old = folder / "adapter_model.bin"
+        raise InputError(
+            f"{folder} is not a PEFT adapter: {error}"
+            + (f"; {old.name} is of an older PEFT: save it again with save_pretrained" if old.exists() else "")
+        ) from None
+    try:
+        return to_bytes(from_tensors(tensors, {CONFIG: json.dumps(config)}), head)
+    except (InputError, StoreCorrupt) as error:
+        raise InputError(f"{folder}: {error}") from None
 
 
 def read(blob: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -17,6 +17,7 @@ from loopwright.core.seen import Judgement, share_of, short
 from loopwright.core.store import RolloutRow
 from loopwright.core.types import Candidate, Example, Rollout, Turn, digest
 from loopwright.core.weights import Weights
+from loopwright.core.world import demonstration
 
 
 class Context(Judging, Weights, Rounds):
@@ -202,6 +203,24 @@ class Context(Judging, Weights, Rounds):
         rollouts = await branch.map(attempt, [(e, k) for e in chosen for k in range(n)])
         await self.engine.record(*(_row(self, r, i % n) for i, r in enumerate(rollouts)))
         return rollouts
+
+    def demonstration(self, example: Example) -> str | None:
+        """An answer to imitate, as ``core.world.demonstration`` gives it; whether it is right, ``worked`` tells."""
+        if self._solving:
+            raise LoopwrightError("Solvers and Critics are shown no targets: ctx.demonstration is for Improvers")
+        return demonstration(self._world, example)
+
+    async def worked(self, examples: Sequence[Example]) -> list[Rollout]:
+        """The examples' demonstrations as answers, judged by the objective like any other; those without one are left out."""
+
+        async def judged(item: tuple[Example, str], ctx: Context) -> Rollout:
+            example, text = item
+            turns = (*prompt_of(ctx.policy).render(example), Turn(role="assistant", text=text))
+            answer = Rollout(id=digest(["worked", example.id])[:16], example=example, turns=turns)
+            return await ctx._finish(answer, example, 0)
+
+        shown = [(e, text) for e in examples if (text := self.demonstration(e)) is not None]
+        return await self.at("worked", critics=(self._world.checker,)).map(judged, shown)
 
     # ---- weights, code, tools -------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from loopwright.core.policy import Prompt, prompt_of
 from loopwright.core.scope import Scope
 from loopwright.core.seen import Judgement
 from loopwright.core.types import Candidate, Example, Rollout, Turn, digest
+from loopwright.core.world import demonstration
 
 
 class Weights(Scope):
@@ -119,15 +120,17 @@ class Weights(Scope):
     def demonstrations(self, examples: Sequence[Example]) -> list[Rollout]:
         """What there is to imitate: for each example its demonstration, as if the policy had written it.
 
-        That is what the world's ``demonstrate`` says where it has one, else the target, as JSON where it is no text.
-        Raises InputError where an example has none.
+        That is ``core.world.demonstration``. Raises InputError where an example has none.
         """
         model = self._trainable()
-        shown = getattr(self._world, "demonstrate", _target)
         out = []
         for example in examples:
             id = digest(["demonstration", example.id])[:16]
-            heard = Judgement(feedback=(Demonstration(output=shown(example), about=id),))
+            shown = demonstration(self._world, example)
+            if shown is None:
+                why = "no target" if example.target in (None, "") else "a target that is no answer (a pattern, tests)"
+                raise InputError(f"example {example.id!r} has {why}: nothing to imitate; give it the answer as its target")
+            heard = Judgement(feedback=(Demonstration(output=shown, about=id),))
             if self._scramble is not None:
                 heard = self._scramble(id, heard)
             turns = prompt_of(self.policy).render(example)
@@ -151,9 +154,3 @@ class Weights(Scope):
                 f"the weights of {model.name} cannot be changed from here; use --model embedded, or leave weights out of --change"
             )
         return model
-
-
-def _target(example: Example) -> str:
-    if example.target is None or example.target == "":
-        raise InputError(f"example {example.id!r} has no target: there is nothing to imitate; give it one, the answer as text")
-    return example.target if isinstance(example.target, str) else json.dumps(example.target, ensure_ascii=False)

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from loopwright.core.feedback import Feedback, Missing, Preference
 from loopwright.core.model import Sampling
 from loopwright.core.policy import Prompt
-from loopwright.core.types import Candidate, Example, Rollout, Trial
+from loopwright.core.types import Candidate, Example, Rollout, Trial, input_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +44,7 @@ class World(Protocol):
     It may have ``text_tokens``, how many tokens a text of a method's own may take (a critique, a plan, a test) where the method
     sets no limit; without it as many as an answer.
 
-    It may have ``demonstrate``, a function of an example that gives an answer to imitate, where that is not its target.
+    It may have ``demonstrate``, a function of an example that gives an answer to imitate, or None, where that is not its target.
 
     It may have ``picture``, a Picture or None: a rollout's output as [height, width] grey values from 0, paper, to 1, ink, all
     of one size; it raises InputError for an output that is no picture. Reports show what was made in each round by it.
@@ -109,6 +109,18 @@ class Stream(Protocol):
     def context(self, seed: int, t: int) -> Any: ...
 
     def respond(self, seed: int, t: int, trial: Trial) -> Feedback: ...
+
+
+def demonstration(world: World, example: Example) -> str | None:
+    """An answer to imitate: what the world's ``demonstrate`` says where it has one, else the target, as JSON where it is no text.
+
+    None where there is none: no target, or one that says how to check an answer (a pattern, tests) and is none itself.
+    """
+    own = getattr(world, "demonstrate", None)
+    if own is not None:
+        shown: str | None = own(example)
+        return shown
+    return None if example.target is None or example.target == "" else input_text(example.target)
 
 
 def start(world: World, by: str = "") -> Candidate:

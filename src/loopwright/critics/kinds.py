@@ -12,7 +12,7 @@ from loopwright.core.errors import InputError
 from loopwright.critics import match, programs
 from loopwright.critics.json_schema import schema, strict_json
 from loopwright.critics.judges import checklist_parts, judge_parts
-from loopwright.critics.parts import Parts
+from loopwright.critics.parts import Parts, no_answer, target_text
 from loopwright.critics.python import PythonCritic
 from loopwright.critics.reward_model import reward_parts
 from loopwright.critics.section import Section, kind_of, near
@@ -24,7 +24,7 @@ def _exact(section: Section, folder: Path, role: str) -> Parts:
     strip, casefold = section.flag("strip", True), section.flag("casefold", False)
     return Parts(
         match.exact(strip=strip, casefold=casefold), {"strip": strip, "casefold": casefold},
-        needs_target=True, problem=match.exact_problem,
+        needs_target=True, problem=match.exact_problem, answer=match.exact_answer,
     )  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def _regex(section: Section, folder: Path, role: str) -> Parts:
     return Parts(
         match.regex(pattern, flags=tuple(flags), strip=strip), {"pattern": pattern, "flags": flags, "strip": strip},
         needs_target=pattern is None, instead="give it a pattern = '...'",
-        problem=match.regex_problem if pattern is None else None,
+        problem=match.regex_problem if pattern is None else None, answer=no_answer if pattern is None else target_text,
     )  # fmt: skip
 
 
@@ -99,7 +99,7 @@ def _tests(section: Section, folder: Path, role: str) -> Parts:
     return Parts(
         programs.unit_tests(source=source, score=score, seconds=seconds, memory_mb=memory),
         {"source": source, "score": score, "seconds": seconds, "memory_mb": memory},
-        problem=programs.tests_problem(source),
+        problem=programs.tests_problem(source), answer=no_answer,
     )
 
 

@@ -37,6 +37,12 @@ def _accepted(target: Any) -> list[str] | None:
     return None
 
 
+def exact_answer(example: Example) -> str | None:
+    """The first text that the target accepts."""
+    accepted = _accepted(example.target)
+    return accepted[0] if accepted else None
+
+
 def exact_problem(example: Example) -> str:
     """Why ``exact`` cannot judge this example, or ""."""
     if _accepted(example.target) is not None:

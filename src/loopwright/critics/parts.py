@@ -7,8 +7,18 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from loopwright.core.types import Example
+from loopwright.core.types import Example, input_text
 from loopwright.core.world import Critic
+
+
+def target_text(example: Example) -> str | None:
+    """A target that is text or a number, as an answer."""
+    target = example.target
+    return input_text(target) if isinstance(target, str | int | float) and not isinstance(target, bool) and target != "" else None
+
+
+def no_answer(example: Example) -> None:
+    """Of targets that are patterns or tests: they tell a right answer and are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +26,7 @@ class Parts:
     """What a kind makes of its table.
 
     instead: for a kind that needs the target, what to write to have a critic. files: hash of each file it reads.
+    answer: the right answer that an example's target shows, or None where targets of this kind say how to check one.
     """
 
     judge: Critic
@@ -24,3 +35,4 @@ class Parts:
     instead: str = "use another kind"
     problem: Callable[[Example], str] | None = None
     files: dict[str, str] = field(default_factory=dict)
+    answer: Callable[[Example], str | None] = target_text

@@ -15,6 +15,7 @@ from loopwright.core.registry import all_recipes, get_recipe
 from loopwright.core.types import Example, Rollout, digest
 from loopwright.core.world import Critic
 from loopwright.critics import kinds
+from loopwright.critics.parts import target_text
 from loopwright.critics.section import Section
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class BuiltCritic:
     """A critic with what a run records of it.
 
     version: hash of the kind, its options and the files it reads: the same version judges the same way.
-    problem: why this critic cannot judge an example, or "".
+    problem: why this critic cannot judge an example, or "". answer: the right answer that an example's target shows, or None.
     """
 
     kind: str
@@ -41,6 +42,7 @@ class BuiltCritic:
     judge: Critic = field(repr=False)
     problem: Callable[[Example], str] = field(default=_nothing, repr=False)
     role: Role = "checker"
+    answer: Callable[[Example], str | None] = field(default=target_text, repr=False)
 
     async def __call__(self, rollout: Rollout, ctx: Context) -> Feedback | tuple[Feedback, ...]:
         if self.role == "critic":
@@ -84,7 +86,7 @@ def build_critic(
     version = digest([kind, plain, role, parts.files])
     return BuiltCritic(
         kind=kind, options=plain, version=version, judge=parts.judge,
-        problem=parts.problem or _nothing, role=role,
+        problem=parts.problem or _nothing, role=role, answer=parts.answer,
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from loopwright.core.errors import InputError, UnknownName
 from loopwright.core.model import Sampling
 from loopwright.core.policy import Prompt
 from loopwright.core.types import Budget, Example, digest
-from loopwright.core.world import Comparator, Critic, Picture, Split, Stream, Tool, World
+from loopwright.core.world import Comparator, Critic, Picture, Split, Stream, Tool, World, demonstration
 from loopwright.worlds.registry import known_world
 from loopwright.worlds.split import question_key, screened
 
@@ -71,6 +71,9 @@ class NamedWorld:
     @property
     def compare(self) -> Comparator | None:
         return getattr(self.made, "compare", None)
+
+    def demonstrate(self, example: Example) -> str | None:
+        return demonstration(self.made, example)
 
     @property
     def picture(self) -> Picture | None:

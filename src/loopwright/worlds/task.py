@@ -82,6 +82,10 @@ class Task:
         """Hash of the questions alone, in whatever order and splits: what earlier runs may have seen of this task."""
         return digest(sorted(question_key(e.input) for e in self.pool))
 
+    def demonstrate(self, example: Example) -> str | None:
+        """An answer to imitate: the target, where it is one to the checker."""
+        return self.checker.answer(example)
+
     @cached_property
     def fingerprint(self) -> str:
         """Hash of all that decides the work: examples and their splits, prompt, sampling, checker, critics, tools."""

@@ -1,8 +1,9 @@
 """Few-shot selection: try instructions and sets of worked examples on train questions, offer the best of each size.
 
 The reference every prompt optimiser is measured against (few-shot with random search, as in DSPy).
-Shots come from train examples with a target, or from the model's own answers that the checker accepted; with ``bootstrap`` from
-these alone, so that they show the way to an answer where it writes one (the row ``bootstrap-few-shot``).
+Shots come from train examples whose target is an answer that the checker accepts in full, else from the model's own answers that
+it accepted: a pattern or a test is never shown as one. With ``bootstrap`` they come from its own answers alone, so that they show
+the way to an answer where it writes one (the row ``bootstrap-few-shot``). Each of ``instructions`` is said after the task's own.
 
 How this differs: every size is offered to the gate by itself, so a run shows what worked examples do to this model,
 for better or worse, instead of one mixed winner.
@@ -10,11 +11,11 @@ for better or worse, instead of one mixed winner.
 
 from collections.abc import AsyncGenerator, Sequence
 
-from loopwright.blocks.shots import from_rollouts, from_targets
+from loopwright.blocks.shots import Targets, from_rollouts
 from loopwright.core.context import Context
-from loopwright.core.policy import Prompt, Shot, prompt_of
+from loopwright.core.policy import Prompt, prompt_of
 from loopwright.core.registry import improver
-from loopwright.core.types import Candidate, Example
+from loopwright.core.types import Candidate
 
 INSTRUCTIONS = (
     "Reply with the answer only.",
@@ -49,24 +50,17 @@ async def few_shot(
         return sum(known) / len(known) if known else 0.0
 
     if 0 in sizes and instructions:
-        best = await offer([prompt.model_copy(update={"instruction": text}) for text in instructions], "an instruction")
+        told = [f"{prompt.instruction}\n{text}".strip() for text in instructions]
+        best = await offer([prompt.model_copy(update={"instruction": text}) for text in told], "an instruction")
         if (yield best):
             prompt = prompt_of(best)
     tried = {e.id for e in trial}
     rest = [e for e in pool if e.id not in tried] or pool
-    shots = await (own(ctx, base, rest) if bootstrap else worked(ctx, base, rest))
+    targets, own = Targets(ctx, () if bootstrap else rest, patience=examples), None
     for size in sorted(set(sizes) - {0}):
-        if len(shots) < size:
-            continue
-        drawn = [tuple(ctx.rng.sample(shots, size)) for _ in range(sets)]
-        yield await offer([prompt.model_copy(update={"shots": s}) for s in drawn], f"{size} worked examples")
-
-
-async def worked(ctx: Context, base: Candidate, pool: Sequence[Example]) -> list[Shot]:
-    """Targets where there are any, else accepted answers of the model."""
-    return from_targets(pool) or await own(ctx, base, pool)
-
-
-async def own(ctx: Context, base: Candidate, pool: Sequence[Example]) -> list[Shot]:
-    """The model's answers that the checker accepted."""
-    return from_rollouts(await ctx.rollout(base, pool))
+        drawn = list(filter(None, [await targets.draw(size) for _ in range(sets)]))
+        if not drawn:
+            own = from_rollouts(await ctx.rollout(base, rest)) if own is None else own
+            drawn = [tuple(ctx.rng.sample(own, size)) for _ in range(sets) if len(own) >= size]
+        if drawn:
+            yield await offer([prompt.model_copy(update={"shots": s}) for s in drawn], f"{size} worked examples")

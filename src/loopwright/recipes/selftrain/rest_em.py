@@ -15,7 +15,7 @@ acceptance harder).
 from collections.abc import AsyncGenerator
 
 from loopwright.blocks.select import top_per_example
-from loopwright.blocks.shots import from_targets
+from loopwright.blocks.shots import Targets
 from loopwright.core.context import Context
 from loopwright.core.model import FitOptions
 from loopwright.core.policy import prompt_of
@@ -46,10 +46,10 @@ async def rest_em(
     shown: set[str] = set()
     kept: list[Rollout] = []
     if shots:
-        worked = from_targets(ctx.world.examples("train"))
-        drawn = ctx.rng.sample(worked, min(shots, len(worked)))
+        targets = Targets(ctx, ctx.world.examples("train"))
+        drawn = await targets.draw(min(shots, len(targets)))
         shown = {s.example for s in drawn}
-        prompt = prompt_of(base).model_copy(update={"shots": tuple(drawn)})
+        prompt = prompt_of(base).model_copy(update={"shots": drawn})
         sampler = base.child(prompt=prompt.model_dump(mode="json"))
     async for examples in ctx.batches(prompts, rounds=rounds):
         rollouts = await ctx.rollout(sampler, examples, n=samples, temperature=temperature)

@@ -59,7 +59,7 @@ def load_task(folder: Path | str) -> Task:
                 raise TaskError(place, problem)
     prompt = _prompt(file.section("prompt"), located)
     fractions = Fractions(file.section("split"))
-    splits = fractions.divide([example for _, example in located], gate["alpha"])
+    splits = fractions.divide([example for _, example in located], gate["alpha"], graded=bool(checker.graded))
     tools, tool_specs = read_tools(file.section("tools"), folder)
     return Task(
         name=name, description=description, model=model, folder=folder,
@@ -75,8 +75,12 @@ def load_task(folder: Path | str) -> Task:
 def _gate(section: Section) -> dict[str, float]:
     alpha = float(section.number("alpha", 0.05, low=0.0, high=0.5, above=True))
     effect = float(section.number("min_effect", 0.01, low=0.0, high=1.0))
+    planned, graded = section.whole("planned", None, low=1), section.flag("graded", None)
     section.close()
-    return {"alpha": alpha, "min_effect": effect}
+    return {
+        "alpha": alpha, "min_effect": effect,
+        **({"planned": planned} if planned is not None else {}), **({"graded": graded} if graded is not None else {}),
+    }  # fmt: skip
 
 
 def _prompt(section: Section, located: list[Located]) -> Prompt:

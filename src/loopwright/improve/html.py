@@ -130,7 +130,7 @@ def _score_tile(name: str, interval: Interval | None, split: str) -> str:
 
 def _notice(report: Report) -> str:
     """What the gate could notice, and what weakens what it says."""
-    told = [report.notice, *report.warnings]
+    told = [report.notice]
     if report.made_by:
         told.append(
             f"By hand, unproven: what this run started from was made by run {report.made_by[:13]} on these examples, and chosen "

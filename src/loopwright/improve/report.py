@@ -78,7 +78,6 @@ def build_report(store: Store, run_id: str) -> Report:
         screened=tuple(_pick(Screened, event.payload) for event in events.get("screen", [])),
         repeated_offers=len(events.get("again", [])),
         notice=str(_last(events, "notice").get("message", "")),
-        warnings=tuple(str(event.payload.get("message", "")) for event in events.get("warning", [])),
         earlier_runs=len(started.get("earlier") or ()),
         made_by=str(started.get("made_by") or ""),
         unproven=str(_last(events, "unproven").get("message", "")),

@@ -201,7 +201,6 @@ class Report(Frozen):
     screened: tuple[Screened, ...] = ()
     repeated_offers: int = 0
     notice: str = ""  # what gain the gate could notice, as said beforehand
-    warnings: tuple[str, ...] = ()
     earlier_runs: int = 0  # that asked the gate of the same questions before
     made_by: str = ""  # the earlier run on the same questions that made what this one started from
     unproven: str = ""  # of the best refused candidate, what was left of it

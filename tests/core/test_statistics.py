@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopwright.core.statistics import betting_log_e, mean_interval, wilson
+from loopwright.core.paired_tests import sign_p
+from loopwright.core.statistics import betting_log_e, gaffke_p, mean_interval, t_interval, wilson
 
 
 @pytest.mark.parametrize(
@@ -94,3 +95,74 @@ def test_the_interval_lies_in_the_range_and_holds_the_mean(values: list[float]) 
 def test_turning_the_scale_round_turns_the_interval_round(values: list[float]) -> None:
     low, high = mean_interval(values, low=-1.0, high=1.0)
     assert mean_interval([-v for v in values], low=-1.0, high=1.0) == pytest.approx((-high, -low), abs=1e-6)
+
+
+# ---- Gaffke ----------------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 200))
+def test_gaffkes_p_value_is_the_sign_tests_for_wins_ties_and_losses(wins: int, losses: int, ties: int) -> None:
+    assert gaffke_p([1.0, -1.0, 0.0], [wins, losses, ties]) == pytest.approx(sign_p(wins, losses), rel=1e-4, abs=1e-12)
+
+
+@pytest.mark.parametrize(("ones", "n"), [(3, 200), (0, 30), (30, 30), (1, 1), (197, 200), (1000, 1000), (20, 40)])
+def test_of_one_proportion_it_is_clopper_and_pearsons(ones: int, n: int) -> None:
+    """Their ends leave a binomial tail of 2.5% each."""
+
+    def above(p: float) -> float:
+        return math.fsum(math.comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(ones, n + 1))
+
+    def below(p: float) -> float:
+        return math.fsum(math.comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(ones + 1))
+
+    low, high = mean_interval([1.0] * ones + [0.0] * (n - ones))
+    assert above(low) == pytest.approx(0.025, rel=1e-3) if ones else low == 0.0
+    assert below(high) == pytest.approx(0.025, rel=1e-3) if ones < n else high == 1.0
+
+
+@pytest.mark.parametrize("values", [[0.3, -0.2, 0.5, 0.1], [5.0, 2.0, -0.9, 0.01], [0.02] * 4, [1000.0, -1.0, 0.5], [-0.3, 0.2]])
+def test_gaffkes_p_value_is_the_chance_that_it_is_by_definition(values: list[float]) -> None:
+    """P(E_0 >= sum E_i d_i), by partial fractions where the values differ, by draws where they are alike."""
+    rng = random.Random(3)
+    draws = 20000
+    found = sum(rng.expovariate(1) >= math.fsum(rng.expovariate(1) * d for d in values) for _ in range(draws)) / draws
+    assert gaffke_p(values) == pytest.approx(found, abs=4 * math.sqrt(0.25 / draws))
+    if len(set(values)) == len(values):
+        # Residues of 1 / (z (1 - z) prod(1 + z d)) to the left: at 0, and at -1/d for the positive d.
+        exact = 1.0
+        for d in values:
+            if d > 0:
+                z = -1 / d
+                exact += 1 / (z * (1 - z) * d * math.prod(1 + z * e for e in values if e != d))
+        assert gaffke_p(values) == pytest.approx(exact, rel=1e-6)
+
+
+def test_ties_change_no_method_and_give_no_certainty() -> None:
+    """All pairs moved by the same amount: the interval is wide, not a point."""
+    low, high = mean_interval([0.1] * 10, low=-1.0, high=1.0)
+    assert low < -0.1
+    assert high > 0.3
+    near = mean_interval([0.1 + 1e-6 * i for i in range(10)], low=-1.0, high=1.0)
+    assert near == pytest.approx((low, high), abs=1e-4)
+
+
+def test_thousands_of_different_values_are_quick_and_never_too_narrow() -> None:
+    rng = random.Random(6)
+    values = [rng.random() for _ in range(5000)]
+    low, high = mean_interval(values)
+    mean = math.fsum(values) / 5000
+    assert low < mean - 0.006
+    assert high > mean + 0.006
+    assert high - low < 0.025
+
+
+# ---- Student ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [0.02083, 0.0, 0.1 + 0.2])
+def test_values_that_are_all_the_same_are_no_certainty(value: float) -> None:
+    """Four seeds of one and the same gain: what varies has not been seen."""
+    assert t_interval([value] * 4) == (-math.inf, math.inf)
+    assert t_interval([value] * 4, exact=True) == pytest.approx((value, value))
+    low, high = t_interval([value, value, value, value + 1e-3])
+    assert low < value < high < math.inf

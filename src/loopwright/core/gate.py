@@ -15,6 +15,10 @@ Nothing is dropped: an example without a score counts 0 for the candidate and 1 
 score can make a candidate look better than it is.
 
 A minimum effect stops gains that are real but not worth having: the measured mean difference must reach it as well.
+
+With a ``margin`` the question is "not worse by the margin or more": the betting test on (d + margin) / (1 + margin), for verdicts
+too, as the sign test does not hold there. The other side must then be the run's baseline, or what was last proved better:
+against a chain of incumbents, small losses would add up.
 """
 
 from __future__ import annotations
@@ -28,7 +32,14 @@ from pydantic import Field
 
 from loopwright.core.errors import InputError
 from loopwright.core.feedback import Frozen
-from loopwright.core.paired_tests import betting_log_wealth, fewest_wins, sign_cut, sign_p, sign_passes
+from loopwright.core.paired_tests import (
+    betting_log_wealth,
+    detectable_gain,
+    fewest_wins,
+    sign_cut,
+    sign_p,
+    sign_passes,
+)
 from loopwright.core.statistics import mean_interval, wilson
 
 Side = Literal["incumbent", "candidate"]
@@ -53,6 +64,7 @@ class Decision(Frozen):
     incumbent_score: float
     candidate_score: float
     test: Literal["sign", "betting", "mixture"] = "mixture"
+    margin: float | None = None  # the loss that was refuted; None: "no better" was
     level: float | None = None
     p_value: float | None = None
     needed: float | None = None
@@ -113,13 +125,21 @@ class Gate:
         planned: how many looks are expected; 0 where that is unknown. More than planned are as valid, at rising cost.
         graded: whether scores may lie between 0 and 1, as the checker's kind says.
         seed: chooses the order in which the betting test takes the examples, and which are the first third.
+        margin: ask for "not worse than the baseline by the margin or more" instead of "better"; in units of the score.
 
     Raises:
         InputError: a setting is out of its range.
     """
 
     def __init__(
-        self, *, alpha: float = 0.05, min_effect: float = 0.01, planned: int = 6, graded: bool = False, seed: int = 0
+        self,
+        *,
+        alpha: float = 0.05,
+        min_effect: float = 0.01,
+        planned: int = 6,
+        graded: bool = False,
+        seed: int = 0,
+        margin: float | None = None,
     ) -> None:
         if not 0 < alpha < 1:
             raise InputError(f"alpha must be between 0 and 1, got {alpha}")
@@ -127,7 +147,10 @@ class Gate:
             raise InputError(f"min_effect must be at least 0 and below 1, got {min_effect}")
         if planned < 0:
             raise InputError(f"planned must be a number of looks, or 0 where it is unknown, got {planned}")
+        if margin is not None and not 0 < margin < 1:
+            raise InputError(f"margin must be above 0 and below 1, or None to ask for better, got {margin}")
         self.alpha = alpha
+        self.margin = margin
         self.min_effect = min_effect
         self.planned = planned  # looks still to come
         self.graded = graded
@@ -165,11 +188,11 @@ class Gate:
         return self.order(keys)[: math.ceil(len(keys) / 3)]
 
     def futile(self, incumbent: Sequence[float | None], candidate: Sequence[float | None]) -> bool:
-        """Whether scores of the first third show no gain at all, so that the rest need not be measured.
+        """Whether scores of the first third show no gain at all (or a loss of the margin), so that the rest need not be measured.
 
         Stopping there can only refuse. It costs about one point of power and saves most of what a candidate without a gain costs.
         """
-        return math.fsum(paired_differences(incumbent, candidate)) <= 0
+        return math.fsum(paired_differences(incumbent, candidate)) <= -(self.margin or 0.0) * len(incumbent)
 
     def look(
         self,
@@ -186,7 +209,8 @@ class Gate:
             keys: what the examples are known by: the betting test takes them in ``order(keys)``. Their positions, if not given.
 
         Returns:
-            The decision; ``accepted`` only if the test rejects "no better" and the effect reaches ``min_effect``.
+            The decision; ``accepted`` only if the test rejects "no better" and the effect reaches ``min_effect``, or with a
+            margin, if the test rejects "worse by the margin".
 
         Raises:
             InputError: other than one score for each example on both sides, one outside of [0, 1], or one between 0 and 1
@@ -196,28 +220,33 @@ class Gate:
         differences = paired_differences(incumbent, candidate)
         share = self.level()
         wins, losses = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
-        if self.graded:
+        if self.graded or self.margin is not None:
             needed = share
-            wealth = betting_log_wealth([differences[i] for i in self.order(keys)], share)
+            wealth = betting_log_wealth(self._bets([differences[i] for i in self.order(keys)]), share)
             enough, p_value = wealth >= -math.log(share), math.exp(-wealth)
         else:
             needed, p_value = sign_cut(len(differences), share), sign_p(wins, losses)
             enough = sign_passes(p_value, needed)
         effect = math.fsum(differences) / len(differences)
         low, high = mean_interval(differences, low=-1.0, high=1.0)
-        accepted = enough and effect >= self.min_effect
+        accepted = enough and (self.margin is not None or effect >= self.min_effect)
         if accepted:
-            reason = "better"
+            reason = "better" if self.margin is None else f"not worse by {self.margin:g} or more"
         elif high < 0:
             reason = "worse"
         elif not enough:
-            reason = "not shown to be better"
+            reason = "not shown to be better" if self.margin is None else f"not shown to be less than {self.margin:g} worse"
         else:
             reason = f"better by less than the minimum effect of {self.min_effect:g}"
         return self._decide(
             incumbent, candidate, accepted=accepted, reason=reason, effect=effect, low=low, high=high, level=share,
             p_value=p_value, needed=needed, wins=wins, losses=losses,
         )  # fmt: skip
+
+    def _bets(self, differences: Sequence[float]) -> list[float]:
+        """What the betting test takes: above 0 on average exactly where the claim is true."""
+        m = self.margin or 0.0
+        return [(d + m) / (1 + m) for d in differences]
 
     def refuse_early(
         self,
@@ -246,7 +275,8 @@ class Gate:
         low, high = mean_interval(differences, low=-1.0, high=1.0)
         return self._decide(
             incumbent, candidate, accepted=False, early=True, low=low, high=high, level=self.level(),
-            reason=f"stopped early: no better on the first {len(differences)} of {of} gate examples",
+            reason=f"stopped early: {'no better' if self.margin is None else 'worse by the margin'} on the first "
+            f"{len(differences)} of {of} gate examples",
             effect=math.fsum(differences) / len(differences),
             wins=sum(d > 0 for d in differences), losses=sum(d < 0 for d in differences),
         )  # fmt: skip
@@ -274,7 +304,8 @@ class Gate:
             accepted=accepted, reason=reason, look=self.looks, effect=effect, low=low, high=high, n=n,
             incumbent_score=math.fsum(counted(incumbent, "incumbent")) / n,
             candidate_score=math.fsum(counted(candidate, "candidate")) / n,
-            test="betting" if self.graded else "sign", level=level, p_value=p_value, needed=needed,
+            test="betting" if self.graded or self.margin is not None else "sign", margin=self.margin,
+            level=level, p_value=p_value, needed=needed,
             wins=wins, losses=losses, early=early,
             missing_incumbent=sum(s is None for s in incumbent), missing_candidate=sum(s is None for s in candidate),
         )  # fmt: skip
@@ -310,16 +341,78 @@ class Gate:
         return keys
 
     def fewest(self) -> int:
-        """How many gate examples the next look needs to accept anything, even if every answer turns from wrong to right."""
+        """How many gate examples the next look needs to accept anything.
+
+        Even if every answer turns from wrong to right; with a margin, if none changes, so that a gain may do with fewer.
+        """
         level, n = self.level(), 1
         while not self._could_accept(n, level):
             n += 1
         return n
 
     def _could_accept(self, n: int, level: float) -> bool:
+        if self.margin is not None:
+            return betting_log_wealth(self._bets([0.0] * n), level) >= -math.log(level)
         if self.graded:
             return betting_log_wealth([1.0] * n, level) >= -math.log(level)
         return fewest_wins(n, level) is not None
+
+    def detectable(self, n: int, *, losses: float = 0.0, level: float | None = None) -> float | None:
+        """The smallest gain that n gate examples notice 4 times in 5.
+
+        Args:
+            n: number of gate examples.
+            losses: share of examples that turn from right to wrong.
+            level: share of alpha of the look; that of the next look if not given.
+
+        Returns:
+            The mean gain, None if even the greatest is noticed less often. For graded scores it is an upper bound: scores
+            that move by less than from 0 to 1 spread less.
+        """
+        return detectable_gain(n, self.level() if level is None else level, losses, graded=self.graded)
+
+    def notice(self, n: int) -> str:
+        """What the gate can notice, to be said before a run.
+
+        Args:
+            n: number of gate examples.
+
+        Returns:
+            One or more sentences; the last one advises where that is little.
+        """
+        looks = f"{self.planned} planned look{'s' if self.planned != 1 else ''}" if self.planned else "an unknown number of looks"
+        begin = f"With {n} gate example{'s' if n != 1 else ''} and {looks}, an offered candidate "
+        if self.margin is not None:
+            need = self.fewest()
+            told = begin + f"is accepted as not worse by {self.margin:g} or more"
+            if n >= need:
+                return f"{told} if no answer changes (that takes {need}), and with every answer that turns wrong it takes more."
+            return f"{told} only if it is better: without a change it takes {need} gate examples. Add examples, or raise margin."
+        usual, best = self.detectable(n, losses=0.05), self.detectable(n)
+        least = "at least " if self.graded else ""
+        if usual is None:
+            reach = f"only one that is {_points(best)} points better and never worse" if best is not None else "hardly any gain"
+            return f"{begin}is rarely accepted: {reach} is noticed 4 times in 5. Add gate examples, or plan fewer looks."
+        told = (
+            f"{begin}that is {_points(usual)} points better ({_points(best)} if nothing gets worse) is accepted {least}"
+            "4 times in 5"
+        )
+        if not self.planned:
+            told += " at the first look; every later one takes more"
+        elif self.planned > 1:
+            after = Gate(alpha=self.alpha, planned=self.planned, graded=self.graded)
+            after._spend(after.level(), True)
+            later = self.detectable(n, losses=0.05, level=after.level())
+            told += " until the first acceptance; afterwards it takes "
+            told += f"about {_points(later)}" if later else "more examples"
+        if usual > 0.3:
+            told += ". Smaller gains will mostly be missed: add gate examples"
+            told += ", or plan fewer looks" if self.planned > 1 else ""
+        return told + "."
+
+
+def _points(share: float | None) -> str:
+    return "?" if share is None else f"{100 * share:.0f}"
 
 
 class Interval(Frozen):

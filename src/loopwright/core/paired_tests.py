@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from loopwright.core.lazy import lazy
@@ -148,3 +149,105 @@ def betting_log_wealth(differences: Sequence[float], level: float) -> float:
         square += (x - total / (t + 1)) ** 2
         total += x
     return highest
+
+
+def sign_power(n: int, win: float, loss: float, level: float) -> float:
+    """How often the sign test at ``level`` accepts, exactly up to a thousand examples and by a normal approximation beyond.
+
+    Args:
+        n: number of examples.
+        win: probability that an example turns from wrong to right.
+        loss: probability that one turns from right to wrong.
+        level: error of the test.
+
+    Returns:
+        The probability of an acceptance.
+    """
+    cut, differ = sign_cut(n, level), win + loss
+    if n > 1000:
+        spread = math.sqrt(max(differ - (win - loss) ** 2, 1e-12))
+        bar = NormalDist().inv_cdf(1 - cut) * math.sqrt(differ)
+        # Wins less losses move in steps of two, so that the bar lies on average one above where a smooth one would.
+        return NormalDist().cdf(((win - loss) * math.sqrt(n) - bar - 1 / math.sqrt(n)) / spread)
+    need = np.arange(n + 1) // 2 + (_tails(n) > cut * _SAME).sum(axis=1)  # wins, by the number of examples that differ
+    logs = _log_factorials(n)
+    wins, losses = np.arange(n + 1)[:, None], np.arange(n + 1)[None, :]
+    ties = n - wins - losses
+    accepted = (ties >= 0) & (wins >= need[np.minimum(wins + losses, n)])
+    w, lost = np.nonzero(accepted)
+    t = n - w - lost
+    chance = logs[n] - logs[w] - logs[lost] - logs[t] + w * _log(win) + lost * _log(loss) + t * _log(1 - differ)
+    return float(np.exp(chance).sum())
+
+
+def _log(chance: float) -> float:
+    return math.log(max(chance, 1e-300))  # times a count of 0 it is 0, otherwise as good as impossible
+
+
+def betting_power(n: int, win: float, loss: float, level: float, *, draws: int = 2000) -> float:
+    """How often the betting test at ``level`` accepts where examples turn right or wrong as a whole, by seeded draws.
+
+    Of all grades with the same mean difference these spread most, so others are accepted more often.
+
+    Args:
+        n: number of examples.
+        win: probability that a score rises from 0 to 1.
+        loss: probability that one falls from 1 to 0.
+        level: error of the test.
+        draws: how many.
+
+    Returns:
+        The share of draws with an acceptance.
+    """
+    rng = np.random.default_rng(n)
+    drawn = rng.random((draws, n))
+    values = np.where(drawn < win, 1.0, np.where(drawn < win + loss, -1.0, 0.0))
+    return float((betting_log_wealths(values, level) >= -math.log(level)).mean())
+
+
+def betting_log_wealths(rows: np.ndarray, level: float) -> np.ndarray:
+    """``betting_log_wealth`` of many rows of differences at once.
+
+    Args:
+        rows: differences in [-1, 1] [rows, n].
+        level: as there.
+
+    Returns:
+        The highest log wealth of each row; the bets go on beyond the bar [rows].
+    """
+    count, n = rows.shape
+    need = -math.log(level)
+    wealth, highest, total, square = np.zeros(count), np.zeros(count), np.zeros(count), np.full(count, 0.25)
+    for t in range(n):
+        x = rows[:, t]
+        spread = np.maximum(square / (t + 1), 1e-4)
+        bets = np.sqrt(2 * np.maximum(need - wealth, 0.0) / ((n - t) * spread))
+        wealth = wealth + np.log1p(np.minimum(CAP, bets) * x)
+        highest = np.maximum(highest, wealth)
+        square = square + (x - total / (t + 1)) ** 2
+        total = total + x
+    return highest
+
+
+@lru_cache(maxsize=256)
+def detectable_gain(n: int, level: float, losses: float = 0.0, power: float = 0.8, graded: bool = False) -> float | None:
+    """The smallest mean gain that is accepted with the given probability.
+
+    Args:
+        n: number of gate examples.
+        level: share of alpha of the look.
+        losses: share of examples that turn from right to wrong.
+        power: probability of an acceptance.
+        graded: for the betting test, as ``betting_power`` has it; the sign test otherwise.
+
+    Returns:
+        The gain, to about a tenth of a point; None where even the greatest possible one is accepted less often.
+    """
+    chance = betting_power if graded else sign_power
+    low, high = 0.0, 1 - 2 * losses
+    if chance(n, high + losses, losses, level) < power:
+        return None
+    while high - low > 5e-4:
+        middle = (low + high) / 2
+        low, high = (middle, high) if chance(n, middle + losses, losses, level) < power else (low, middle)
+    return high

@@ -24,7 +24,7 @@ def _exact(section: Section, folder: Path, role: str) -> Parts:
     strip, casefold = section.flag("strip", True), section.flag("casefold", False)
     return Parts(
         match.exact(strip=strip, casefold=casefold), {"strip": strip, "casefold": casefold},
-        needs_target=True, problem=match.exact_problem, answer=match.exact_answer, graded=False,
+        needs_target=True, problem=match.exact_problem, answer=match.exact_answer,
     )  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def _number(section: Section, folder: Path, role: str) -> Parts:
     return Parts(
         match.number(tolerance=tolerance, strict=strict, which=which),
         {"tolerance": tolerance, "strict": strict, "which": which},
-        needs_target=True, problem=match.number_problem, graded=False,
+        needs_target=True, problem=match.number_problem,
     )  # fmt: skip
 
 
@@ -54,7 +54,6 @@ def _regex(section: Section, folder: Path, role: str) -> Parts:
         match.regex(pattern, flags=tuple(flags), strip=strip), {"pattern": pattern, "flags": flags, "strip": strip},
         needs_target=pattern is None, instead="give it a pattern = '...'",
         problem=match.regex_problem if pattern is None else None, answer=no_answer if pattern is None else target_text,
-        graded=False,
     )  # fmt: skip
 
 
@@ -87,7 +86,7 @@ def _schema(section: Section, folder: Path, role: str) -> Parts:
         if not isinstance(wanted, dict):
             raise section.fail("file", f"{path}: expected a JSON schema, an object, got {kind_of(wanted)}")
     try:
-        return Parts(schema(wanted), {"schema": wanted}, graded=False)
+        return Parts(schema(wanted), {"schema": wanted})
     except InputError as error:
         raise section.fail("schema" if section.has("schema") else "file", str(error)) from None
 
@@ -100,7 +99,7 @@ def _tests(section: Section, folder: Path, role: str) -> Parts:
     return Parts(
         programs.unit_tests(source=source, score=score, seconds=seconds, memory_mb=memory),
         {"source": source, "score": score, "seconds": seconds, "memory_mb": memory},
-        problem=programs.tests_problem(source), answer=no_answer, graded=score == "share",
+        problem=programs.tests_problem(source), answer=no_answer,
     )
 
 

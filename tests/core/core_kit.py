@@ -114,7 +114,7 @@ class ToyWorld:
 
     def examples(self, split: str) -> list[Example]:
         return [
-            Example(id=f"{split}{i}", input=f"{split} {i}", target=f"{split} {i}" * 2) for i in range(self.sizes[split])
+            Example(id=f"{split}{i}", input=f"{split} {i}", target=f"{split} {i}" * 2) for i in range(self.sizes.get(split, 0))
         ]
 
 

@@ -81,9 +81,9 @@ def test_an_unknown_option_suggests_the_near_one_and_a_wrong_value_tells_the_def
     ("name", "said"),
     [
         ("no_such_module:thing", "No module named"),
-        ("json:no_such_thing", "no attribute"),
-        ("json:dumps", "json:dumps is a function, expected a recipe"),
-        (":thing", "expected importable.module:recipe_name"),
+        ("json:no_such_thing", "unknown recipe of json 'no_such_thing'"),
+        ("json:dumps", "json:dumps is a plain function, expected a recipe"),
+        (":thing", "an importable.module:name"),
         ("broken_recipe_module:thing", "SyntaxError"),
     ],
 )

@@ -137,7 +137,7 @@ def succeeded(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 def outcome(result: dict[str, Any]) -> dict[str, Any]:
     """What must not depend on how often the process was killed."""
-    kept = {k: result[k] for k in ("baseline", "final", "gain", "accepted", "rejected", "status", "reason")}
+    kept = {k: result[k] for k in ("baseline", "final", "gain", "accepted", "rejected", "screened", "status", "reason")}
     kept["artifact"] = {
         path.name: json.loads(path.read_text()) for path in sorted(Path(result["artifact"]).glob("*.json"))
     }
@@ -165,7 +165,7 @@ def test_killed_at_ten_random_moments_a_run_ends_as_if_nothing_had_happened(
     calls = server.received - before
     assert calls >= 100
     assert len(expected["accepted"]) >= 1
-    assert len(expected["rejected"]) >= 1
+    assert len(expected["rejected"]) + len(expected["screened"]) >= 1
     assert expected["calls"] == calls
     assert expected["presumed_spent"] == 0
 
@@ -387,7 +387,7 @@ def test_a_budget_too_small_for_the_baseline_says_what_is_needed(
     assert server.received - before == result["calls"] <= needed
 
 
-@pytest.mark.parametrize("calls", [75, 110])
+@pytest.mark.parametrize("calls", [95, 130])
 def test_a_budget_that_ends_in_the_middle_of_a_method_still_proves_the_result(
     calls: int, server: Server, start: Callable[..., subprocess.Popen[str]]
 ) -> None:

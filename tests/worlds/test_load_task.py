@@ -168,7 +168,7 @@ def test_no_folder_no_file_no_example(tmp_path):
 
 
 def test_a_gate_that_could_never_accept(tmp_path):
-    refused(write(tmp_path, examples=lines(20)), "[split]", "of 20 examples", "needs at least 8")
+    refused(write(tmp_path, examples=lines(20)), "[split]", "of 20 examples", "needs at least 6")
 
 
 GENERATED = GOOD.replace('file = "e.jsonl"', 'generator = "make.py:generate"\ncount = 60')

@@ -50,6 +50,12 @@ def unusual(payload: dict[str, Any]) -> str:
     return f"; {', '.join(said)}" if said else ""
 
 
+def _named(payload: dict[str, Any]) -> str:
+    """Who offered it, and what it is."""
+    by, note = payload.get("by", ""), payload.get("note", "")
+    return f"{by} ({note})" if note else str(by)
+
+
 class Watcher:
     """Takes a job's events. ``run`` is its id once it is known."""
 
@@ -108,8 +114,13 @@ class Watcher:
         self._now("asking and telling")
 
     def _on_baseline(self, payload: dict[str, Any]) -> None:
-        self._say(f"baseline {percent(payload['score'])} ({percent(payload['low'])} to {percent(payload['high'])}, "
-                  f"{payload['n']} gate examples){unusual(payload)}")  # fmt: skip
+        if "score" in payload:
+            self._say(f"baseline {percent(payload['score'])} ({percent(payload['low'])} to {percent(payload['high'])}, "
+                      f"{payload['n']} {payload.get('split', 'gate')} examples){unusual(payload)}")  # fmt: skip
+        else:
+            self._say(
+                f"baseline measured on {payload['n']} gate examples{unusual(payload)}; their scores are shown after the run"
+            )
 
     def _on_method(self, payload: dict[str, Any]) -> None:
         if self._bar is None:
@@ -134,13 +145,21 @@ class Watcher:
         self._say(f"  trained: {figures}", "dim")
 
     def _on_look(self, payload: dict[str, Any]) -> None:
-        word, style = ("accepted", "green") if payload["accepted"] else ("rejected", "yellow")
-        self._say(
-            f"  look {payload['look']}: {word} {payload.get('by', '')}, {percent(payload['incumbent_score'])} -> "
-            f"{percent(payload['candidate_score'])} ({points(payload['effect'])} points, {points(payload['low'])} to "
-            f"{points(payload['high'])}): {payload['reason']}",
-            style,
-        )
+        word, style = ("accepted", "green") if payload["accepted"] else ("refused", "yellow")
+        self._say(f"  look {payload['look']}: {word} {_named(payload)}", style)
+
+    def _on_screen(self, payload: dict[str, Any]) -> None:
+        better = f"{payload['wins']} better and {payload['losses']} worse of {payload['n']} screen examples"
+        if payload["promising"]:
+            self._say(f"  {_named(payload)}: {better}; the gate is asked", "dim")
+        else:
+            self._say(f"  refused {_named(payload)}: {better}, too little to ask the gate", "yellow")
+
+    def _on_again(self, payload: dict[str, Any]) -> None:
+        self._say(f"  {_named(payload)} was offered before; the decision stands and costs no look", "dim")
+
+    def _on_notice(self, payload: dict[str, Any]) -> None:
+        self._say(payload["message"], "yellow" if payload.get("loud") else "")
 
     def _on_failure(self, payload: dict[str, Any]) -> None:
         self._say(f"  {payload['slug']} ended by an error, the run goes on: {payload['error']}", "bold red")

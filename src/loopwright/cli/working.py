@@ -85,6 +85,7 @@ def improve(
     store: StoreOption = None,
 ) -> None:
     """Improve what a task folder describes, and prove it on examples that nothing has seen."""
+    _beside(task)
     caps, options = parse_budget(budget), parse_settings(settings or ())
     place = new_store_path(ctx, store)
     from loopwright.improve.job import run_improve
@@ -137,6 +138,7 @@ def run(
     """Run one recipe alone: on a task or world, with the same gate and report; a learner on a world that is a stream; or a
     measure on what a run recorded.
     """
+    _beside(task)
     caps, options = parse_budget(budget), parse_settings(settings or (), slug=slug)
     if on is not None:
         _measured(ctx, slug, on, options.get(slug, {}), json, store)
@@ -233,6 +235,13 @@ def resume(
 
 def _others(judge: str | None, proposer: str | None) -> dict[str, str]:
     return {role: name for role, name in (("judge", judge), ("proposer", proposer)) if name is not None}
+
+
+def _beside(task: Path | None) -> None:
+    """A recipe or program may be named that lies in the task's folder."""
+    from loopwright.core.beside import use_folder
+
+    use_folder(task if task is None or task.is_dir() else task.parent)
 
 
 def _out(task: Path) -> Path:

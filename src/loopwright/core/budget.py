@@ -111,3 +111,47 @@ class Ledger:
     def spend(self, cost: Cost) -> None:
         """Account for something already paid."""
         self.spent = self.spent + cost
+
+
+class Reserve:
+    """What a ledger keeps aside for the gate and the final test, so that no method can spend it or see what the gate took.
+
+    A look is always paid as if all gate examples had been measured: how much was left of the reserve would tell what the gate
+    saw. More looks than were reserved are paid from what is left of the budget.
+
+    Args:
+        ledger: whose ``aside`` this is from now on.
+        test: what the final test takes.
+        look: what one look takes, an estimate.
+        screen: what comparing one candidate on the screen examples takes, an estimate.
+        looks: how many of each are reserved.
+    """
+
+    def __init__(self, ledger: Ledger, *, test: Cost, look: Cost = FREE, screen: Cost = FREE, looks: int = 0) -> None:
+        self._ledger = ledger
+        self._test, self._look, self._screen = test, look, screen
+        self._looks = self._screens = looks
+        self._unused = FREE
+        self._put()
+
+    def _put(self) -> None:
+        self._ledger.aside = self._test + self._unused + self._look.times(self._looks) + self._screen.times(self._screens)
+
+    def screening(self) -> None:
+        """Make room for comparing one candidate on the screen examples."""
+        self._screens = max(0, self._screens - 1)
+        self._put()
+
+    def looking(self) -> None:
+        """Make room for one look."""
+        self._looks = max(0, self._looks - 1)
+        self._put()
+
+    def saved(self, cost: Cost) -> None:
+        """Keep what a look that was ended early did not take: it is charged in full."""
+        self._unused = self._unused + cost
+        self._put()
+
+    def release(self) -> None:
+        """Nothing is kept any more: the final test begins."""
+        self._ledger.aside = FREE

@@ -395,5 +395,17 @@ class Engine:
 
     async def event(self, type: str, key: str, **payload: Any) -> None:
         """Tell the report and whoever watches. ``key`` makes it the same event when a resumed run tells it again."""
-        self.notify(type, payload)
-        await self.record(EventRow(run=self.run.id, type=type, key=f"{type}/{key}", payload=payload, time=time.time()))
+        await self.tell(type, key, payload)
+
+    async def tell(self, type: str, key: str, payload: Mapping[str, Any], *, after: Mapping[str, Any] | None = None) -> None:
+        """As ``event``.
+
+        Args:
+            type: what happened.
+            key: of this event among those of its type.
+            payload: plain data, for whoever watches and for the report.
+            after: what is recorded with it and told only once the run has ended.
+        """
+        self.notify(type, dict(payload))
+        told = {**payload, **(after or {})}
+        await self.record(EventRow(run=self.run.id, type=type, key=f"{type}/{key}", payload=told, time=time.time()))

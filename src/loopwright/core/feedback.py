@@ -7,6 +7,7 @@ there is no number in it to mistake for a score.
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
@@ -44,6 +45,14 @@ class Cost(Frozen):
             seconds=self.seconds + other.seconds,
             money=self.money + other.money,
         )
+
+    def times(self, factor: float) -> Cost:
+        """So many times as much, whole calls and tokens rounded up."""
+        return Cost(
+            calls=math.ceil(self.calls * factor), prompt_tokens=math.ceil(self.prompt_tokens * factor),
+            completion_tokens=math.ceil(self.completion_tokens * factor), seconds=self.seconds * factor,
+            money=self.money * factor,
+        )  # fmt: skip
 
 
 FREE = Cost()

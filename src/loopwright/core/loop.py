@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 
 from loopwright.core.arrays import PACKED
+from loopwright.core.budget import Reserve
 from loopwright.core.context import Context
-from loopwright.core.feedback import FREE, Cost, Feedback
-from loopwright.core.gate import Decision, Gate
+from loopwright.core.feedback import FREE, Cost, Feedback, Frozen, Score
+from loopwright.core.gate import Decision, Gate, paired_differences
+from loopwright.core.groups import Unit, unit_scores, units
 from loopwright.core.learner import STEPS, Block, Logged, Session
 from loopwright.core.looks import Looks
+from loopwright.core.paired_tests import sign_p
 from loopwright.core.registry import Recipe
+from loopwright.core.scope import Meter
 from loopwright.core.store import CandidateRow
-from loopwright.core.types import Candidate
-from loopwright.core.world import Stream
+from loopwright.core.types import Candidate, Example
+from loopwright.core.world import Split, Stream
 
 Offer = Callable[[Candidate], Awaitable[bool]]
 
@@ -33,50 +38,178 @@ async def improve(recipe: Recipe, base: Candidate, ctx: Context, offer: Offer, o
         await ctx.engine.settled()
 
 
+# A candidate is offered to the gate if a gain on the screen examples as large as its own would come by luck this seldom.
+SCREEN_P = 0.25
+# A look at fewer examples is not cut short: its first third is too small to say anything.
+FUTILE_FROM = 20
+
+
+class Screening(Frozen):
+    """What comparing a candidate with the incumbent on the ``n`` screen examples showed, and whether the gate was then asked."""
+
+    promising: bool
+    n: int
+    wins: int
+    losses: int
+    effect: float
+    p_value: float
+
+
 class Incumbent:
     """The best version so far and the gate before it.
 
-    Scores of a candidate on the gate split are measured once and kept: a look costs one evaluation.
+    What a look costs is one evaluation: scores of a candidate are measured once and kept. A candidate is compared on the
+    ``screen`` examples first, which no method is shown either; one that is not promising there asks nothing of the gate. Then the
+    first third of the gate examples is measured, and the rest only where that shows a gain.
+
+    Args:
+        ctx: of the run; its world has the gate and screen examples.
+        base: the version to begin with.
+        gate: who decides. One that was told of verdicts alone is given no grades: a grade of a candidate counts 0 and of the
+            incumbent 1 unless it is one of them, which can only refuse.
+        reserve: what looks are paid from.
     """
 
-    def __init__(self, ctx: Context, base: Candidate, gate: Gate) -> None:
+    def __init__(self, ctx: Context, base: Candidate, gate: Gate, reserve: Reserve | None = None) -> None:
         self.ctx = ctx
         self.candidate = base
         self.gate = gate
+        self.reserve = reserve
         self.decisions: list[tuple[Candidate, Decision]] = []
-        self._scores: dict[str, list[float | None]] = {}
+        self.screened: list[tuple[Candidate, Screening]] = []  # what was turned down before the gate was asked
+        self._decided: dict[tuple[str, str], bool] = {}
+        self._known: dict[tuple[Split, str], dict[str, float | None]] = {}  # scores by example, of what was measured
+        self._again = 0
+        self.grades = False  # whether the checker gave a grade, not a verdict, of a screen example
 
-    async def scores(self, candidate: Candidate) -> list[float | None]:
-        """Of every gate example, in order."""
-        known = self._scores.get(candidate.hash)
-        if known is None:
-            examples = self.ctx.world.examples("gate")
-            branch = self.ctx.at(f"gate.{candidate.hash[:16]}", split="gate", recipe=None)
-            known = [r.score for r in await branch.evaluate(candidate, examples)]
-            self._scores[candidate.hash] = known
-        return known
+    @property
+    def compared(self) -> int:
+        """How many candidates were compared with an incumbent, on the screen alone or by the gate."""
+        return len(self.decisions) + len(self.screened)
+
+    async def scores(self, candidate: Candidate, split: Split = "gate") -> list[float | None]:
+        """Of every gate (or screen) example, in order."""
+        examples = self.ctx.world.examples(split)
+        known, _ = await self._measured(candidate, split, examples)
+        return [known[example.id] for example in examples]
+
+    async def _measured(
+        self, candidate: Candidate, split: Split, examples: Sequence[Example]
+    ) -> tuple[dict[str, float | None], Cost]:
+        """Scores by example, with what it took to have them."""
+        known = self._known.setdefault((split, candidate.hash), {})
+        missing = [example for example in examples if example.id not in known]
+        meter = Meter()
+        branch = self.ctx.at(f"{split}.{candidate.hash[:16]}", split=split, recipe=None, meter=meter)
+        if known:  # the rest of what was begun in the same scope
+            branch = branch.at("rest")
+        if missing:
+            rollouts = await branch.evaluate(candidate, missing)
+            known.update((e.id, r.score) for e, r in zip(missing, rollouts, strict=True))
+            self.grades |= split == "screen" and any(isinstance(f, Score) for r in rollouts for f in r.feedback)
+        return known, meter.spent
 
     async def offer(self, candidate: Candidate) -> bool:
-        """One look of the gate. An unchanged candidate costs no look and is not accepted."""
+        """Compare a candidate with the incumbent, and replace it where the gate accepts.
+
+        An unchanged candidate, a pair that was compared before, and one that is not promising on the screen examples cost no
+        look. Whoever offers is told whether it was accepted, and nothing else.
+
+        Args:
+            candidate: what a method made.
+
+        Returns:
+            Whether it is the incumbent now.
+
+        Raises:
+            BudgetExhausted: what the budget has left does not pay for the comparison.
+        """
         if candidate.hash == self.candidate.hash:
             return False
-        number = self.gate.looks + 1
-        incumbent = await self.scores(self.candidate)
-        decision = self.gate.look(incumbent, await self.scores(candidate))
+        pair = candidate.hash, self.candidate.hash
+        if pair in self._decided:
+            self._again += 1
+            await self.ctx.engine.event("again", f"{self._again}", candidate=candidate.hash, by=candidate.by, note=candidate.note)
+            return self._decided[pair]
+        screening = await self._screening(candidate)
+        if screening is not None and not screening.promising:
+            self.screened.append((candidate, screening))
+            self._decided[pair] = False
+            return False
+        decision = await self._look(candidate)
         self.decisions.append((candidate, decision))
+        self._decided[pair] = decision.accepted
         await self.ctx.engine.record(
             CandidateRow(
                 run=self.ctx.engine.run.id, hash=candidate.hash, data=candidate.model_dump(mode="json"),
-                by=candidate.by, round=number,
+                by=candidate.by, round=decision.look,
             )  # fmt: skip
         )
-        await self.ctx.engine.event(
-            "look", f"{number}", candidate=candidate.hash, incumbent=self.candidate.hash, by=candidate.by,
-            note=candidate.note, **decision.model_dump(),
-        )  # fmt: skip
+        told = {"look", "accepted"}
+        offered = {"candidate": candidate.hash, "incumbent": self.candidate.hash, "by": candidate.by, "note": candidate.note}
+        await self.ctx.engine.tell(
+            "look", f"{decision.look}", {**offered, **decision.model_dump(include=told)}, after=decision.model_dump(exclude=told)
+        )
         if decision.accepted:
             self.candidate = candidate
         return decision.accepted
+
+    async def _screening(self, candidate: Candidate) -> Screening | None:
+        """Whether its gain over the incumbent on the screen examples is worth a look; None where there are none."""
+        examples = self.ctx.world.examples("screen")
+        if not examples:
+            return None
+        if self.reserve is not None:
+            self.reserve.screening()
+        before, after = [await self.scores(c, "screen") for c in (self.candidate, candidate)]
+        made_of = units(examples)
+        differences = paired_differences(
+            unit_scores(made_of, before, "incumbent"), unit_scores(made_of, after, "candidate")
+        )
+        wins, losses = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
+        p_value, effect = sign_p(wins, losses), math.fsum(differences) / len(differences)
+        screening = Screening(
+            promising=p_value <= SCREEN_P and effect > 0, n=len(made_of), wins=wins, losses=losses, effect=effect, p_value=p_value
+        )
+        await self.ctx.engine.event(
+            "screen", f"{candidate.hash}/{self.candidate.hash}", candidate=candidate.hash, incumbent=self.candidate.hash,
+            by=candidate.by, note=candidate.note, **screening.model_dump(),
+        )  # fmt: skip
+        return screening
+
+    async def _look(self, candidate: Candidate) -> Decision:
+        """Ask the gate: on the first third of its examples, and where that shows a gain on all of them."""
+        if self.reserve is not None:
+            self.reserve.looking()
+        examples = self.ctx.world.examples("gate")
+        made_of = units(examples)
+        keys = [unit.key for unit in made_of]
+        incumbent, _ = await self._measured(self.candidate, "gate", examples)
+        if len(made_of) >= FUTILE_FROM:
+            first = [made_of[at] for at in sorted(self.gate.first_third(keys))]
+            part = [examples[at] for unit in first for at in unit.members]
+            known, cost = await self._measured(candidate, "gate", part)
+            sides = self._sides(incumbent, known, examples, first)
+            if self.gate.futile(*sides):
+                if self.reserve is not None:
+                    self.reserve.saved(cost.times(len(examples) / len(part) - 1))
+                return self.gate.refuse_early(*sides, of=len(made_of), keys=[unit.key for unit in first])
+        known, _ = await self._measured(candidate, "gate", examples)
+        return self.gate.look(*self._sides(incumbent, known, examples, made_of), keys=keys)
+
+    def _sides(
+        self,
+        incumbent: Mapping[str, float | None],
+        candidate: Mapping[str, float | None],
+        examples: Sequence[Example],
+        made_of: Sequence[Unit],
+    ) -> tuple[list[float | None], list[float | None]]:
+        """Both sides' scores by unit, as the gate takes them."""
+        before = unit_scores(made_of, [incumbent.get(example.id) for example in examples], "incumbent")
+        after = unit_scores(made_of, [candidate.get(example.id) for example in examples], "candidate")
+        if self.gate.graded:
+            return before, after
+        return [s if s is None else math.ceil(s) for s in before], [s if s is None else math.floor(s) for s in after]
 
 
 async def learn(

@@ -13,7 +13,7 @@ from loopwright.core.errors import InputError
 from loopwright.core.feedback import Feedback, Frozen, Score, Signal
 from loopwright.core.learner import STEPS, Block
 from loopwright.core.registry import Recipe
-from loopwright.core.store import Store
+from loopwright.core.store import Store, told_rollouts
 from loopwright.core.types import Example, Rollout, Turn
 from loopwright.core.world import Split
 
@@ -73,7 +73,7 @@ def _attempts(store: Store, run: str) -> list[Record]:
                 "replicate": row.replicate,
             }
         )
-        for row in store.rollouts(run)
+        for row in told_rollouts(store, run)
     ]
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import inspect
 import pkgutil
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from loopwright.core.beside import module_named, names_beside
 from loopwright.core.errors import InputError, UnknownName
 from loopwright.core.types import Card, Options, Shape
 
@@ -233,18 +237,37 @@ def all_recipes() -> dict[str, Recipe]:
     return dict(sorted(found.items()))
 
 
+def _named(address: str) -> Recipe:
+    module, _, name = address.rpartition(":")
+    try:
+        holder = module_named(module)
+    except Exception as error:  # importing runs somebody's code, which may fail in any way
+        top = module.removesuffix(".py").partition(".")[0]
+        unknown = isinstance(error, ModuleNotFoundError) and error.name == top and top not in names_beside()
+        if unknown or not top.isidentifier():
+            near = difflib.get_close_matches(top, names_beside(), n=1, cutoff=0.6)
+            hint = f"did you mean {near[0]}:{name}?" if near else "expected a file beside task.toml, or an importable.module:name"
+            raise InputError(f"{address}: No module named {module!r}; {hint}") from error
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [f for f in frames if Path(f.filename).stem == top.rpartition("/")[2]]
+        at = f" ({Path(own[-1].filename).name} line {own[-1].lineno})" if own else ""
+        raise InputError(f"{address}: {module} could not be imported: {type(error).__name__}: {error}{at}") from error
+    if not hasattr(holder, name):
+        raise UnknownName(f"recipe of {module}", name, [n for n, v in vars(holder).items() if isinstance(v, Recipe)])
+    loaded = getattr(holder, name)
+    if not isinstance(loaded, Recipe):
+        what = "a plain function" if inspect.isfunction(loaded) else f"a {type(loaded).__name__}"
+        raise InputError(f"{address} is {what}, expected a recipe: write @loopwright.trainable.trainable or @solver above it")
+    return loaded
+
+
 def get_recipe(slug: str) -> Recipe:
-    """By slug, or by ``module:name`` for one that is not installed. Raises UnknownName with the near ones."""
+    """By slug, or by ``module:name`` for one that is not installed; the module may lie beside the task (``core.beside``).
+
+    Raises UnknownName with the near ones.
+    """
     if ":" in slug:
-        module, _, name = slug.partition(":")
-        try:
-            loaded = getattr(importlib.import_module(module), name)
-        except Exception as error:  # importing runs somebody's code, which may fail in any way
-            what = str(error) if isinstance(error, ImportError | AttributeError) else repr(error)
-            raise InputError(f"{slug}: {what}; expected importable.module:recipe_name") from error
-        if not isinstance(loaded, Recipe):
-            raise InputError(f"{slug} is a {type(loaded).__name__}, expected a recipe (decorate it with @solver, ...)")
-        return loaded
+        return _named(slug)
     known = all_recipes()
     if slug not in known:
         raise UnknownName("recipe", slug, known)

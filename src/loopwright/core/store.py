@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -158,3 +158,21 @@ class Store(Protocol):
     def events(self, run: str) -> list[EventRow]: ...
 
     def close(self) -> None: ...
+
+
+HELD = ("gate", "test")  # splits whose attempts decide, so that nobody may choose by them while a run goes on
+
+
+def told_rollouts(store: Store, run: str, split: str | None = None) -> Iterator[RolloutRow]:
+    """The rollouts of a run that may be told now: those on gate and test examples once it is done.
+
+    Args:
+        store: that holds the run.
+        run: its id.
+        split: only those of this split.
+
+    Returns:
+        The rows, in the order in which they were recorded.
+    """
+    done = store.run(run).status == "done"
+    return (row for row in store.rollouts(run, split) if done or row.split not in HELD)

@@ -50,7 +50,7 @@ def judge_parts(section: Section, folder: Path, role: str) -> Parts:
     }
     said: dict[str, JsonValue] = {"aspects": dict(rubrics)} if section.has("aspects") else {"rubric": rubrics[""]}
     judge = model_judge.aspects(made) if section.has("aspects") else made[""]
-    return Parts(judge, {**said, **options, **({"calibration": file} if file else {})}, files=files)
+    return Parts(judge, {**said, **options, **({"calibration": file} if file else {})}, files=files, graded=True)
 
 
 def _prompt(section: Section, default: str, fields: tuple[str, ...]) -> str:
@@ -103,6 +103,7 @@ def checklist_parts(section: Section, folder: Path, role: str) -> Parts:
     return Parts(
         checklist(questions, weights=plain, one_by_one=each, max_tokens=tokens),
         {"questions": questions, "weights": list(plain), "one_by_one": each, "max_tokens": tokens},
+        graded=True,
     )
 
 

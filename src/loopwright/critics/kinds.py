@@ -24,7 +24,7 @@ def _exact(section: Section, folder: Path, role: str) -> Parts:
     strip, casefold = section.flag("strip", True), section.flag("casefold", False)
     return Parts(
         match.exact(strip=strip, casefold=casefold), {"strip": strip, "casefold": casefold},
-        needs_target=True, problem=match.exact_problem, answer=match.exact_answer,
+        needs_target=True, problem=match.exact_problem, answer=match.exact_answer, graded=False,
     )  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def _number(section: Section, folder: Path, role: str) -> Parts:
     return Parts(
         match.number(tolerance=tolerance, strict=strict, which=which),
         {"tolerance": tolerance, "strict": strict, "which": which},
-        needs_target=True, problem=match.number_problem,
+        needs_target=True, problem=match.number_problem, graded=False,
     )  # fmt: skip
 
 
@@ -54,6 +54,7 @@ def _regex(section: Section, folder: Path, role: str) -> Parts:
         match.regex(pattern, flags=tuple(flags), strip=strip), {"pattern": pattern, "flags": flags, "strip": strip},
         needs_target=pattern is None, instead="give it a pattern = '...'",
         problem=match.regex_problem if pattern is None else None, answer=no_answer if pattern is None else target_text,
+        graded=False,
     )  # fmt: skip
 
 
@@ -86,7 +87,7 @@ def _schema(section: Section, folder: Path, role: str) -> Parts:
         if not isinstance(wanted, dict):
             raise section.fail("file", f"{path}: expected a JSON schema, an object, got {kind_of(wanted)}")
     try:
-        return Parts(schema(wanted), {"schema": wanted})
+        return Parts(schema(wanted), {"schema": wanted}, graded=False)
     except InputError as error:
         raise section.fail("schema" if section.has("schema") else "file", str(error)) from None
 
@@ -99,7 +100,7 @@ def _tests(section: Section, folder: Path, role: str) -> Parts:
     return Parts(
         programs.unit_tests(source=source, score=score, seconds=seconds, memory_mb=memory),
         {"source": source, "score": score, "seconds": seconds, "memory_mb": memory},
-        problem=programs.tests_problem(source), answer=no_answer,
+        problem=programs.tests_problem(source), answer=no_answer, graded=score == "share",
     )
 
 

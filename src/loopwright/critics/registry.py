@@ -34,6 +34,7 @@ class BuiltCritic:
 
     version: hash of the kind, its options and the files it reads: the same version judges the same way.
     problem: why this critic cannot judge an example, or "". answer: the right answer that an example's target shows, or None.
+    graded: whether its scores may lie between 0 and 1; None where only what it says will tell.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class BuiltCritic:
     problem: Callable[[Example], str] = field(default=_nothing, repr=False)
     role: Role = "checker"
     answer: Callable[[Example], str | None] = field(default=target_text, repr=False)
+    graded: bool | None = None
 
     async def __call__(self, rollout: Rollout, ctx: Context) -> Feedback | tuple[Feedback, ...]:
         if self.role == "critic":
@@ -86,7 +88,7 @@ def build_critic(
     version = digest([kind, plain, role, parts.files])
     return BuiltCritic(
         kind=kind, options=plain, version=version, judge=parts.judge,
-        problem=parts.problem or _nothing, role=role, answer=parts.answer,
+        problem=parts.problem or _nothing, role=role, answer=parts.answer, graded=parts.graded,
     )  # fmt: skip
 
 

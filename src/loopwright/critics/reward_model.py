@@ -67,4 +67,5 @@ def reward_parts(section: Section, folder: Path, role: str) -> Parts:
         reward_model(model, center=center, scale=scale, version=version),
         {"folder": str(section.data["folder"]), "center": center, "scale": scale},
         files={"weights": hashlib.sha256(version.encode()).hexdigest()},
+        graded=True,
     )

@@ -211,7 +211,7 @@ def sql_parts(section: Section, folder: Path, role: str) -> Parts:
     return Parts(
         sql(file, seconds=seconds, rows=rows, target=role == "checker"),
         {"database": str(section.data["database"]), "seconds": seconds, "rows": rows},
-        problem=problem, files={p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in known.values()},
+        problem=problem, files={p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in known.values()}, graded=False,
     )  # fmt: skip
 
 

@@ -43,6 +43,8 @@ class Function:
         """The function that a field names, found without running any of its code. Raises TaskError."""
         name = section.text(field, hint=f'{field} = "{example}"')
         path, colon, function = name.rpartition(":")
+        if colon and not path.endswith(".py") and (folder / f"{path}.py").is_file():
+            path, name = f"{path}.py", f"{path}.py:{function}"
         if not colon or not path.endswith(".py") or not function.isidentifier():
             raise section.fail(field, f'expected "file.py:function" such as "{example}", got {name!r}')
         file = (folder / path).resolve()

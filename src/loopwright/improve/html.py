@@ -23,7 +23,7 @@ def render_html(report: Report, figures: Mapping[str, str] | None = None) -> str
     sections = (
         _header(report),
         _tiles(report),
-        _section("What the gate decided", looks_figure(report) + _looks(report.looks)),
+        _section("What the gate decided", _notice(report) + looks_figure(report) + _looks(report) + _screened(report)),
         _section("What changed", _changes(report)),
         _section("Before and after, on test examples", _answers(report)),
         _section("Where every version came from", trees + _lineage(report.versions)),
@@ -55,11 +55,11 @@ def verdict(report: Report) -> tuple[str, str]:
             return "good", "Better: " + sentence
         return "open", "Accepted by the gate, but the test examples alone do not settle it: " + sentence
     if report.status == "done":
-        offered = len(report.looks)
+        offered = len(report.looks) + sum(not s.promising for s in report.screened)
         tried = f"none of {offered} candidates was shown to be better" if offered else "no method had anything to offer"
         return "nothing", f"Learned nothing: {tried}. What you started with is what you have."
-    kept = sum(look.accepted for look in report.looks)
-    return "open", f"Not finished ({report.status}): {kept} of {len(report.looks)} candidates accepted so far."
+    kept = sum(offer.accepted for offer in report.offers)
+    return "open", f"Not finished ({report.status}): {kept} of {len(report.offers)} candidates accepted so far."
 
 
 def _points(value: float) -> str:
@@ -101,7 +101,7 @@ def _tiles(report: Report) -> str:
     tiles = [
         _score_tile("Before", report.baseline, "test") or _score_tile("Before", report.gate_baseline, "gate"),
         _score_tile("After", report.final, "test"),
-        _tile("Looks of the gate", str(len(report.looks)), f"{sum(k.accepted for k in report.looks)} accepted"),
+        _tile("Looks of the gate", str(len(report.offers)), f"{sum(k.accepted for k in report.offers)} accepted"),
         _tile("Took", _duration(report.seconds), f"{report.spent.calls:,} calls, {report.spent.tokens:,} tokens{_money(report)}"),
     ]
     return f'<div class="tiles">{"".join(tiles)}</div>'
@@ -128,7 +128,48 @@ def _score_tile(name: str, interval: Interval | None, split: str) -> str:
     return _tile(name, _percent(interval.score), below, strip)
 
 
-def _looks(looks: tuple[Look, ...]) -> str:
+def _notice(report: Report) -> str:
+    """What the gate could notice, and what weakens what it says."""
+    told = [report.notice]
+    if report.made_by:
+        told.append(
+            f"By hand, unproven: what this run started from was made by run {report.made_by[:13]} on these examples, and chosen "
+            "by somebody who saw how it did there. Only what was accepted here, over that start, is proved."
+        )
+    return "".join(f"<p>{escape(text)}</p>" for text in told if text)
+
+
+def _screened(report: Report) -> str:
+    """What was compared before the gate was asked."""
+    rows = "".join(
+        f'<tr class="{"yes" if s.promising else "no"}">'
+        f'<td><span class="chip">{"gate asked" if s.promising else "refused"}</span></td>'
+        f"<td><b>{escape(s.by)}</b><small>{escape(s.note)}</small></td>"
+        + "".join(f'<td class="n">{figure}</td>' for figure in (_points(s.effect), s.wins, s.losses, s.n))
+        + "</tr>"
+        for s in report.screened
+    )
+    if not rows:
+        return ""
+    heads = "".join(f"<th{' class=n' if i > 1 else ''}>{h}</th>" for i, h in enumerate(
+        ("", "Candidate", "Gain, points", "Better on", "Worse on", "Examples")))  # fmt: skip
+    again = f" {report.repeated_offers} offers were repeated and cost no look." if report.repeated_offers else ""
+    return (
+        "<p>Before the gate is asked, a candidate is compared with the incumbent on the screen examples, a part of train that no "
+        f"method is fitted to.{again}</p>"
+        f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+    )
+
+
+def _looks(report: Report) -> str:
+    looks = report.looks
+    if not looks and report.offers:
+        rows = "".join(
+            f"<li>look {k.look}: {'accepted' if k.accepted else 'refused'} <b>{escape(k.by)}</b> {escape(k.note)}</li>"
+            for k in report.offers
+        )
+        why = "Scores on gate examples are shown when the run is done: whoever saw them could choose by them."
+        return f"<p>{why}</p><ul>{rows}</ul>"
     if not looks:
         return "<p>No candidate reached the gate.</p>"
     rows = "".join(
@@ -137,8 +178,8 @@ def _looks(looks: tuple[Look, ...]) -> str:
         f"<td><b>{escape(k.by)}</b><small>{escape(k.note)}</small></td>"
         f'<td class="n">{_percent(k.incumbent_score)} &rarr; {_percent(k.candidate_score)}</td>'
         f'<td class="n">{_points(k.effect)}<small>{_points(k.low)} to {_points(k.high)}</small></td>'
-        f'<td class="n">{k.evidence[0]}<small>needs {k.evidence[1]}</small></td><td class="n">{k.n}</td>'
-        f"<td>{escape(k.reason)}</td></tr>"
+        f'<td class="n">{k.evidence[0]}<small>needs {k.evidence[1]}</small></td><td class="n">{k.n}'
+        f"{_turned(k)}</td><td>{escape(k.reason)}</td></tr>"
         for k in looks
     )
     heads = "".join(
@@ -149,6 +190,11 @@ def _looks(looks: tuple[Look, ...]) -> str:
         )
     )  # fmt: skip
     return f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+
+
+def _turned(look: Look) -> str:
+    """On how many examples the candidate was better, and on how many worse."""
+    return "" if look.wins is None else f"<small>{look.wins} better, {look.losses} worse</small>"
 
 
 def _changes(report: Report) -> str:
@@ -307,11 +353,13 @@ def _small_print(report: Report) -> str:
     splits = ", ".join(f"{n} {name}" for name, n in report.splits.items())
     notes = [
         f"The gate: {report.gate_test}. At most {report.alpha:g} probability that anything not better was accepted in the whole "
-        f"run of {len(report.looks)} looks; a gain below {100 * report.min_effect:g} points is not worth a change.",
+        f"run of {len(report.offers)} looks; a gain below {100 * report.min_effect:g} points is not worth a change."
+        + _over_runs(report),
         "Intervals are 95%, of one figure at a time. The bars in the first figure are those of the gain over the incumbent.",
     ]
     if splits:
-        notes.append(f"Examples: {splits}. No method sees the gate or test examples; the test examples are used once, here.")
+        seen = "No method sees the screen, gate or test examples" if "screen" in report.splits else "No method sees gate or test"
+        notes.append(f"Examples: {splits}. {seen}; the test examples are used once, here.")
     for split, count in report.missing.items():
         notes.append(f"{count} of {report.judged[split]} {split} attempts have no score; a missing judgement is never a zero.")
     notes += [f"No score ({n} times): {reason}" for reason, n in report.missing_reasons.items()]
@@ -334,6 +382,22 @@ def _small_print(report: Report) -> str:
         notes.append(f"Methods were left untried or unfinished: {report.stopped_early}.")
     notes.append(f"Seed {report.seed}, Loopwright {report.code_version}, run {report.run}.")
     return "<ul class=fine>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>"
+
+
+def _over_runs(report: Report) -> str:
+    """The chance of a false step over all runs that asked the gate of this task, each with an alpha of its own."""
+    runs = report.earlier_runs + 1
+    if runs == 1 or not report.offers:
+        return ""
+    chance = min(1.0, runs * report.alpha)
+    return (
+        f" It was the {_ordinal(runs)} run that asked the gate about these questions: the chance of any false step over all "
+        f"{runs} is at most {runs} times {report.alpha:g}, which is {chance:g}."
+    )
+
+
+def _ordinal(n: int) -> str:
+    return {2: "second", 3: "third", 4: "fourth", 5: "fifth", 6: "sixth"}.get(n, f"{n}th")
 
 
 def _duration(seconds: float) -> str:

@@ -13,11 +13,13 @@ from typing import Any
 from loopwright import __version__
 from loopwright.blocks.monitors import parse_rule
 from loopwright.core import loop
+from loopwright.core.budget import Reserve
 from loopwright.core.context import Context, solve
 from loopwright.core.engine import Engine
 from loopwright.core.errors import BudgetExhausted, Diverged, InputError, UnknownName
 from loopwright.core.feedback import FREE, Cost
 from loopwright.core.gate import Gate, Interval, summarise
+from loopwright.core.groups import unit_scores, units
 from loopwright.core.loop import Incumbent
 from loopwright.core.model import Model, Request, Trainable
 from loopwright.core.policy import prompt_of
@@ -25,17 +27,20 @@ from loopwright.core.registry import get_recipe
 from loopwright.core.statistics import mean_interval
 from loopwright.core.store import RunRow, Store
 from loopwright.core.types import Budget, Candidate, Example, digest
-from loopwright.core.world import start
+from loopwright.core.world import Split, start
 from loopwright.improve import stream
 from loopwright.improve.artifact import read_artifact, write_artifact
+from loopwright.improve.gating import earlier_runs, made_by, planned_looks, refuse_start
 from loopwright.improve.portfolio import Method, changes, choose, wrap_solver
 from loopwright.improve.session import Progress, driving, money, quiet, tell_spent
 from loopwright.models import load as load_model
 from loopwright.store import open_store
 from loopwright.worlds.files import Task, load_task
 from loopwright.worlds.named import NamedWorld, named_world
+from loopwright.worlds.near import near_duplicates
 
 CHANGE = ("prompt", "weights", "answers")
+_MEASURED: tuple[Split, ...] = ("test", "gate", "screen")
 ROLES = ("judge", "proposer")  # that another model may play
 
 
@@ -55,6 +60,7 @@ async def run_improve(
     stop: Sequence[str] = (),
     others: Mapping[str, str] | None = None,
     device: str = "auto",
+    fresh_gate: bool = False,
     progress: Progress = quiet,
 ) -> dict[str, Any]:
     """Improve what a task folder describes; see the command ``loopwright improve``.
@@ -64,6 +70,7 @@ async def run_improve(
     others: models of roles that ``model`` is not to play: of a ``judge``, of a ``proposer`` that writes prompts.
     device: where embedded models compute: "auto" (CUDA where there is one), "cpu", "cuda".
     stop: rules such as "entropy<0.1" that end a recipe's rounds by what ``blocks.monitors`` sees of its last one.
+    fresh_gate: draw train and gate anew, never test: earlier runs asked the gate that there was.
     Returns the result that ``--json`` prints. Raises LoopwrightError; a paused or failed run stays in the store.
     """
     if (task_folder is None) != bool(world):
@@ -89,11 +96,20 @@ async def run_improve(
     if device != "auto":
         spec["device"] = device
     caps = budget or task.budget
-    _methods(task, spec)  # a mistyped recipe or option is found before anything is loaded
+    chosen = _methods(task, spec)  # a mistyped recipe or option is found before anything is loaded
     store = open_store(_folder(store_path))
     try:
         async with _models(spec, store, caps) as models:
             spec["fingerprint"] = models["policy"].fingerprint
+            earlier = earlier_runs(store, None, task.questions)
+            spec["split"] = {
+                "weights": isinstance(models["policy"], Trainable) and any("fit" in m.recipe.card.needs for m in chosen),
+                "fresh": earlier.fresh + 1 if fresh_gate else 0,
+            }
+            if fresh_gate and (run := made_by(store, earlier, start(task), spec["model"])):
+                raise refuse_start(run)
+            task = task.divided(**spec["split"])
+            spec["task"] = task.spec()
             if others:
                 spec["fingerprints"] = {role: models[role].fingerprint for role in others}
             row = store.create_run(spec, seed=seed, budget=caps.model_dump(), code_version=__version__)
@@ -117,6 +133,8 @@ async def resume_improve(
         if row.spec.get("job") != "improve":
             raise InputError(f"run {row.id} comes from {row.spec.get('job')!r}, not from 'improve'; it cannot be gone on with")
         task = _task(row.spec)
+        if "split" in row.spec:
+            task = task.divided(**row.spec["split"])
         if digest(task.spec()) != digest(row.spec["task"]):
             raise Diverged(
                 f"the task in {row.spec.get('folder') or row.spec['world']} changed since run {row.id} began; put it back, "
@@ -226,8 +244,10 @@ class _Job:
         self.out = Path(spec["out"])
         self.base = start(task, by="task")
         self.ctx = Context(engine, "improve", world=task, policy=self.base)
-        self.gate = Gate(**task.gate, graded=True)
-        self.incumbent = Incumbent(self.ctx, self.base, self.gate)
+        self.reserve = Reserve(engine.ledger, test=FREE)
+        self.incumbent = Incumbent(self.ctx, self.base, Gate(), self.reserve)
+        self.earlier = earlier_runs(engine.store, engine.run, task.questions)
+        self.made_by = made_by(engine.store, self.earlier, self.base, spec["model"])
         self.stopped = "every method has run"
 
     async def run(self) -> dict[str, Any]:
@@ -235,20 +255,24 @@ class _Job:
         await self.engine.event(
             "run", "start", run=self.engine.run.id, task=self.task.name, change=self.spec["change"], model=self.spec["model"],
             methods=[m.slug for m in methods], budget=self.engine.ledger.budget.model_dump(exclude_none=True),
-            splits={s: len(self.task.examples(s)) for s in ("train", "gate", "test")},
-            gate={"alpha": self.gate.alpha, "min_effect": self.gate.min_effect},
+            splits={s: len(self.task.examples(s)) for s in ("train", "screen", "gate", "test")},
+            gate={"alpha": self.task.gate["alpha"], "min_effect": self.task.gate["min_effect"]},
+            earlier=list(self.earlier.runs), earlier_looks=self.earlier.looks, made_by=self.made_by,
         )  # fmt: skip
+        await self._warn_of_copies()
         self._afford()
+        if self.task.examples("screen"):
+            await self._baseline("screen")
+        self.gate = self.incumbent.gate = self._gate(methods)
         began = time.monotonic()
-        baseline = summarise(await self.incumbent.scores(self.base))
+        await self._baseline("gate")
         self._set_aside(await self._measured(time.monotonic() - began))
-        await self.engine.event("baseline", "gate", split="gate", **baseline.model_dump())
         silent = []
         for number, method in enumerate(methods, 1):
-            looks, base = self.gate.looks, self.incumbent.candidate
+            offers, base = self.incumbent.compared, self.incumbent.candidate
             if not await self._method(number, len(methods), method):
                 return await self._prove()
-            if self.gate.looks == looks:
+            if self.incumbent.compared == offers:
                 silent.append((method, base))
         for number, (method, base) in enumerate(silent, len(methods) + 1):
             # What had nothing to offer may have, on top of what was accepted since.
@@ -256,6 +280,41 @@ class _Job:
             if changed and not await self._method(number, len(methods) + len(silent), method):
                 break
         return await self._prove()
+
+    async def _baseline(self, split: Split) -> None:
+        """Measure what the run begins with; what it has on the gate is told after the run."""
+        made_of = units(self.task.examples(split))
+        scores = unit_scores(made_of, await self.incumbent.scores(self.base, split), "incumbent")
+        figures = summarise(scores, side="incumbent").model_dump()
+        hidden = split == "gate"
+        told, after = ({"n": figures["n"]}, figures) if hidden else (figures, None)
+        await self.engine.tell("baseline", split, {"split": split, **told}, after=after)
+
+    def _gate(self, methods: Sequence[Method]) -> Gate:
+        """The gate, once it is known what scores the checker gives."""
+        given = dict(self.task.gate)
+        size = len(units(self.task.examples("gate")))
+        planned = int(given.pop("planned", 0)) or planned_looks(methods, size)
+        graded = given.pop("graded", getattr(self.task.checker, "graded", None))
+        if any(example.group for example in self.task.examples("gate")):
+            graded = True  # means of groups are no verdicts
+        elif graded is None:  # of a function of somebody's own: as it said of the screen examples, which are no gate data
+            graded = self.incumbent.grades or not self.task.examples("screen")
+        return Gate(**given, planned=planned, graded=bool(graded), seed=self.engine.seed)
+
+    async def _warn_of_copies(self) -> None:
+        """Questions of two splits that are nearly the same: what was learned of one is then proved on its copy."""
+        splits: tuple[Split, ...] = ("train", "screen", "gate", "test")
+        pairs = near_duplicates({split: self.task.examples(split) for split in splits})
+        between = [p for p in pairs if {p.first[0], p.second[0]} != {"train", "screen"}]
+        if between:
+            named = "; ".join(f"{a} {i} and {b} {j}" for (a, i), (b, j) in between[:3])
+            many = f"{len(between)} pairs of questions are" if len(between) > 1 else "one pair of questions is"
+            message = (
+                f"{many} nearly the same in two splits ({named}{', ...' if len(between) > 3 else ''}); what is learned of one is "
+                'then proved on the other. Give such examples one "group", so that they stay together and count as one'
+            )
+            await self.engine.event("warning", "near-duplicates", message=message)
 
     def _trainable(self, methods: list[Method]) -> list[Method]:
         """Without those that change weights, where the model's cannot be changed; asked for by name, that is an error."""
@@ -300,15 +359,16 @@ class _Job:
 
     def _afford(self) -> None:
         """Refuse a budget that cannot even measure the baseline, and say what would."""
-        need = self._estimate("gate") + self._estimate("test") + self._estimate("test")
+        sizes = {split: len(self.task.examples(split)) for split in _MEASURED}
+        need = self._estimate("gate") + self._estimate("screen") + self._estimate("test").times(2)
         budget = self.engine.ledger.budget
         for resource in ("calls", "tokens", "money"):
             cap, asked = getattr(budget, resource), getattr(need, resource)
             if cap is not None and cap < asked:
                 raise InputError(
                     f"the budget of {cap:g} {resource} is too small: measuring the baseline and proving the result takes up "
-                    f"to {asked:g} {resource} ({len(self.task.examples('gate'))} gate and twice "
-                    f"{len(self.task.examples('test'))} test examples). Raise it, or use fewer examples"
+                    f"to {asked:g} {resource} ({sizes['screen']} screen, {sizes['gate']} gate and twice {sizes['test']} test "
+                    "examples). Raise it, or use fewer examples"
                 )
 
     def _estimate(self, split: Any) -> Cost:
@@ -319,17 +379,30 @@ class _Job:
         return total
 
     def _set_aside(self, gate_seconds: float) -> None:
-        """Keep what the final test needs: baseline and winner, the winner up to twice as dear as the baseline."""
-        share = len(self.task.examples("test")) / max(len(self.task.examples("gate")), 1)
+        """Keep what the final test needs (baseline and winner, the winner up to twice as dear as the baseline), and the looks."""
+        sizes = {split: len(self.task.examples(split)) for split in _MEASURED}
+        each = gate_seconds / max(sizes["gate"], 1)
         cap = self.engine.ledger.budget.seconds
-        seconds = min(3 * share * gate_seconds, 0.3 * cap) if cap else 0.0
-        test = self._estimate("test")
-        aside = (test + test).model_copy(update={"seconds": seconds})
-        self.engine.ledger.aside = aside
+        seconds = {split: each * size if cap else 0.0 for split, size in sizes.items()}
+        seconds["test"] = min(3 * seconds["test"], 0.3 * (cap or 0.0))
+        test, look, screen = (
+            self._estimate(split).times(2 if split == "test" else 1).model_copy(update={"seconds": seconds[split]})
+            for split in _MEASURED
+        )
+        looks = self.gate.planned
+        while looks and not self._affordable(test + (look + screen).times(looks)):
+            looks -= 1
+        self.incumbent.reserve = self.reserve = Reserve(self.engine.ledger, test=test, look=look, screen=screen, looks=looks)
+
+    def _affordable(self, kept: Cost) -> bool:
+        """Whether at least half of every cap is left to the methods."""
+        budget = self.engine.ledger.budget
+        caps = ((getattr(budget, resource), getattr(kept, resource)) for resource in ("calls", "tokens", "money", "seconds"))
+        return all(cap is None or amount <= cap / 2 for cap, amount in caps)
 
     async def _prove(self) -> dict[str, Any]:
         """The one look at the test split, by the report alone."""
-        self.engine.ledger.aside = FREE
+        self.reserve.release()
         winner = self.incumbent.candidate
         examples = self.task.examples("test")
         scores: dict[str, list[float | None]] = {}
@@ -387,10 +460,17 @@ class _Job:
             {"candidate": c.hash, "by": c.by, "note": c.note, **d.model_dump()} for c, d in self.incumbent.decisions
         ]
         accepted = [look for look in looks if look["accepted"]]
+        screened = [
+            {"candidate": c.hash, "by": c.by, "note": c.note, **s.model_dump()} for c, s in self.incumbent.screened
+        ]
         if accepted:
             reason = self.stopped
         elif looks:
             reason = f"learned nothing: none of {len(looks)} candidates passed the gate ({self.stopped})"
+        elif screened:
+            few = "the one candidate was" if len(screened) == 1 else f"none of {len(screened)} candidates was"
+            less = " no better" if len(screened) == 1 else " better"
+            reason = f"learned nothing: {few}{less} on the screen examples, so the gate was not asked ({self.stopped})"
         else:
             reason = f"learned nothing: no method had anything to offer ({self.stopped})"
         low, high = mean_interval(gain, low=-1.0, high=1.0)
@@ -406,6 +486,7 @@ class _Job:
             "gain": {"effect": effect, "low": low, "high": high},
             "accepted": accepted,
             "rejected": [look for look in looks if not look["accepted"]],
+            "screened": screened,
             "seconds": round(ledger.seconds, 2),
             **money(ledger.spent),
             "artifact": str(artifact),

@@ -16,7 +16,7 @@ from loopwright.core.gate import Interval
 from loopwright.core.identity import recorded
 from loopwright.core.policy import Prompt
 from loopwright.core.statistics import betting_log_e, mean_interval
-from loopwright.core.store import CandidateRow, EventRow, Store
+from loopwright.core.store import CandidateRow, EventRow, Store, told_rollouts
 from loopwright.core.types import Candidate, Rollout, input_text
 from loopwright.improve.report_data import (
     Answers,
@@ -24,8 +24,10 @@ from loopwright.improve.report_data import (
     Doubt,
     Failure,
     Look,
+    Offer,
     Report,
     Round,
+    Screened,
     ShotLineage,
     Spending,
     Stop,
@@ -45,6 +47,7 @@ def build_report(store: Store, run_id: str) -> Report:
         events.setdefault(event.type, []).append(event)
     started = _last(events, "run")
     looks = tuple(_look(event.payload) for event in events.get("look", []))
+    ended = row.status == "done"  # before that, whoever sees figures of the gate could choose by them
     final = _last(events, "final")
     base = base_hash(row.spec, looks)
     best = next((look.candidate for look in reversed(looks) if look.accepted), base)
@@ -66,12 +69,19 @@ def build_report(store: Store, run_id: str) -> Report:
         splits=started.get("splits") or {},
         alpha=(started.get("gate") or {}).get("alpha", 0.05),
         min_effect=(started.get("gate") or {}).get("min_effect", 0.01),
-        gate_baseline=_interval(_last(events, "baseline")),
+        gate_baseline=_interval(_gate_baseline(events)) if ended else None,
         baseline=_interval(final.get("baseline")),
         final=_interval(final),
         gain=compare_scores(_scores(tested.get(base, {})), _scores(tested.get(best, {}))) if best != base else None,
-        looks=looks,
-        versions=_versions(store.candidates(row.id), looks, base, row.spec),
+        offers=tuple(_pick(Offer, look.model_dump()) for look in looks),
+        looks=looks if ended else (),
+        screened=tuple(_pick(Screened, event.payload) for event in events.get("screen", [])),
+        repeated_offers=len(events.get("again", [])),
+        notice=str(_last(events, "notice").get("message", "")),
+        earlier_runs=len(started.get("earlier") or ()),
+        made_by=str(started.get("made_by") or ""),
+        unproven=str(_last(events, "unproven").get("message", "")),
+        versions=_versions(store.candidates(row.id), looks if ended else [_untold(look) for look in looks], base, row.spec),
         rounds=_rounds(events),
         doubts=tuple(_pick(Doubt, event.payload) for event in events.get("doubt", [])),
         failures=tuple(_pick(Failure, event.payload) for event in events.get("failure", [])),
@@ -97,6 +107,15 @@ def compare_scores(first: dict[str, float | None], second: dict[str, float | Non
         effect=math.fsum(differences) / len(differences), low=low, high=high, n=len(differences),
         missing=len(shared) - len(differences), log_e=betting_log_e(differences),
     )  # fmt: skip
+
+
+def _untold(look: Look) -> Look:
+    """Without why: "worse" says more than that it was not accepted."""
+    return look.model_copy(update={"reason": ""})
+
+
+def _gate_baseline(events: dict[str, list[EventRow]]) -> dict[str, Any]:
+    return next((e.payload for e in events.get("baseline", []) if e.payload.get("split", "gate") == "gate"), {})
 
 
 def _last(events: dict[str, list[EventRow]], type: str) -> dict[str, Any]:
@@ -168,6 +187,8 @@ def _part(scope: str, base: str) -> str:
     name = scope.split("/")[1] if "/" in scope else scope
     if name.startswith("gate."):
         return "baseline" if base.startswith(name.removeprefix("gate.")) else "gate"
+    if name.startswith("screen."):
+        return "screening"
     if name.startswith("test."):
         return "final test"
     found = _METHOD.match(name)
@@ -177,7 +198,8 @@ def _part(scope: str, base: str) -> str:
 # ---- versions ---------------------------------------------------------------------------------------------------------
 
 
-def _task_parts(spec: dict[str, Any]) -> dict[str, Any]:
+def task_parts(spec: dict[str, Any]) -> dict[str, Any]:
+    """The parts that a run of this spec begins with."""
     task = spec.get("task")
     if not isinstance(task, dict) or task.get("prompt") is None:
         return {}
@@ -188,12 +210,12 @@ def _task_parts(spec: dict[str, Any]) -> dict[str, Any]:
 
 def base_hash(spec: dict[str, Any], looks: Sequence[Look]) -> str:
     """What the run began with. It is never offered, so the store has no row of it."""
-    return looks[0].incumbent if looks else Candidate(parts=_task_parts(spec)).hash
+    return looks[0].incumbent if looks else Candidate(parts=task_parts(spec)).hash
 
 
 def _versions(rows: Iterable[CandidateRow], looks: Sequence[Look], base: str, spec: dict[str, Any]) -> tuple[Version, ...]:
     """The base first, then every candidate in the order of the looks."""
-    data = {base: {"parts": _task_parts(spec), "by": "task"}} | {row.hash: row.data for row in rows}
+    data = {base: {"parts": task_parts(spec), "by": "task"}} | {row.hash: row.data for row in rows}
     by_look = {look.candidate: look for look in looks}
     order = [base, *(h for h in dict.fromkeys([*by_look, *data]) if h != base)]
     writers: dict[str, str] = {}
@@ -298,7 +320,7 @@ def _missing(store: Store, run: str) -> dict[str, Any]:
     """What became of the attempts of each split, and why some have no score or no answer."""
     counts: dict[str, Counter[str]] = {name: Counter() for name in ("judged", "unjudged", "missing", "cut", "unanswered")}
     why: dict[str, Counter[str]] = {"missing": Counter(), "unanswered": Counter()}
-    for row in store.rollouts(run):
+    for row in told_rollouts(store, run):
         rollout = Rollout.model_validate_json(row.data)
         counts["judged"][row.split] += 1
         counts["cut"][row.split] += rollout.cut

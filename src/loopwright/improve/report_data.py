@@ -36,6 +36,29 @@ class Look(Decision):
     incumbent: str
 
 
+class Offer(Frozen):
+    """That the gate was asked, and whether it accepted: what is told of it while the run goes on."""
+
+    look: int
+    accepted: bool
+    by: str
+    note: str = ""
+    candidate: str
+
+
+class Screened(Frozen):
+    """A comparison on the screen examples, which decided whether the gate was asked."""
+
+    by: str
+    note: str = ""
+    candidate: str
+    promising: bool
+    n: int
+    wins: int
+    losses: int
+    effect: float
+
+
 class Spending(Frozen):
     """What one part of the run took: the baseline, a method, the gate's measurements, the final test."""
 
@@ -173,7 +196,14 @@ class Report(Frozen):
     baseline: Interval | None = None
     final: Interval | None = None
     gain: Difference | None = None
-    looks: tuple[Look, ...] = ()
+    offers: tuple[Offer, ...] = ()
+    looks: tuple[Look, ...] = ()  # with their figures; none before the run is done, as whoever saw them could choose by them
+    screened: tuple[Screened, ...] = ()
+    repeated_offers: int = 0
+    notice: str = ""  # what gain the gate could notice, as said beforehand
+    earlier_runs: int = 0  # that asked the gate of the same questions before
+    made_by: str = ""  # the earlier run on the same questions that made what this one started from
+    unproven: str = ""  # of the best refused candidate, what was left of it
     versions: tuple[Version, ...] = ()
     rounds: tuple[Round, ...] = ()
     stops: tuple[Stop, ...] = ()

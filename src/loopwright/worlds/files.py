@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from loopwright.core.beside import files_of, use_folder
 from loopwright.core.errors import InputError, TaskError, UnknownName
 from loopwright.core.model import Sampling
 from loopwright.core.policy import Prompt
@@ -39,6 +40,7 @@ def load_task(folder: Path | str) -> Task:
         raise TaskError(str(path), "no such folder; give the path of a folder with a task.toml")
     file = TomlFile(path / "task.toml" if path.is_dir() else path)
     folder = file.path.parent
+    use_folder(folder)
     top = file.section("")
     name = top.text("name", hint=f'name = "{folder.resolve().name}"')
     if not name.strip():
@@ -59,11 +61,11 @@ def load_task(folder: Path | str) -> Task:
                 raise TaskError(place, problem)
     prompt = _prompt(file.section("prompt"), located)
     fractions = Fractions(file.section("split"))
-    splits = fractions.divide([example for _, example in located], gate["alpha"])
+    splits = fractions.divide([example for _, example in located], gate["alpha"], graded=bool(checker.graded))
     tools, tool_specs = read_tools(file.section("tools"), folder)
     return Task(
         name=name, description=description, model=model, folder=folder,
-        prompt=prompt, solver=_solver(file),
+        prompt=prompt, solver=(solver := _solver(file)), program=_program(solver),
         sampling=(sampling := _sampling(file.section("answer"))), text_tokens=_text_tokens(file.section("texts"), sampling),
         checker=checker, critics=critics, tools=tools, tool_specs=tool_specs,
         compare=compared[0] if compared else None, compare_spec=compared[1] if compared else {},
@@ -75,8 +77,12 @@ def load_task(folder: Path | str) -> Task:
 def _gate(section: Section) -> dict[str, float]:
     alpha = float(section.number("alpha", 0.05, low=0.0, high=0.5, above=True))
     effect = float(section.number("min_effect", 0.01, low=0.0, high=1.0))
+    planned, graded = section.whole("planned", None, low=1), section.flag("graded", None)
     section.close()
-    return {"alpha": alpha, "min_effect": effect}
+    return {
+        "alpha": alpha, "min_effect": effect,
+        **({"planned": planned} if planned is not None else {}), **({"graded": graded} if graded is not None else {}),
+    }  # fmt: skip
 
 
 def _prompt(section: Section, located: list[Located]) -> Prompt:
@@ -112,6 +118,9 @@ def _solver(file: TomlFile) -> dict[str, Any] | None:
     address = section.text("recipe", hint='recipe = "my_package.my_module:my_program"')
     options = section.table("options", {})
     section.close()
+    module, _, name = address.rpartition(":")
+    if module.endswith(".py") and module.removesuffix(".py").isidentifier():
+        address = f"{module.removesuffix('.py')}:{name}"  # the same program by either name
     try:
         recipe = get_recipe(address)
         if recipe.card.shape != "solver":
@@ -119,6 +128,10 @@ def _solver(file: TomlFile) -> dict[str, Any] | None:
         return {"recipe": address, "options": recipe.check(options)}
     except InputError as error:
         raise section.fail("recipe", str(error)) from None
+
+
+def _program(solver: dict[str, Any] | None) -> dict[str, str]:
+    return files_of(str(solver["recipe"]).rpartition(":")[0]) if solver else {}
 
 
 def _build(section: Section, folder: Path, role: Role) -> BuiltCritic:

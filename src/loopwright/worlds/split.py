@@ -82,7 +82,7 @@ class Fractions:
         return "train" if drawn < shares["train"] else "gate"
 
     def divide(
-        self, examples: Sequence[Example], alpha: float, *, weights: bool = True, fresh: int = 0
+        self, examples: Sequence[Example], alpha: float, *, weights: bool = True, fresh: int = 0, graded: bool = False
     ) -> dict[Split, tuple[Example, ...]]:
         """The examples by split, in order. Raises TaskError for an empty split, or a gate that could never accept."""
         parts: dict[Split, list[Example]] = {s: [] for s in SPLITS}
@@ -98,7 +98,7 @@ class Fractions:
                     f"{'s' if total != 1 else ''}, drawn by text or group. Add examples, raise {name} = ..., or try seed = 1",
                 )
         groups = any(e.group for e in parts["gate"])
-        need, got = fewest(alpha), len({unit_key(e) for e in parts["gate"]})
+        need, got = fewest(alpha, graded=graded or groups), len({unit_key(e) for e in parts["gate"]})
         if got < need:
             about = math.ceil(need / shares["gate"] * 1.3)
             raise self.section.fail(
@@ -136,6 +136,14 @@ def screened(train: Sequence[Example]) -> tuple[tuple[Example, ...], tuple[Examp
     )
 
 
-def fewest(alpha: float) -> int:
-    """How many gate examples the first look needs at least: if each one improved from 0 to 1, it would accept."""
-    return Gate(alpha=alpha).fewest()
+def fewest(alpha: float, *, graded: bool = False) -> int:
+    """How many gate examples one planned look needs at least: if each one improved from 0 to 1, it would accept.
+
+    Args:
+        alpha: of the run.
+        graded: whether scores may lie between 0 and 1, which takes another test.
+
+    Returns:
+        The number of examples, a group counted as one.
+    """
+    return Gate(alpha=alpha, planned=1, graded=graded).fewest()

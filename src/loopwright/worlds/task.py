@@ -26,8 +26,9 @@ class Task:
     """Examples, objective and what may be used, as ``task.toml`` says. Made by ``load_task``.
 
     text_tokens: tokens that a text of a method's own may take (a critique, a plan) where the method sets no limit.
-    solver: {recipe, options} of who answers to begin with, or None. gate: ``alpha`` and ``min_effect``. methods: options by
-    recipe, as written. model: a model's name, or "".
+    solver: {recipe, options} of who answers to begin with, or None. program: hashes of the files in the folder that it is made
+    of. gate: options of the gate: ``alpha``, ``min_effect`` and, where they are given, ``planned`` and ``graded``. methods:
+    options by recipe, as written. model: a model's name, or "".
     """
 
     name: str
@@ -44,6 +45,7 @@ class Task:
     model: str = ""
     text_tokens: int = TEXT_TOKENS
     solver: Mapping[str, Any] | None = None
+    program: Mapping[str, str] = field(default_factory=dict, repr=False)
     fractions: Fractions | None = field(default=None, repr=False)
     splits: Mapping[Split, tuple[Example, ...]] = field(default_factory=dict, repr=False)
     tool_specs: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
@@ -52,6 +54,8 @@ class Task:
 
     def examples(self, split: Split) -> tuple[Example, ...]:
         """The examples of a split, in the order of the file. Raises UnknownName."""
+        if split == "screen" and split not in self.splits:
+            return ()  # only a run keeps some of train apart
         if split not in self.splits:
             raise UnknownName("split", split, self.splits)
         return self.splits[split]
@@ -68,7 +72,9 @@ class Task:
         """
         splits = dict(self.splits)
         if self.fractions is not None:
-            splits = self.fractions.divide(self.pool, self.gate["alpha"], weights=weights, fresh=fresh)
+            splits = self.fractions.divide(
+                self.pool, self.gate["alpha"], weights=weights, fresh=fresh, graded=bool(self.checker.graded)
+            )
         splits["train"], splits["screen"] = screened(splits["train"])
         return replace(self, splits=splits)
 
@@ -97,6 +103,7 @@ class Task:
             "sampling": self.sampling.model_dump(mode="json", by_alias=True),
             **({"text_tokens": self.text_tokens} if self.text_tokens != TEXT_TOKENS else {}),
             **({"solver": dict(self.solver)} if self.solver else {}),
+            **({"program": dict(self.program)} if self.program else {}),
             "checker": self.checker.spec(),
             "critics": [c.spec() for c in self.critics],
             "tools": dict(self.tool_specs),

@@ -1,0 +1,57 @@
+"""Examples that belong together: what is averaged and tested are the means of groups, as members of one tell nearly the same.
+
+An example without a group is a unit of its own. Examples of one group (turns of one dialogue, questions about one text) are
+not independent of each other, and a test that took them so would find gains that are none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from loopwright.core.gate import Side, counted
+from loopwright.core.types import Example
+
+
+class Unit(NamedTuple):
+    """What counts as one: a group, or an example that is in none. ``members`` are positions among the examples."""
+
+    key: str
+    members: tuple[int, ...]
+
+
+def units(examples: Sequence[Example]) -> list[Unit]:
+    """The groups of examples, in the order in which each first appears.
+
+    Args:
+        examples: of one split.
+
+    Returns:
+        One unit for each group, and for each example without one.
+    """
+    found: dict[tuple[bool, str], list[int]] = {}
+    for at, example in enumerate(examples):
+        found.setdefault((bool(example.group), example.group or example.id), []).append(at)
+    return [Unit(f"group {name}" if grouped else name, tuple(members)) for (grouped, name), members in found.items()]
+
+
+def unit_scores(made_of: Sequence[Unit], scores: Sequence[float | None], side: Side) -> list[float | None]:
+    """The score of each unit: of an example its own, of a group the mean, in which a missing score is ``counted``.
+
+    Args:
+        made_of: as ``units`` gives them.
+        scores: by example, None where there is none.
+        side: of the comparison; decides what a missing score is worth beside others of its group.
+
+    Returns:
+        One score a unit; None where no member has one.
+    """
+
+    def mean(members: tuple[int, ...]) -> float | None:
+        own = [scores[at] for at in members]
+        if all(score is None for score in own):
+            return None
+        return own[0] if len(own) == 1 else math.fsum(counted(own, side)) / len(own)
+
+    return [mean(unit.members) for unit in made_of]

@@ -9,7 +9,8 @@ _WHERE = {
     **dict.fromkeys(("solver", "critic", "improver", "learner", "measure", "get_recipe", "all_recipes"), "core.registry"),
     **dict.fromkeys(("Budget", "Candidate", "Card", "Example", "Rollout", "Trial", "Turn"), "core.types"),
     **dict.fromkeys(("Prompt", "Shot", "prompt_of"), "core.policy"),
-    **dict.fromkeys(("Learner", "Session"), "core.learner"),
+    "Learner": "core.learner",
+    "Session": "service.session",
     "Context": "core.context",
     "Judgement": "core.seen",
     "Gate": "core.gate",
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
     from loopwright.core.errors import LoopwrightError
     from loopwright.core.feedback import parse_feedback
     from loopwright.core.gate import Gate
-    from loopwright.core.learner import Learner, Session
+    from loopwright.core.learner import Learner
     from loopwright.core.policy import Prompt, Shot, prompt_of
     from loopwright.core.registry import all_recipes, critic, get_recipe, improver, learner, measure, solver
     from loopwright.core.seen import Judgement
     from loopwright.core.types import Budget, Candidate, Card, Example, Rollout, Trial, Turn
+    from loopwright.service.session import Session
 
 
 def __getattr__(name: str) -> Any:

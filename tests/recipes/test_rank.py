@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loopwright.blocks import item_model
+from loopwright.blocks import item_model, tables
 from loopwright.core.errors import InputError
 from loopwright.core.feedback import Signal
 from loopwright.core.learner import Session
@@ -86,7 +86,7 @@ def clicked(slug: str, shown: int = 8, lists: int = 3000) -> tuple[np.ndarray, n
         ranking: Any = trial.proposal
         seen = [d for rank, d in enumerate(ranking, 1) if rng.random() < 1 / rank and d in wanted]
         session.tell(Signal(event="click", items=tuple(str(d) for d in seen), about=trial.id))
-    pull = session.state.pulls["q"]
+    pull = tables.get(session.state.queries, "q")[2]
     return pull[:-1] / pull[-1], documents[sorted(wanted)].sum(axis=0)
 
 

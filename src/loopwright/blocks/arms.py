@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import Field, JsonValue
 
@@ -29,7 +29,7 @@ class Tally(NamedTuple):
 def number_of(spec: Mapping[str, JsonValue], name: str, least: int = 1) -> int:
     """A whole number that a world tells at the start. Raises InputError where it is missing or too small."""
     value = spec.get(name)
-    if not isinstance(value, int) or value < least:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise InputError(f"the specification must say {name!r}, a whole number of at least {least}; got {value!r}")
     return value
 
@@ -50,6 +50,27 @@ def add(state: Tally, trial: Trial, feedback: Feedback, discount: float = 1.0) -
     answers[arm] += 1.0
     total[arm] += feedback.unit
     return Tally(answers, total)
+
+
+def rearranged(values: np.ndarray, places: Sequence[int], new: Any = 0.0) -> np.ndarray:
+    """A copy of values [arms, ...] whose row i is row ``places[i]``, or ``new`` where that is -1: see ``Learner.arms``."""
+    index = np.asarray(places, dtype=np.intp)
+    rows = values[np.maximum(index, 0)]
+    rows[index < 0] = new
+    return np.asarray(rows)
+
+
+def some(state: Tally, places: Sequence[int]) -> Tally:
+    """``Learner.arms`` of a tally. What depends on how many answers there were goes by those of the arms that are offered."""
+    return Tally(rearranged(state.answers, places), rearranged(state.total, places))
+
+
+Sums = TypeVar("Sums", bound=tuple[Any, ...])
+
+
+def added(state: Sums, other: Sums, base: Sums) -> Sums:
+    """``Learner.merge`` of a NamedTuple whose every field is a sum over the answers."""
+    return type(state)(*(a + b - c for a, b, c in zip(state, other, base, strict=True)))
 
 
 def largest(values: np.ndarray, rng: np.random.Generator) -> tuple[int, float]:

@@ -7,8 +7,10 @@ is shown twice. The ids of the Preference say which of the two shown was better,
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from loopwright.blocks import arms
 from loopwright.core.errors import InputError
 from loopwright.core.feedback import Feedback, Preference
 from loopwright.core.lazy import lazy
@@ -27,8 +29,8 @@ class Wins(NamedTuple):
     answers: int  # comparisons told, those of an arm with itself among them
 
 
-def fresh(arms: int) -> Wins:
-    return Wins(np.zeros((arms, arms)), 0)
+def fresh(count: int) -> Wins:
+    return Wins(np.zeros((count, count)), 0)
 
 
 def outcome(trial: Trial, feedback: Preference) -> tuple[int, int, float]:
@@ -55,6 +57,13 @@ def add(state: Wins, trial: Trial, feedback: Feedback) -> Wins:
         wins[better, worse] += weight
         wins[worse, better] += 1.0 - weight
     return Wins(wins, state.answers + 1)
+
+
+def some(state: Wins, places: Sequence[int]) -> Wins:
+    """``Learner.arms``. Raises InputError for fewer than two."""
+    if len(places) < 2:
+        raise InputError(f"a duel needs two arms, got {len(places)}")
+    return Wins(arms.rearranged(arms.rearranged(state.wins, places).T, places).T, state.answers)
 
 
 def upper(state: Wins, alpha: float) -> np.ndarray:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import Field, JsonValue
 
-from loopwright.blocks import arms
-from loopwright.core.errors import InputError
+from loopwright.blocks import arms, tables
+from loopwright.blocks.tables import Table
+from loopwright.core.errors import InputError, NoConversion
 from loopwright.core.feedback import Feedback, Signal
 from loopwright.core.lazy import lazy
 from loopwright.core.learner import Learner
@@ -35,8 +36,16 @@ class Rows(NamedTuple):
     items: int
     shown: int
     answers: int
-    rows: dict[str, np.ndarray]  # what each user has, ascending
-    solved: dict[str, np.ndarray]  # the rows that the model is of: those of the last refresh
+    rows: Table  # what each user has, ascending
+    solved: Table  # the rows that the model is of: those of the last refresh
+    popular: np.ndarray  # [items] how many rows have each
+    solved_popular: np.ndarray  # [items] the same of the solved rows
+
+    @classmethod
+    def of_format(cls, values: Sequence[Any], format: int) -> Rows:
+        """Of a snapshot of format 1, which did not hold the popularity."""
+        items, shown, answers, rows, solved = values
+        return cls(items, shown, answers, rows, solved, popularity(rows, items), popularity(solved, items))
 
 
 def item_model(weights: Weights | None, refresh: int = 1) -> Learner:
@@ -44,39 +53,40 @@ def item_model(weights: Weights | None, refresh: int = 1) -> Learner:
 
     The matrix is solved when a ranking first needs it, and kept for as long as the rows are the same.
     """
-    kept: list[tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]] = []
+    kept: list[tuple[Table, np.ndarray]] = []
 
     def init(spec: Mapping[str, JsonValue]) -> Rows:
-        return Rows(arms.number_of(spec, "items", 2), arms.number_of(spec, "shown"), 0, {}, {})
-
-    def model(state: Rows) -> tuple[np.ndarray, np.ndarray]:
-        """(popularity [items], weights [items, items]); the weights are empty until a history asks for them."""
-        if not kept or kept[0][0] is not state.solved:
-            kept[:] = [(state.solved, popularity(state.solved, state.items), np.zeros((0, 0)))]
-        return kept[0][1], kept[0][2]
+        items = arms.number_of(spec, "items", 2)
+        return Rows(items, arms.number_of(spec, "shown"), 0, {}, {}, np.zeros(items), np.zeros(items))
 
     def ask(state: Rows, context: Any, rng: np.random.Generator) -> Trial:
         _, history = known(context, state.items)
-        popular, matrix = model(state)
-        scores = popular
+        scores = popular = state.solved_popular
         if weights is not None and len(history) and state.solved:
-            if not matrix.size:
-                matrix = weights(pairs(state.solved, state.items))
-                kept[:] = [(state.solved, popular, matrix)]
-            scores = matrix[history].sum(axis=0)
+            if not kept or kept[0][0] is not state.solved:
+                kept[:] = [(state.solved, weights(pairs(state.solved, state.items)))]
+            scores = kept[0][1][history].sum(axis=0)
         scores = np.where(np.isin(np.arange(state.items), history), -np.inf, scores)
         order = np.lexsort((np.arange(state.items), -popular, -scores))
         shown = order[: min(state.shown, state.items - len(history))]
         return Trial(id="", proposal=[int(i) for i in shown], propensity=1.0)
 
     def tell(state: Rows, trial: Trial, feedback: Feedback) -> Rows:
-        if not isinstance(feedback, Signal) or not feedback.items or feedback.value <= 0:
+        if not isinstance(feedback, Signal):
+            raise NoConversion(f"rankings of items learn from a signal that names what was taken, got {feedback.kind}")
+        if not feedback.items or feedback.value <= 0:
             return state
         user, history = known(trial.context, state.items)
         row = np.union1d(history, [number(item, state.items) for item in feedback.items]).astype(np.int32)
-        rows = {**state.rows, user or f"answer {state.answers}": row}
-        answers = state.answers + 1
-        return state._replace(answers=answers, rows=rows, solved=state.solved if answers % refresh else rows)
+        name, answers, popular = user or f"answer {state.answers}", state.answers + 1, state.popular.copy()
+        before = tables.get(state.rows, name)
+        if before is not None:
+            popular[before] -= 1.0
+        popular[row] += 1.0
+        rows = tables.put(state.rows, name, row)
+        if answers % refresh:
+            return state._replace(answers=answers, rows=rows, popular=popular)
+        return state._replace(answers=answers, rows=rows, popular=popular, solved=rows, solved_popular=popular)
 
     return Learner(init, ask, tell)
 
@@ -102,16 +112,16 @@ def number(item: Any, items: int) -> int:
     return int(value)
 
 
-def popularity(rows: Mapping[str, np.ndarray], items: int) -> np.ndarray:
+def popularity(rows: Table, items: int) -> np.ndarray:
     """[items] how many users have each."""
-    every = np.concatenate([*rows.values(), np.zeros(0, dtype=np.int32)])
+    every = np.concatenate([*tables.values(rows), np.zeros(0, dtype=np.int32)])
     return np.asarray(np.bincount(every, minlength=items).astype(float))
 
 
-def pairs(rows: Mapping[str, np.ndarray], items: int) -> np.ndarray:
+def pairs(rows: Table, items: int) -> np.ndarray:
     """[items, items] how many users have both: X'X of the matrix of users and items."""
     counts = np.zeros((items, items))
-    for some in _batches(list(rows.values())):
+    for some in _batches(tables.values(rows)):
         part = np.zeros((len(some), items), dtype=np.float32)  # counts below 2^24 are exact in it
         for place, row in enumerate(some):
             part[place, row] = 1.0

@@ -41,6 +41,20 @@ def packed(data: Any) -> bool:
     return isinstance(data, dict) and data.keys() == _KEYS
 
 
+def without_numpy(value: Any, *, floats: bool = True) -> Any:
+    """The same with numpy's numbers and arrays as plain ones and lists; arrays of floats only where ``floats``."""
+    kind = type(value)
+    if kind is int or kind is float or kind is str or value is None or kind is Numbers:
+        return value
+    if isinstance(value, list | tuple):
+        return [without_numpy(v, floats=True) for v in value]
+    if isinstance(value, dict):
+        return {k: without_numpy(v, floats=True) for k, v in value.items()}
+    if not hasattr(value, "dtype") or (value.dtype.kind == "f" and value.ndim and not floats):
+        return value
+    return value.tolist()
+
+
 class Numbers(RootModel[Any]):
     """[n] or [n, d] floats that nobody changes, NaN or None for what failed; a copy of the array or lists they are made of.
 

@@ -10,19 +10,19 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pydantic import ConfigDict, JsonValue, field_validator
 
+from loopwright.core import offers
 from loopwright.core.arrays import Numbers, packed
-from loopwright.core.errors import InputError
+from loopwright.core.errors import InputError, NoConversion
 from loopwright.core.feedback import Feedback, Frozen, Missing
 from loopwright.core.lazy import lazy
-from loopwright.core.types import Trial
+from loopwright.core.state import FORMAT, decode_state, encode_state, not_finite, plain
+from loopwright.core.types import MadeBy, Trial
 from loopwright.core.world import Probe, Stream
 
 if TYPE_CHECKING:
@@ -30,77 +30,36 @@ if TYPE_CHECKING:
 else:
     np = lazy("numpy")
 
+__all__ = ["Block", "Learner", "Logged", "Session", "decode_state", "drive", "encode_state", "plain"]
 
 STEPS = "steps"  # the kind of a Learner's effects
 
 
 class Learner(NamedTuple):
-    """Three pure functions.
+    """Three pure functions, and what else a learner that chooses among arms can do.
 
     init(spec) -> state: a NamedTuple of numbers, strings and numpy arrays.
     ask(state, context, rng) -> Trial: its id is set by whoever drives; its propensity by the learner.
     tell(state, trial, feedback) -> state: never changes its argument.
+
+    arms(state, places) -> state: what is known of some arms alone. Arm i of the new state is arm ``places[i]`` of the old, which
+    may come twice (an arm that begins as another one stands) or be -1 (a new arm). None: arms cannot come and go.
+    merge(state, other, base) -> state: what ``state`` and ``other`` learned apart from each other since ``base``, together. None:
+    what it has learned is no sum.
+    fixed: why ``arms`` is None. made_by: set by the recipe that makes it.
     """
 
     init: Callable[[Mapping[str, JsonValue]], Any]
     ask: Callable[[Any, Any, np.random.Generator], Trial]
     tell: Callable[[Any, Trial, Feedback], Any]
+    arms: Callable[[Any, Sequence[int]], Any] | None = None
+    merge: Callable[[Any, Any, Any], Any] | None = None
+    fixed: str = ""
+    made_by: MadeBy = MadeBy()
 
-
-def encode_state(state: Any) -> JsonValue:
-    """State as strict JSON data, arrays and numbers bit for bit. Raises TypeError for what it cannot hold."""
-    if isinstance(state, np.ndarray | np.generic):
-        array = np.asarray(state)
-        if array.dtype.hasobject:
-            raise TypeError("a learner's arrays hold numbers, not Python objects")
-        data = base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
-        kind = "array" if isinstance(state, np.ndarray) else "scalar"
-        return {kind: data, "dtype": array.dtype.str, "shape": list(array.shape)}
-    if isinstance(state, tuple):
-        fields = getattr(state, "_fields", None)
-        return {"tuple" if fields is None else "state": [encode_state(v) for v in state]}
-    if isinstance(state, list):
-        return [encode_state(v) for v in state]
-    if isinstance(state, dict) and all(isinstance(k, str) for k in state):
-        return {"dict": {k: encode_state(v) for k, v in state.items()}}
-    if isinstance(state, float) and not math.isfinite(state):
-        return {"float": repr(state)}
-    if state is None or isinstance(state, bool | int | float | str):
-        return state
-    raise TypeError(
-        "a learner's state holds numbers, strings, arrays, lists, tuples and dicts with text as keys, "
-        f"got {type(state).__name__}"
-    )
-
-
-def decode_state(data: Any, like: Any) -> Any:
-    """The inverse of encode_state; ``like`` is a state of the same learner (for the types of its NamedTuples)."""
-    if isinstance(data, list):
-        return [decode_state(v, _sample(like, i)) for i, v in enumerate(data)]
-    if not isinstance(data, dict):
-        return data
-    if "array" in data or "scalar" in data:
-        raw = np.frombuffer(base64.b64decode(data.get("array") or data.get("scalar", "")), dtype=data["dtype"])
-        array = raw.reshape(data["shape"]).copy()
-        return array if "array" in data else array[()]
-    if "float" in data:
-        return float(data["float"])
-    if "dict" in data:
-        return {k: decode_state(v, like.get(k) if isinstance(like, dict) else None) for k, v in data["dict"].items()}
-    values: list[Any] = data["tuple"] if "tuple" in data else data["state"]
-    made = [decode_state(v, _sample(like, i)) for i, v in enumerate(values)]
-    if "tuple" in data:
-        return tuple(made)
-    if not hasattr(like, "_fields"):
-        raise TypeError("a NamedTuple inside a learner's state must be there from init on, so that its type is known")
-    return type(like)(*made)
-
-
-def _sample(like: Any, index: int) -> Any:
-    """What stands at this place in ``like``; in a list or tuple that has grown, what stands first."""
-    if isinstance(like, list | tuple) and like:
-        return like[index] if index < len(like) else like[0]
-    return None
+    @property
+    def name(self) -> str:
+        return self.made_by.recipe or "this learner"
 
 
 class Draws:
@@ -127,45 +86,136 @@ class Session:
 
     Feedback that failed or was refused closes its trial and teaches nothing. Feedback of status ``censored`` is
     handed on: the learner knows what a bound is worth. An unknown or already answered id is an InputError, and so is feedback
-    that the learner refuses; where it does, or where there is no lawful conversion, the trial stays open.
+    that the learner refuses, feedback of a kind that it does not learn from and that cannot become one (NoConversion), and
+    feedback after which the state would hold a number that is not finite; the trial then stays open.
 
-    Any number of trials may be open; each holds its context. ``forget`` drops one that nobody will answer.
+    Any number of trials may be open; each holds its context. ``forget`` drops one that nobody will answer, ``expire`` those
+    that are too old.
 
-    convert: turns feedback into a kind the learner learns from.
+    This one is for runs that must come out the same again: its ids are made of seed and number alone, and it reads no clock.
+    ``loopwright.Session`` is the one for services.
+
+    Args:
+        learner: what a recipe makes, such as ``get_recipe("lin-ucb")(alpha=0.5)``.
+        spec: what the learner must know at the start. ``arms``, where the learner has them, is how many, or the list of their
+            names, by which they are then proposed.
+        seed: of the draws.
+        convert: turns feedback into a kind the learner learns from. Without it feedback of another kind is refused.
+        ids: a text that makes the ids of this session its own: two sessions with the same seed and text give the same ids.
+        clock: seconds, for ``expire``; None keeps no times.
+
+    Raises:
+        InputError: for a specification that the learner cannot use.
     """
 
     def __init__(
         self,
         learner: Learner,
-        spec: Mapping[str, JsonValue],
+        spec: Mapping[str, Any],
         *,
         seed: int = 0,
         convert: Callable[[Feedback], Feedback] | None = None,
+        ids: str = "",
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self.learner = learner
         self.convert = convert
-        self.spec = dict(spec)
+        self.clock = clock
+        self.spec: dict[str, Any] = plain(spec, "the specification")
         self.seed = seed
-        self.state = learner.init(self.spec)
+        self.arms: tuple[str, ...] | None = offers.names_in(self.spec)
+        if self.arms is not None:
+            self._rearranging()
+        self.state = learner.init(offers.counted(self.spec, self.arms))
         self.asked = 0
         self.open: dict[str, Trial] = {}
+        self.since: dict[str, float] = {}  # when an open trial was asked, by the clock
         self._draws = Draws(seed)
+        self._ids = f"{seed}/{ids}/" if ids else f"{seed}/"
 
-    def ask(self, context: Any = None) -> Trial:
-        trial = self.learner.ask(self.state, context, self._draws.at(self.asked))
-        id = hashlib.sha256(b"%d/%d" % (self.seed, self.asked)).hexdigest()[:16]
-        trial = trial.model_copy(update={"id": id, "context": plain(context)})
+    def ask(self, context: Any = None, *, arms: Sequence[str | int] | None = None, id: str | None = None) -> Trial:
+        """What to try now.
+
+        Args:
+            context: what is known of the case: JSON data, or numpy arrays and numbers.
+            arms: those that are offered this time, by name, or by place where they have none; None: all.
+            id: for this trial, such as the id of a visit; it must not be in use, and should never be used twice. None makes one.
+
+        Returns:
+            The trial. Its propensity is the probability that this arm had among those offered.
+
+        Raises:
+            InputError: for a context that the learner or JSON cannot hold, arms that are not there, an id that is in use.
+        """
+        if id is not None and offers.checked_name(id, "the id of a trial") in self.open:
+            raise InputError(f"a trial {id!r} is open already; tell it, forget it, or ask with another id")
+        state, names = self.state, self.arms
+        if arms is not None:
+            among = self._rearranging()
+            places = offers.offered(arms, names, 0 if names is not None else self._count())
+            state = among(state, places)
+            names = [names[i] for i in places] if names is not None else places  # type: ignore[assignment]
+        trial = self.learner.ask(state, context, self._draws.at(self.asked))
+        if id is None:
+            id = hashlib.sha256(f"{self._ids}{self.asked}".encode()).hexdigest()[:16]
+        changes: dict[str, Any] = {"id": id, "context": plain(context)}
+        if names is not None:
+            changes["proposal"] = offers.renamed(trial.proposal, names)
+        trial = trial.model_copy(update=changes)
         self.asked += 1
         self.open[id] = trial
+        if self.clock is not None:
+            self.since[id] = self.clock()
         return trial
 
     def tell(self, feedback: Feedback) -> None:
+        """Teach the learner how the trial went whose id is ``feedback.about``, and close it.
+
+        Raises:
+            InputError: for a trial that is not open, and for feedback that the learner cannot use; see above.
+        """
         trial = self._known(feedback.about)
-        if self.convert is not None and not isinstance(feedback, Missing):
-            feedback = self.convert(feedback)
+        self._learn(trial, feedback)
+        self._close(trial.id)
+
+    def teach(
+        self, context: Any, arm: Any, feedback: Feedback, *, propensity: float | None = None
+    ) -> None:
+        """Teach the learner a decision that was made elsewhere, by an earlier system for example, and how it went.
+
+        Args:
+            context: as for ``ask``.
+            arm: what was done, in the form of a proposal of this session.
+            feedback: how it went; its ``about`` is not looked at.
+            propensity: the probability with which it was done; learners such as ``exp3`` need it.
+
+        Raises:
+            InputError: as ``tell`` does.
+        """
+        self._learn(Trial(id="", proposal=plain(arm, "an arm"), context=plain(context), propensity=propensity), feedback)
+
+    def _learn(self, trial: Trial, feedback: Feedback) -> None:
         if not isinstance(feedback, Missing):
-            self.state = self.learner.tell(self.state, trial, feedback)
-        del self.open[trial.id]
+            feedback = self._lawful(feedback)
+        if isinstance(feedback, Missing):
+            return
+        if self.arms is not None:
+            trial = trial.model_copy(update={"proposal": offers.placed(trial.proposal, self.arms)})
+        state = self.learner.tell(self.state, trial, feedback)
+        if where := not_finite(state, self.state):
+            raise InputError(
+                f"this {feedback.kind} would leave {self.learner.name} with numbers that are not finite (in {where}), so it was "
+                "not taken; scale what the contexts or the feedback hold"
+            )
+        self.state = state
+
+    def _lawful(self, feedback: Feedback) -> Feedback:
+        kinds = self.learner.made_by.learns_from
+        if self.convert is not None:
+            feedback = self.convert(feedback)
+        if kinds and not isinstance(feedback, Missing) and feedback.kind not in kinds:
+            raise NoConversion(f"{self.learner.name} learns from {' or '.join(kinds)}, got {feedback.kind}; the trial stays open")
+        return feedback
 
     def probe(self, probes: Sequence[Probe]) -> list[list[float]]:
         """What proposals made now would be worth on held-out questions, probe by probe. Nothing is learned or opened."""
@@ -175,17 +225,134 @@ class Session:
 
     def forget(self, id: str) -> None:
         """Close an open trial without feedback; what comes for it later is an InputError, as for an unknown one."""
-        del self.open[self._known(id).id]
+        self._close(self._known(id).id)
+
+    def expire(self, seconds: float, feedback: Feedback | None = None) -> list[Trial]:
+        """Close the open trials that were asked more than so many seconds ago.
+
+        Args:
+            seconds: by the session's clock.
+            feedback: what silence means, such as ``Score(value=0.0)`` for a page on which nobody clicked; it is told of each.
+                None teaches nothing.
+
+        Returns:
+            The trials that were closed, oldest first.
+
+        Raises:
+            InputError: where the session keeps no times; as ``tell`` does.
+        """
+        if self.clock is None:
+            raise InputError("this session keeps no times: make it with clock=time.time, or forget trials by their id")
+        now = self.clock()
+        old = [trial for id, trial in self.open.items() if now - self.since.get(id, now) > seconds]
+        for trial in old:
+            if feedback is not None:
+                self._learn(trial, feedback)
+            self._close(trial.id)
+        return old
+
+    def add_arm(self, name: str, *, like: str | None = None) -> None:
+        """From now on there is one more arm.
+
+        Args:
+            name: not in use.
+            like: an arm as which it begins, with all that is known of that one. None: as an arm that was never tried.
+
+        Raises:
+            InputError: for a name in use; where the arms have no names; where the learner's arms cannot come and go.
+        """
+        names, rearranged = self._named(), self._rearranging()
+        if offers.checked_name(name, "the name of an arm") in names:
+            raise InputError(f"there is an arm {name!r} already")
+        begins = -1 if like is None else offers.place_of(like, names)
+        self.state = rearranged(self.state, [*range(len(names)), begins])
+        self.arms = (*names, name)
+
+    def remove_arm(self, name: str) -> list[Trial]:
+        """Drop an arm and what is known of it. To keep what is known, leave it out of the arms that are offered.
+
+        Returns:
+            The open trials that proposed it, which are closed.
+
+        Raises:
+            InputError: for an arm that is not there, or that the learner cannot do without.
+        """
+        names, rearranged = self._named(), self._rearranging()
+        place = offers.place_of(name, names)
+        self.state = rearranged(self.state, [i for i in range(len(names)) if i != place])
+        self.arms = tuple(n for n in names if n != name)
+        gone = [trial for trial in self.open.values() if name in offers.arms_of(trial.proposal)]
+        for trial in gone:
+            self._close(trial.id)
+        return gone
+
+    def merge(self, other: Mapping[str, Any], base: Mapping[str, Any] | None = None) -> None:
+        """Add what another session of the same recipe has learned apart from this one, since both stood at ``base``.
+
+        Args:
+            other: snapshot of the other session. Arms that are not known here are added.
+            base: snapshot from which both began; None: both began with nothing learned.
+
+        Raises:
+            InputError: where the learner cannot be merged, or the snapshots do not belong together.
+        """
+        if self.learner.merge is None:
+            raise InputError(
+                f"what {self.learner.name} has learned is no sum, so it cannot be merged: share one learner through a store "
+                "(loopwright.SharedSession), or tell all feedback to one session"
+            )
+        told = type(self).restore(self.learner, other)
+        begun = type(self)(self.learner, told.spec) if base is None else type(self).restore(self.learner, base)
+        if (self.arms is None) != (told.arms is None) or (begun.arms is None) != (told.arms is None):
+            raise InputError("arms with names and arms without cannot be merged")
+        if self.arms is not None and told.arms is not None and begun.arms is not None:
+            arms, rearranged = (*self.arms, *(n for n in told.arms if n not in self.arms)), self._rearranging()
+            for one in (self, told, begun):
+                there = one.arms or ()
+                one.state = rearranged(one.state, [there.index(n) if n in there else -1 for n in arms])
+                one.arms = arms
+        state = self.learner.merge(self.state, told.state, begun.state)
+        if where := not_finite(state):
+            raise InputError(f"merged, {self.learner.name} would hold numbers that are not finite (in {where})")
+        self.state = state
+
+    def _named(self) -> tuple[str, ...]:
+        if self.arms is None:
+            raise InputError(
+                'the arms of this session have no names; give the specification their names: {"arms": ["red", "blue"], ...}'
+            )
+        return self.arms
+
+    def _count(self) -> int:
+        count = self.spec.get("arms", len(self.spec.get("features") or ()))
+        return count if isinstance(count, int) else 0
+
+    def _rearranging(self) -> Callable[[Any, Sequence[int]], Any]:
+        if self.learner.arms is None:
+            why = self.learner.fixed or "it does not choose among arms that could come and go"
+            raise InputError(f"{self.learner.name} takes no arms by name and no part of its arms: {why}")
+        return self.learner.arms
 
     def _known(self, id: str) -> Trial:
         trial = self.open.get(id)
         if trial is None:
-            raise InputError(f"no open trial {id!r}: it was never asked, or was answered or forgotten already")
+            raise InputError(f"no open trial {id!r}: it was never asked, or was answered, forgotten or expired already")
         return trial
+
+    def _close(self, id: str) -> None:
+        del self.open[id]
+        self.since.pop(id, None)
 
     def snapshot(self) -> dict[str, JsonValue]:
         """Everything as JSON data; ``restore`` goes on from it in any process."""
-        return {
+        told: dict[str, JsonValue] = {"version": FORMAT}
+        if self.learner.made_by.recipe:
+            told |= {"recipe": self.learner.made_by.recipe, "options": dict(self.learner.made_by.options)}
+        if self.arms is not None:
+            told["arms"] = list(self.arms)
+        if self.since:
+            told["since"] = dict(self.since)
+        return told | {
             "spec": self.spec,
             "seed": self.seed,
             "asked": self.asked,
@@ -194,23 +361,58 @@ class Session:
         }
 
     @classmethod
-    def restore(
-        cls,
-        learner: Learner,
-        snapshot: Mapping[str, Any],
-        *,
-        convert: Callable[[Feedback], Feedback] | None = None,
-    ) -> Session:
-        session = cls(learner, snapshot["spec"], seed=snapshot["seed"], convert=convert)
+    def restore(cls, learner: Learner, snapshot: Mapping[str, Any], **how: Any) -> Self:
+        """Go on from a snapshot.
+
+        Args:
+            learner: of the same recipe with the same options.
+            snapshot: what ``snapshot`` gave, of this version of Loopwright or an earlier one.
+            how: convert, ids and clock, as for a new session.
+
+        Raises:
+            InputError: for a snapshot of another recipe or with other options, of a later version, or that is none.
+        """
+        _checked(learner, snapshot)
+        session = cls(learner, snapshot["spec"], seed=snapshot["seed"], **how)
         session.asked = snapshot["asked"]
-        session.state = decode_state(snapshot["state"], session.state)
+        try:
+            session.state = decode_state(snapshot["state"], session.state, snapshot.get("version", 1))
+        except (TypeError, ValueError, KeyError) as error:
+            raise InputError(f"the state in this snapshot is not one of {learner.name}: {error}") from error
+        if session.arms is not None:
+            session.arms = tuple(snapshot.get("arms", session.arms))
         session.open = {t["id"]: Trial.model_validate(t) for t in snapshot["open"]}
+        session.since = dict(snapshot.get("since", {}))
         return session
 
 
-def plain(context: Any) -> Any:
-    """A context as JSON data."""
-    return context.tolist() if isinstance(context, np.ndarray | np.generic) else context
+def _checked(learner: Learner, snapshot: Mapping[str, Any]) -> None:
+    """Raises InputError for a snapshot that does not belong to the learner. Those of earlier versions tell less."""
+    lacking = [name for name in ("spec", "seed", "asked", "state", "open") if name not in snapshot]
+    if lacking:
+        raise InputError(f"this is no snapshot of a Session: it lacks {', '.join(lacking)}")
+    version = snapshot.get("version", 1)
+    if not isinstance(version, int) or version > FORMAT:
+        raise InputError(
+            f"this snapshot was written by a newer Loopwright: it has version {version}, this one reads up to {FORMAT}. Upgrade "
+            "with: pip install --upgrade loopwright"
+        )
+    recipe, options = snapshot.get("recipe"), snapshot.get("options", {})
+    if not recipe or not learner.made_by.recipe:
+        return
+    if recipe != learner.made_by.recipe:
+        raise InputError(
+            f"this snapshot is of {recipe}, got {learner.made_by.recipe}; restore it with get_recipe({recipe!r})(...)"
+        )
+    here = learner.made_by.options
+    other = {name: value for name, value in options.items() if name in here and here[name] != value}
+    if other:
+        said = ", ".join(f"{name}={value!r}, here {here[name]!r}" for name, value in other.items())
+        made = ", ".join(f"{name}={value!r}" for name, value in other.items())
+        raise InputError(
+            f"this snapshot was made with other options of {recipe}: {said}; restore it with get_recipe({recipe!r})({made}, ...) "
+            "or leave its 'options' out to go on with those given"
+        )
 
 
 class Logged(Frozen):

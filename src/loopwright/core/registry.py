@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import math
 import pkgutil
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -19,9 +20,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from loopwright.core.beside import module_named, names_beside
 from loopwright.core.errors import InputError, UnknownName
-from loopwright.core.types import Card, Options, Shape
+from loopwright.core.state import plain
+from loopwright.core.types import Card, MadeBy, Options, Shape
 
 ENTRY_POINT = "loopwright.recipes"
+_BOUNDS = {"ge": "of at least", "gt": "above", "le": "of at most", "lt": "below"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,15 @@ class Option:
         """Its type in words."""
         kind = get_args(self.type)[0] if get_origin(self.type) is Annotated else self.type
         return kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind).replace("typing.", "")
+
+    @property
+    def wanted(self) -> str:
+        """Its type and bounds in words."""
+        found: dict[str, float] = {}
+        for about in get_args(self.type)[1:] if get_origin(self.type) is Annotated else ():
+            for bound in getattr(about, "metadata", None) or [about]:
+                found |= {k: getattr(bound, k) for k in _BOUNDS if getattr(bound, k, None) is not None}
+        return " ".join([self.kind, *(f"{_BOUNDS[k]} {v:g}" for k, v in found.items())])
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +73,11 @@ class Recipe:
         for name, group in self._groups.items():
             own = {field: given.pop(field) for field in type(group).model_fields if field in given}
             given[name] = group.model_copy(update=own)
-        return self.function(*args, **given)
+        made = self.function(*args, **given)
+        if self.card.shape == "learner" and "made_by" in getattr(made, "_fields", ()):
+            chosen = {name: plain(value, f"option {name}") for name, value in self.settings(options).items()}
+            made = made._replace(made_by=MadeBy(self.slug, MappingProxyType(chosen), self.card.learns_from))
+        return made
 
     @property
     def _groups(self) -> Mapping[str, Options]:
@@ -89,9 +105,14 @@ class Recipe:
                 checked[name] = _adapter(known[name].type).validate_python(value)
             except ValidationError as error:
                 raise InputError(
-                    f"option {name} of {self.slug}: expected {known[name].kind}, got {value!r} "
+                    f"option {name} of {self.slug}: expected {known[name].wanted}, got {value!r} "
                     f"({error.errors()[0]['msg']}); the default is {known[name].default!r}"
                 ) from None
+            if isinstance(checked[name], float) and not math.isfinite(checked[name]):
+                raise InputError(
+                    f"option {name} of {self.slug}: expected {known[name].wanted}, a finite number, got {value!r}; "
+                    f"the default is {known[name].default!r}"
+                )
         return checked
 
     def settings(self, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field, JsonValue, field_validator
+from pydantic import Field, JsonValue, ValidationInfo, field_validator
 
-from loopwright.core.arrays import Numbers
+from loopwright.core.arrays import Numbers, without_numpy
 from loopwright.core.feedback import FREE, Cost, Feedback, Finite, Frozen, Missing, Score, Verdict
 
 __all__ = [
@@ -174,6 +176,20 @@ class Trial(Frozen):
     propensity: float | None = Field(default=None, gt=0.0, le=1.0)
     fidelity: float | None = Field(default=None, gt=0.0, le=1.0)
     parents: tuple[str, ...] = ()
+
+    @field_validator("proposal", "context", mode="before")
+    @classmethod
+    def _without_numpy(cls, value: Any, info: ValidationInfo) -> Any:
+        """Whole numbers of numpy stay whole: as Numbers they would become floats."""
+        return without_numpy(value, floats=info.field_name == "context")
+
+
+class MadeBy(NamedTuple):
+    """Which recipe made a Learner: its slug, every option as JSON data, and the kinds of feedback it learns from."""
+
+    recipe: str = ""
+    options: Mapping[str, JsonValue] = MappingProxyType({})
+    learns_from: tuple[str, ...] = ()
 
 
 class Budget(Frozen):

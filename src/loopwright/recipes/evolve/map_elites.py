@@ -44,7 +44,7 @@ def map_elites(
     cells: Annotated[int, Field(ge=1)] = 50,
     deviation: Deviation = 0.02,
     line: Line = 0.0,
-    initial: int = 100,
+    initial: Annotated[int, Field(ge=0)] = 100,
     batch: Batch = 1,
 ) -> Learner:
     def init(spec: Mapping[str, JsonValue]) -> Map:

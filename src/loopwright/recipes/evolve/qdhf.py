@@ -30,7 +30,7 @@ from loopwright.blocks.archive import Archive
 from loopwright.blocks.likeness import Lens
 from loopwright.blocks.space import OBJECTIVE, Batch, Box, Deviation, Line
 from loopwright.core.errors import InputError
-from loopwright.core.feedback import Feedback, Preference
+from loopwright.core.feedback import Feedback, NotNegative, Positive, Preference
 from loopwright.core.lazy import lazy
 from loopwright.core.learner import Learner
 from loopwright.core.registry import learner
@@ -65,9 +65,9 @@ def qdhf(
     cells: Annotated[int, Field(ge=1)] = 50,
     deviation: Deviation = 0.016,
     line: Line = 0.0,
-    margin: float = 0.05,
-    rate: float = 0.001,
-    epochs: int = 1000,
+    margin: NotNegative = 0.05,
+    rate: Positive = 0.001,
+    epochs: Annotated[int, Field(ge=1)] = 1000,
     batch: Batch = 1,
 ) -> Learner:
     """deviation: 0.1 radians of the authors' arm, whose joints turn by 2 pi. batch: of solutions; questions come one by one."""

@@ -16,7 +16,7 @@ gradients only the diagonal is used, as in the program. Deterministic but for th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import Field, JsonValue
@@ -25,7 +25,7 @@ from loopwright.blocks import arms, duels, scorer
 from loopwright.blocks.duels import Wins
 from loopwright.blocks.ridge import Regulariser
 from loopwright.core.errors import InputError
-from loopwright.core.feedback import Feedback
+from loopwright.core.feedback import Feedback, NotNegative, Positive
 from loopwright.core.lazy import lazy
 from loopwright.core.learner import Learner
 from loopwright.core.registry import learner
@@ -46,13 +46,13 @@ class Pool(NamedTuple):
 @learner(paper="arXiv:2405.17346", improves="pair", learns_from=("preference",))
 def apohf(
     *,
-    explore: float = 1.0,
+    explore: NotNegative = 1.0,
     ridge: Regulariser = 0.1,
-    initial: int = 5,
+    initial: Annotated[int, Field(ge=0)] = 5,
     hidden: Annotated[int, Field(ge=0)] = 32,
-    steps: int = 100,
-    rate: float = 0.01,
-    start: int = 0,
+    steps: Annotated[int, Field(ge=0)] = 100,
+    rate: Positive = 0.01,
+    start: Annotated[int, Field(ge=0)] = 0,
 ) -> Learner:
     """start: seed of the network's first weights."""
 
@@ -82,9 +82,19 @@ def apohf(
         known = duels.add(state.duels, trial, feedback)
         if known is state.duels:
             return state
-        begin = scorer.fresh(state.features.shape[1], hidden, start)
-        decay = ridge / (known.answers + 50)
-        weights = scorer.fit(begin, state.features, known.wins, hidden, steps=steps, rate=rate, decay=decay)
-        return Pool(state.features, known, weights)
+        return fitted(state.features, known)
 
-    return Learner(init, ask, tell)
+    def fitted(features: np.ndarray, known: Wins) -> Pool:
+        begin = scorer.fresh(features.shape[1], hidden, start)
+        decay = ridge / (known.answers + 50)
+        return Pool(features, known, scorer.fit(begin, features, known.wins, hidden, steps=steps, rate=rate, decay=decay))
+
+    def some(state: Pool, places: Sequence[int]) -> Pool:
+        if min(places, default=0) < 0:
+            raise InputError("a new prompt has no features here, by which apohf scores it: begin a session with all of them")
+        return Pool(arms.rearranged(state.features, places), duels.some(state.duels, places), state.weights)
+
+    def merge(state: Pool, other: Pool, base: Pool) -> Pool:
+        return fitted(state.features, arms.added(state.duels, other.duels, base.duels))
+
+    return Learner(init, ask, tell, some, merge)

@@ -18,6 +18,7 @@ from pydantic import JsonValue
 
 from loopwright.blocks import arms, duels
 from loopwright.blocks.duels import Wins
+from loopwright.core.feedback import NotNegative
 from loopwright.core.lazy import lazy
 from loopwright.core.learner import Learner
 from loopwright.core.registry import learner
@@ -30,7 +31,7 @@ else:
 
 
 @learner(paper="arXiv:1604.07101", improves="pair", learns_from=("preference",), baseline=True)
-def double_thompson(*, alpha: float = 0.6) -> Learner:
+def double_thompson(*, alpha: NotNegative = 0.6) -> Learner:
     def init(spec: Mapping[str, JsonValue]) -> Wins:
         return duels.fresh(arms.number_of(spec, "arms", 2))
 
@@ -47,4 +48,4 @@ def double_thompson(*, alpha: float = 0.6) -> Learner:
         second, _ = arms.largest(np.where(settled, -1.0, again), rng)
         return Trial(id="", proposal=[first, second])
 
-    return Learner(init, ask, duels.add)
+    return Learner(init, ask, duels.add, duels.some, arms.added)

@@ -18,6 +18,7 @@ from pydantic import JsonValue
 from loopwright.blocks import arms
 from loopwright.blocks import ridge as regression
 from loopwright.blocks.ridge import Regulariser, Ridge
+from loopwright.core.feedback import Unit
 from loopwright.core.learner import Learner
 from loopwright.core.registry import learner
 from loopwright.core.types import Trial
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @learner(improves="choice", learns_from=("score",), baseline=True)
-def epsilon_greedy(*, epsilon: float = 0.1, ridge: Regulariser = 1.0) -> Learner:
+def epsilon_greedy(*, epsilon: Unit = 0.1, ridge: Regulariser = 1.0) -> Learner:
     def init(spec: Mapping[str, JsonValue]) -> Ridge:
         return regression.fresh(arms.number_of(spec, "arms"), arms.number_of(spec, "dimensions"), ridge)
 
@@ -37,4 +38,4 @@ def epsilon_greedy(*, epsilon: float = 0.1, ridge: Regulariser = 1.0) -> Learner
         arm, propensity = arms.draw(epsilon / len(best) + (1.0 - epsilon) * best / best.sum(), rng)
         return Trial(id="", proposal=arm, propensity=propensity)
 
-    return Learner(init, ask, regression.tell)
+    return Learner(init, ask, regression.tell, regression.some(ridge), regression.merge)

@@ -9,7 +9,7 @@ by is the one the trial was asked with, so feedback may come late and in any ord
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import Field, JsonValue
@@ -49,4 +49,8 @@ def exp3(*, gamma: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1) -> Learner:
         logarithm[int(trial.proposal)] += gamma * feedback.unit / chance / len(logarithm)  # type: ignore[arg-type]
         return Weights(logarithm)
 
-    return Learner(init, ask, tell)
+    def some(state: Weights, places: Sequence[int]) -> Weights:
+        """A new arm begins as if it had earned what the others have on average."""
+        return Weights(arms.rearranged(state.logarithm, places, state.logarithm.mean()))
+
+    return Learner(init, ask, tell, some, arms.added)

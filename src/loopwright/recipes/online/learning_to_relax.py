@@ -19,7 +19,7 @@ predictions alone, from which the authors' program takes what the bounds cost th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import Field, JsonValue
@@ -80,4 +80,12 @@ def learning_to_relax(*, terms: Annotated[int, Field(ge=1)] = 6, ridge: Regulari
         fit = regression.update(state.fit, arm, x, cost)
         return Costs(fit, state.errors + off**2, min(state.least, cost), max(state.most, cost), state.answers + 1)
 
-    return Learner(init, ask, tell)
+    def some(state: Costs, places: Sequence[int]) -> Costs:
+        return state._replace(fit=regression.some(ridge)(state.fit, places))
+
+    def merge(state: Costs, other: Costs, base: Costs) -> Costs:
+        fit = regression.merge(state.fit, other.fit, base.fit)
+        errors, answers = state.errors + other.errors - base.errors, state.answers + other.answers - base.answers
+        return Costs(fit, errors, min(state.least, other.least), max(state.most, other.most), answers)
+
+    return Learner(init, ask, tell, some, merge)

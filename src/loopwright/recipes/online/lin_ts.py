@@ -20,6 +20,7 @@ from loopwright.blocks import arms
 from loopwright.blocks import ridge as regression
 from loopwright.blocks.chances import normal_largest
 from loopwright.blocks.ridge import Regulariser, Ridge
+from loopwright.core.feedback import NotNegative
 from loopwright.core.learner import Learner
 from loopwright.core.registry import learner
 from loopwright.core.types import Trial
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @learner(paper="arXiv:1209.3352", improves="choice", learns_from=("score",), baseline=True)
-def lin_ts(*, deviation: float = 0.25, ridge: Regulariser = 1.0) -> Learner:
+def lin_ts(*, deviation: NotNegative = 0.25, ridge: Regulariser = 1.0) -> Learner:
     def init(spec: Mapping[str, JsonValue]) -> Ridge:
         return regression.fresh(arms.number_of(spec, "arms"), arms.number_of(spec, "dimensions"), ridge)
 
@@ -39,4 +40,4 @@ def lin_ts(*, deviation: float = 0.25, ridge: Regulariser = 1.0) -> Learner:
         arm, tied = arms.largest(means + deviations * rng.standard_normal(len(means)), rng)
         return Trial(id="", proposal=arm, propensity=tied * normal_largest(arm, means, deviations))
 
-    return Learner(init, ask, regression.tell)
+    return Learner(init, ask, regression.tell, regression.some(ridge), regression.merge)

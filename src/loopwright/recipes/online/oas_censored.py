@@ -22,7 +22,7 @@ probability of the choice is computed (blocks.chances) from the losses' own orde
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import JsonValue
@@ -32,7 +32,7 @@ from loopwright.blocks import ridge as regression
 from loopwright.blocks.chances import hazard, monotone_least, normal_cdf
 from loopwright.blocks.ridge import Regulariser, Ridge
 from loopwright.core.errors import InputError
-from loopwright.core.feedback import Feedback, Score
+from loopwright.core.feedback import Feedback, Positive, Score
 from loopwright.core.lazy import lazy
 from loopwright.core.learner import Learner
 from loopwright.core.registry import learner
@@ -51,11 +51,17 @@ class Portfolio(NamedTuple):
     told: np.ndarray  # [arms] 1 where the algorithm was told of, also of a run that the cap cut off
     cap: float  # its logarithm
 
+    @classmethod
+    def of_format(cls, values: Sequence[Any], format: int) -> Portfolio:
+        """Of a snapshot of format 1, which did not hold who was told of."""
+        known, cap = values
+        return cls(known, known.coefficients.any(axis=1).astype(float), cap)
+
 
 @learner(paper="arXiv:2109.06234", improves="solver", learns_from=("score",))
 def oas_censored(
     *,
-    deviation: float = 1.0,
+    deviation: Positive = 1.0,
     ridge: Regulariser = 0.5,
     censored: Literal["impute", "clip", "drop"] = "impute",
     loss: Literal["par10", "runtime"] = "par10",
@@ -107,7 +113,13 @@ def oas_censored(
                 logarithm = above(logarithm, float(regression.predict(known, x)[arm]), width)
         return Portfolio(regression.update(known, arm, x, logarithm), told, cap)
 
-    return Learner(init, ask, tell)
+    def some(state: Portfolio, places: Sequence[int]) -> Portfolio:
+        return Portfolio(regression.some(ridge)(state.known, places), arms.rearranged(state.told, places), state.cap)
+
+    def merge(state: Portfolio, other: Portfolio, base: Portfolio) -> Portfolio:
+        return Portfolio(regression.merge(state.known, other.known, base.known), np.maximum(state.told, other.told), state.cap)
+
+    return Learner(init, ask, tell, some, merge)
 
 
 def above(bound: float, mean: float, deviation: float) -> float:

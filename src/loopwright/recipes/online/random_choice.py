@@ -8,12 +8,13 @@ How this differs: nothing to differ from. It learns nothing and takes any feedba
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import JsonValue
 
 from loopwright.blocks import arms
+from loopwright.core.errors import InputError
 from loopwright.core.feedback import Feedback
 from loopwright.core.learner import Learner
 from loopwright.core.registry import learner
@@ -46,4 +47,9 @@ def random_choice() -> Learner:
     def tell(state: Options, trial: Trial, feedback: Feedback) -> Options:
         return state
 
-    return Learner(init, ask, tell)
+    def some(state: Options, places: Sequence[int]) -> Options:
+        if len(places) < state.compared:
+            raise InputError(f"{state.compared} arms are compared at once, got {len(places)}")
+        return state._replace(arms=len(places))
+
+    return Learner(init, ask, tell, some, lambda state, other, base: state)

@@ -10,14 +10,14 @@ kept up to date when an answer comes. The propensity is the true probability of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import JsonValue
 
 from loopwright.blocks import arms, duels
 from loopwright.blocks.duels import Wins
-from loopwright.core.feedback import Feedback
+from loopwright.core.feedback import Feedback, NotNegative
 from loopwright.core.lazy import lazy
 from loopwright.core.learner import Learner
 from loopwright.core.registry import learner
@@ -35,7 +35,7 @@ class Belief(NamedTuple):
 
 
 @learner(paper="arXiv:1312.3393", improves="pair", learns_from=("preference",), baseline=True)
-def rucb(*, alpha: float = 0.51) -> Learner:
+def rucb(*, alpha: NotNegative = 0.51) -> Learner:
     def init(spec: Mapping[str, JsonValue]) -> Belief:
         return Belief(duels.fresh(arms.number_of(spec, "arms", 2)), -1)
 
@@ -56,10 +56,18 @@ def rucb(*, alpha: float = 0.51) -> Learner:
         second, other = arms.largest(duels.upper(state.duels, alpha)[:, first], rng)
         return Trial(id="", proposal=[first, second], propensity=one * other)
 
-    def tell(state: Belief, trial: Trial, feedback: Feedback) -> Belief:
-        known = duels.add(state.duels, trial, feedback)
+    def believed(known: Wins, winner: int) -> Belief:
         possible = np.flatnonzero(unbeaten(known))
-        winner = state.winner if state.winner in possible else -1
-        return Belief(known, int(possible[0]) if len(possible) == 1 else winner)
+        return Belief(known, int(possible[0]) if len(possible) == 1 else winner if winner in possible else -1)
 
-    return Learner(init, ask, tell)
+    def tell(state: Belief, trial: Trial, feedback: Feedback) -> Belief:
+        return believed(duels.add(state.duels, trial, feedback), state.winner)
+
+    def some(state: Belief, places: Sequence[int]) -> Belief:
+        winner = list(places).index(state.winner) if state.winner in places and state.winner >= 0 else -1
+        return Belief(duels.some(state.duels, places), winner)
+
+    def merge(state: Belief, other: Belief, base: Belief) -> Belief:
+        return believed(arms.added(state.duels, other.duels, base.duels), state.winner)
+
+    return Learner(init, ask, tell, some, merge)

@@ -128,7 +128,10 @@ def switching_cost_feedback(
         mean = heard / (max(looks, 1) if plan.rounds else plan.length)
         return Blocks(state.losses + mean, mean, np.zeros(len(mean)), 0, 0, arm, left)
 
-    return Learner(init, ask, tell)
+    return Learner(
+        init, ask, tell,
+        fixed="it plays one arm for a whole block, and in a round with looks shows all of them; use exp3 or thompson",
+    )  # fmt: skip
 
 
 def _reward(feedback: Measures, arm: int) -> float:

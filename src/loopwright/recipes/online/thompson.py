@@ -19,7 +19,7 @@ from pydantic import JsonValue
 from loopwright.blocks import arms
 from loopwright.blocks.arms import Discount, Tally
 from loopwright.blocks.chances import beta_largest, normal_largest
-from loopwright.core.feedback import Feedback
+from loopwright.core.feedback import Feedback, NotNegative
 from loopwright.core.lazy import lazy
 from loopwright.core.learner import Learner
 from loopwright.core.registry import learner
@@ -32,7 +32,7 @@ else:
 
 
 @learner(paper="arXiv:1111.1797", improves="arm", learns_from=("score",), baseline=True)
-def thompson(*, belief: Literal["beta", "normal"] = "beta", deviation: float = 0.5, discount: Discount = 1.0) -> Learner:
+def thompson(*, belief: Literal["beta", "normal"] = "beta", deviation: NotNegative = 0.5, discount: Discount = 1.0) -> Learner:
     """deviation: of a reward under normal beliefs, in units of its range."""
 
     def init(spec: Mapping[str, JsonValue]) -> Tally:
@@ -51,4 +51,4 @@ def thompson(*, belief: Literal["beta", "normal"] = "beta", deviation: float = 0
     def tell(state: Tally, trial: Trial, feedback: Feedback) -> Tally:
         return arms.add(state, trial, feedback, discount)
 
-    return Learner(init, ask, tell)
+    return Learner(init, ask, tell, arms.some, arms.added if discount == 1.0 else None)

@@ -11,7 +11,7 @@ as its bound. Feedback may come late: t is the number of answers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import Field, JsonValue
@@ -66,4 +66,8 @@ def tsallis_inf(*, rate: Annotated[float, Field(gt=0.0)] = 2.0) -> Learner:
         estimated[int(trial.proposal)] += loss / chance  # type: ignore[arg-type]
         return Losses(estimated, state.total + loss, state.answers + 1)
 
-    return Learner(init, ask, tell)
+    def some(state: Losses, places: Sequence[int]) -> Losses:
+        """A new arm begins as if it had lost what the others have on average."""
+        return state._replace(estimated=arms.rearranged(state.estimated, places, state.estimated.mean()))
+
+    return Learner(init, ask, tell, some, arms.added)

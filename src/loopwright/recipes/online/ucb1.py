@@ -18,7 +18,7 @@ from pydantic import JsonValue
 
 from loopwright.blocks import arms
 from loopwright.blocks.arms import Discount, Tally
-from loopwright.core.feedback import Feedback
+from loopwright.core.feedback import Feedback, NotNegative
 from loopwright.core.lazy import lazy
 from loopwright.core.learner import Learner
 from loopwright.core.registry import learner
@@ -31,7 +31,7 @@ else:
 
 
 @learner(paper="doi:10.1023/A:1013689704352", improves="arm", learns_from=("score",), baseline=True)
-def ucb1(*, width: float = 2.0, discount: Discount = 1.0) -> Learner:
+def ucb1(*, width: NotNegative = 2.0, discount: Discount = 1.0) -> Learner:
     def init(spec: Mapping[str, JsonValue]) -> Tally:
         return arms.fresh(arms.number_of(spec, "arms"))
 
@@ -45,4 +45,4 @@ def ucb1(*, width: float = 2.0, discount: Discount = 1.0) -> Learner:
     def tell(state: Tally, trial: Trial, feedback: Feedback) -> Tally:
         return arms.add(state, trial, feedback, discount)
 
-    return Learner(init, ask, tell)
+    return Learner(init, ask, tell, arms.some, arms.added if discount == 1.0 else None)

@@ -26,7 +26,7 @@ from pydantic import Field, JsonValue
 
 from loopwright.blocks import arms
 from loopwright.core.errors import InputError
-from loopwright.core.feedback import Feedback, Gradient
+from loopwright.core.feedback import Feedback, Gradient, Positive
 from loopwright.core.lazy import lazy
 from loopwright.core.learner import Learner
 from loopwright.core.registry import learner
@@ -47,7 +47,7 @@ class Server(NamedTuple):
 
 @learner(paper="arXiv:2402.10774", improves="point", learns_from=("gradient",))
 def ef21(
-    *, keep: Annotated[int, Field(gt=0)] = 1, step: float = 1.0, weighted: bool = False, memory: bool = True
+    *, keep: Annotated[int, Field(gt=0)] = 1, step: Positive = 1.0, weighted: bool = False, memory: bool = True
 ) -> Learner:
     def init(spec: Mapping[str, JsonValue]) -> Server:
         workers, d = arms.number_of(spec, "workers"), arms.number_of(spec, "dimensions")

@@ -20,13 +20,14 @@ cannot be clicked, which no weight repairs, here as there.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import Field, JsonValue
 
-from loopwright.blocks import arms
+from loopwright.blocks import arms, tables
 from loopwright.blocks.item_model import number
+from loopwright.blocks.tables import Table
 from loopwright.core.errors import InputError
 from loopwright.core.feedback import Feedback, Signal
 from loopwright.core.lazy import lazy
@@ -43,8 +44,20 @@ else:
 class Logged(NamedTuple):
     documents: np.ndarray  # [documents, d]
     shown: int
-    queries: dict[str, np.ndarray]  # [d] as they came
-    pulls: dict[str, np.ndarray]  # [d + 1] sum of what was clicked, weighted, and how often a list was shown
+    logged: int  # how many queries
+    queries: Table  # by name: (number in the order of arrival, the query [d] as it came last, its pull)
+
+    @classmethod
+    def of_format(cls, values: Sequence[Any], format: int) -> Logged:
+        """Of a snapshot of format 1, which held queries and pulls apart."""
+        documents, shown, queries, pulls = values
+        known: Table = {}
+        for arrived, name in enumerate(queries):
+            known = tables.put(known, name, (arrived, queries[name], pulls[name]))
+        return cls(documents, shown, len(queries), known)
+
+
+# A pull, [d + 1], is the sum of what was clicked, weighted, and how often a list was shown.
 
 
 @learner(paper="arXiv:2204.00718", improves="query", learns_from=("signal",))
@@ -61,7 +74,7 @@ def corocchio(
         documents = np.asarray(spec.get("documents"), dtype=float)
         if documents.ndim != 2 or len(documents) < 2 or not np.isfinite(documents).all():
             raise InputError("the specification must say 'documents': a list of at least two lists of as many finite numbers")
-        return Logged(documents, arms.number_of(spec, "shown"), {}, {})
+        return Logged(documents, arms.number_of(spec, "shown"), 0, {})
 
     def ask(state: Logged, context: Any, rng: np.random.Generator) -> Trial:
         name, query = read(context, state.documents.shape[1])
@@ -71,11 +84,15 @@ def corocchio(
 
     def pull(state: Logged, name: str, query: np.ndarray) -> np.ndarray:
         """[d] of a query's own clicks, or of those of its nearest."""
-        names = [name] if name in state.pulls else list(state.queries)
-        if name not in state.pulls and len(names) > near:
-            alike = np.array([query @ state.queries[other] for other in names])
-            names = [names[i] for i in np.argsort(-alike, kind="stable")[:near]]
-        kept = [state.pulls[other] for other in names if state.pulls[other][-1] >= after]
+        own = tables.get(state.queries, name)
+        if own is not None:
+            pulls = [own[2]]
+        else:
+            others = tables.values(state.queries)
+            alike = np.array([query @ other for _, other, _ in others] if len(others) > near else np.zeros(len(others)))
+            nearest = np.lexsort(([arrived for arrived, _, _ in others], -alike))[:near]
+            pulls = [others[i][2] for i in nearest]
+        kept = [pulled for pulled in pulls if pulled[-1] >= after]
         means = [one[:-1] / one[-1] for one in kept]
         return np.asarray(np.mean(means, axis=0)) if means else np.zeros(len(query))
 
@@ -88,10 +105,9 @@ def corocchio(
         for item, looked_at in zip(feedback.items, examined(trial, feedback), strict=True):
             weight = 1.0 / looked_at if debias else 1.0
             pulled[:-1] += weight * state.documents[number(item, len(state.documents))]
-        before = state.pulls.get(name, np.zeros(len(pulled)))
-        return state._replace(
-            queries={**state.queries, name: query}, pulls={**state.pulls, name: before + pulled}
-        )
+        arrived, _, before = tables.get(state.queries, name) or (state.logged, query, np.zeros(len(pulled)))
+        queries = tables.put(state.queries, name, (arrived, query, before + pulled))
+        return state._replace(logged=max(state.logged, arrived + 1), queries=queries)
 
     def examined(trial: Trial, feedback: Signal) -> tuple[float, ...]:
         """The probability that the place of each clicked document was looked at."""

@@ -1,0 +1,1 @@
+"""Learners inside a service of one's own: in one process, or in several that share a store."""

@@ -241,3 +241,25 @@ def test_a_look_that_was_ended_early_is_charged_in_full() -> None:
 def test_costs_are_multiplied_in_whole_calls() -> None:
     cost = Cost(calls=3, prompt_tokens=10, completion_tokens=1, seconds=0.5, money=0.5).times(1.5)
     assert cost == Cost(calls=5, prompt_tokens=15, completion_tokens=2, seconds=0.75, money=0.75)
+
+
+def test_not_worse_is_measured_against_what_the_run_began_with_and_never_against_the_last_step() -> None:
+    """Each step loses 3 of 100 examples more. Against the step before, all would pass."""
+    steps = {f"step{k}": (lambda i, k=k: float(i >= 3 * k)) for k in range(1, 7)}
+    world = Ruled(lambda n, i: steps[n](i) if n in steps else 1.0, sizes={**SIZES, "screen": 0, "gate": 400})
+    kit = Kit(world, margin=0.05)
+    accepted = [kit.offer(name) for name in steps]
+    assert accepted[0]
+    assert not accepted[-1], "18 of 400 lost: too near to the margin of 5%"
+    assert {d.margin for _, d in kit.incumbent.decisions} == {0.05}
+    assert [round(400 * d.effect) for _, d in kit.incumbent.decisions] == [-3, -6, -9, -12, -15, -18]
+    told = [p for t, p in kit.told if t == "look"]
+    assert {p["incumbent"] for p in told} == {BASE.hash}
+
+
+def test_with_a_margin_the_screen_asks_for_no_gain() -> None:
+    kit = Kit(Ruled(lambda n, i: float(n != "bad" or i % 2), sizes=SIZES), margin=0.05)
+    kit.offer("same")
+    kit.offer("bad")
+    assert [s.promising for _, s in kit.incumbent.screened] == [False]
+    assert kit.incumbent.gate.looks == 1

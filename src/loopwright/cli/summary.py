@@ -94,9 +94,11 @@ def print_stream(result: dict[str, Any]) -> None:
 def _verdict(out: Any, result: dict[str, Any]) -> None:
     gain = result.get("gain") or {}
     if result["accepted"] and gain:
-        sure = gain["low"] > 0
+        margin = result["accepted"][-1].get("margin")
+        sure = gain["low"] > -(margin or 0.0)
+        claim = "better by" if gain["low"] > 0 else f"not worse by {100 * margin:g} points or more:" if sure else ""
         out.print(
-            f"{'better by' if sure else 'accepted; on the test examples'} {points(gain['effect'])} points "
+            f"{claim or 'accepted; on the test examples'} {points(gain['effect'])} points "
             f"(95% interval {points(gain['low'])} to {points(gain['high'])})"
             + ("" if sure else ", which alone do not settle it"),
             style="bold green" if sure else "bold yellow",

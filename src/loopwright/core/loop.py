@@ -72,6 +72,7 @@ class Incumbent:
 
     def __init__(self, ctx: Context, base: Candidate, gate: Gate, reserve: Reserve | None = None) -> None:
         self.ctx = ctx
+        self.base = base
         self.candidate = base
         self.gate = gate
         self.reserve = reserve
@@ -81,6 +82,11 @@ class Incumbent:
         self._known: dict[tuple[Split, str], dict[str, float | None]] = {}  # scores by example, of what was measured
         self._again = 0
         self.grades = False  # whether the checker gave a grade, not a verdict, of a screen example
+
+    @property
+    def reference(self) -> Candidate:
+        """What a candidate has to beat: the incumbent; where it must only be not worse, what the run began with."""
+        return self.candidate if self.gate.margin is None else self.base
 
     @property
     def compared(self) -> int:
@@ -126,7 +132,7 @@ class Incumbent:
         """
         if candidate.hash == self.candidate.hash:
             return False
-        pair = candidate.hash, self.candidate.hash
+        pair = candidate.hash, self.reference.hash
         if pair in self._decided:
             self._again += 1
             await self.ctx.engine.event("again", f"{self._again}", candidate=candidate.hash, by=candidate.by, note=candidate.note)
@@ -146,7 +152,7 @@ class Incumbent:
             )  # fmt: skip
         )
         told = {"look", "accepted"}
-        offered = {"candidate": candidate.hash, "incumbent": self.candidate.hash, "by": candidate.by, "note": candidate.note}
+        offered = {"candidate": candidate.hash, "incumbent": self.reference.hash, "by": candidate.by, "note": candidate.note}
         await self.ctx.engine.tell(
             "look", f"{decision.look}", {**offered, **decision.model_dump(include=told)}, after=decision.model_dump(exclude=told)
         )
@@ -161,18 +167,20 @@ class Incumbent:
             return None
         if self.reserve is not None:
             self.reserve.screening()
-        before, after = [await self.scores(c, "screen") for c in (self.candidate, candidate)]
+        before, after = [await self.scores(c, "screen") for c in (self.reference, candidate)]
         made_of = units(examples)
         differences = paired_differences(
             unit_scores(made_of, before, "incumbent"), unit_scores(made_of, after, "candidate")
         )
         wins, losses = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
         p_value, effect = sign_p(wins, losses), math.fsum(differences) / len(differences)
+        margin = self.gate.margin
         screening = Screening(
-            promising=p_value <= SCREEN_P and effect > 0, n=len(made_of), wins=wins, losses=losses, effect=effect, p_value=p_value
-        )
+            promising=(p_value <= SCREEN_P and effect > 0) if margin is None else effect > -margin,
+            n=len(made_of), wins=wins, losses=losses, effect=effect, p_value=p_value,
+        )  # fmt: skip
         await self.ctx.engine.event(
-            "screen", f"{candidate.hash}/{self.candidate.hash}", candidate=candidate.hash, incumbent=self.candidate.hash,
+            "screen", f"{candidate.hash}/{self.reference.hash}", candidate=candidate.hash, incumbent=self.reference.hash,
             by=candidate.by, note=candidate.note, **screening.model_dump(),
         )  # fmt: skip
         return screening
@@ -184,7 +192,7 @@ class Incumbent:
         examples = self.ctx.world.examples("gate")
         made_of = units(examples)
         keys = [unit.key for unit in made_of]
-        incumbent, _ = await self._measured(self.candidate, "gate", examples)
+        incumbent, _ = await self._measured(self.reference, "gate", examples)
         if len(made_of) >= FUTILE_FROM:
             first = [made_of[at] for at in sorted(self.gate.first_third(keys))]
             part = [examples[at] for unit in first for at in unit.members]

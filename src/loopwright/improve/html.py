@@ -53,6 +53,9 @@ def verdict(report: Report) -> tuple[str, str]:
         )
         if gain.low > 0:
             return "good", "Better: " + sentence
+        margin = next((k.margin for k in report.looks if k.accepted and k.margin is not None), None)
+        if margin is not None and gain.low > -margin:
+            return "good", f"Not worse by {100 * margin:g} points or more: " + sentence
         return "open", "Accepted by the gate, but the test examples alone do not settle it: " + sentence
     if report.status == "done":
         offered = len(report.looks) + sum(not s.promising for s in report.screened)

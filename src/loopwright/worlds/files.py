@@ -78,9 +78,13 @@ def _gate(section: Section) -> dict[str, float]:
     alpha = float(section.number("alpha", 0.05, low=0.0, high=0.5, above=True))
     effect = float(section.number("min_effect", 0.01, low=0.0, high=1.0))
     planned, graded = section.whole("planned", None, low=1), section.flag("graded", None)
+    goal = section.choice("goal", ("better", "not-worse"), "better")
+    if goal == "better" and section.has("margin"):
+        raise section.fail("margin", 'a margin is how much worse may be; it goes with goal = "not-worse"')
+    margin = float(section.number("margin", 0.05, low=0.0, high=0.5, above=True))
     section.close()
     return {
-        "alpha": alpha, "min_effect": effect,
+        "alpha": alpha, "min_effect": effect, **({"margin": margin} if goal == "not-worse" else {}),
         **({"planned": planned} if planned is not None else {}), **({"graded": graded} if graded is not None else {}),
     }  # fmt: skip
 

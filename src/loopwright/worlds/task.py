@@ -27,8 +27,8 @@ class Task:
 
     text_tokens: tokens that a text of a method's own may take (a critique, a plan) where the method sets no limit.
     solver: {recipe, options} of who answers to begin with, or None. program: hashes of the files in the folder that it is made
-    of. gate: options of the gate: ``alpha``, ``min_effect`` and, where they are given, ``planned`` and ``graded``. methods:
-    options by recipe, as written. model: a model's name, or "".
+    of. gate: options of the gate: ``alpha``, ``min_effect`` and, where they are given, ``planned``, ``graded`` and ``margin``.
+    methods: options by recipe, as written. model: a model's name, or "".
     """
 
     name: str

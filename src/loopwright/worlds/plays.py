@@ -23,7 +23,9 @@ _KEPT = 4  # seeds whose play is kept
 class Moved(NamedTuple):
     observation: list[float]
     reward: float
-    end: End  # of the episode: by itself, by the environment's own limit, or by ours; "" where it goes on
+    # Of the episode: by itself ("ended", Gymnasium's terminated), by the environment's own limit ("truncated"), or by ours
+    # ("cut"); "" where it goes on. Only after the first of these is nothing more to be had.
+    end: End
 
 
 class Environment(Protocol):
@@ -110,10 +112,17 @@ class Plays:
         return play
 
     def context(self, seed: int, t: int) -> dict[str, Any]:
-        """What a learner sees of step t: the observation, and where it is in which episode."""
+        """What a learner sees of step t: the observation, and where it is in which episode.
+
+        At the first step of an episode also how the one before ended, and where: see ``blocks.acting``.
+        """
         play = self.of(seed)
         play.go(t)
-        return {"observation": list(play.observation), "episode": play.episode, "step": play.number}
+        seen: dict[str, Any] = {"observation": list(play.observation), "episode": play.episode, "step": play.number}
+        if t and play.number == 0:
+            moved = play.steps[t - 1].moved
+            seen["last"] = {"end": "terminated" if moved.end == "ended" else "truncated", "observation": list(moved.observation)}
+        return seen
 
     def taken(self, seed: int, t: int, trial: Trial, actions: int) -> Step:
         """Step t, taken now unless it has been with the same action. Raises InputError for what is no action."""

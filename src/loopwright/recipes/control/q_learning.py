@@ -3,9 +3,10 @@
 Watkins and Dayan, "Q-learning", Machine Learning 8, 1992. Actions are drawn from a softmax of their worth times
 ``sharpness``, or with ``sharpness`` 0 at random. Worth is linear in the observation.
 
-How this differs: where an action led is known when the next one is told, so a step is learned from then, or when an
-episode begins, as its last; a step whose successor is not told next is left out. A score is in units of its range's
-farther end.
+How this differs: where an action led is known when the next one is told, so a step is learned from then, or when the next
+episode begins, as its last: of an episode that terminated nothing is ahead of it, of one that was truncated (see
+``blocks.acting``) what the observation is worth that it broke off at. A step whose successor is not told next is left out. A
+score is in units of its range's farther end.
 """
 
 from __future__ import annotations
@@ -60,11 +61,18 @@ def q_learning(
         action, reward = acting.action_of(trial, len(state.weights)), acting.praise(feedback)
         if discount == 0.0:
             return state._replace(weights=moved(state.weights, now.observation, action, reward))
-        weights, ended = state.weights, now.episode > state.episode
-        if state.action >= 0 and (ended or (now.episode == state.episode and now.step in (state.step + 1, -1))):
-            ahead = 0.0 if ended else float((weights @ now.observation).max())
+        weights, follows = state.weights, now.step in (state.step + 1, -1)
+        if state.action >= 0 and (begun(state, now) or (now.episode == state.episode and follows)):
+            onward = now.broken_off if now.episode > state.episode else now.observation
+            ahead = 0.0 if onward is None else float((weights @ onward).max())
             weights = moved(weights, state.last, state.action, state.reward + discount * ahead)
         return Worth(weights, now.observation, action, reward, now.episode, now.step)
+
+    def begun(state: Worth, now: acting.Seen) -> bool:
+        """Whether the episode after that of the step that waits begins now, so that what is said of the last one is of that."""
+        if now.episode <= state.episode or now.step > 0:
+            return False
+        return now.broken_off is None or now.episode == state.episode + 1
 
     def moved(weights: np.ndarray, x: np.ndarray, action: int, target: float) -> np.ndarray:
         weights = weights.copy()

@@ -46,13 +46,14 @@ def list_recipes(
         return
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("recipe", "family", "shape", "paper", "conforms", "claim"):
         table.add_column(name)
-    words = {True: "[green]yes[/]", False: "[red]no[/]", None: "[dim]not yet[/]"}
+    words = {True: Text("yes", "green"), False: Text("no", "red"), None: Text("not yet", "dim")}
     for row in rows:
-        claim = row["claim"] if row["claim"] != "not yet" else "[dim]not yet[/]"
+        claim = row["claim"] if row["claim"] != "not yet" else Text("not yet", "dim")
         table.add_row(row["slug"], row["family"], row["shape"], row["paper"], words[row["conforms"]], claim)
     console(wraps=True).print(table)
     noun = "recipe" if len(rows) == 1 else "recipes"
@@ -146,8 +147,10 @@ def reproduce(
 ) -> None:
     """Run the claim of a recipe: the direction of its paper's main result, with an interval."""
     from loopwright.claims import reproduce as run_claim
+    from loopwright.core.outputs import check_folder
     from loopwright.core.registry import all_recipes, get_recipe
 
+    check_folder(out, "--out")
     shown = console(stderr=True)
 
     def tell(what: str, data: dict[str, Any]) -> None:

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json as json_module
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loopwright.cli.shared import JsonOption, StoreOption, atomic_write, console, emit, existing_store, say, store_path
+from loopwright.cli.shared import (
+    JsonOption,
+    StoreOption,
+    atomic_write,
+    console,
+    emit,
+    emit_line,
+    existing_store,
+    say,
+    store_path,
+)
 from loopwright.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -80,9 +89,12 @@ def report(
     store: StoreOption = None,
 ) -> None:
     """Write a run's report, one HTML page, with pictures of versions and rounds beside it; --json prints its data instead."""
+    from loopwright.core.outputs import check_file
     from loopwright.improve.pictures import save_figures, world_of
     from loopwright.improve.report import build_report
 
+    if out is not None:
+        check_file(out, "--out")
     with existing_store(ctx, store) as opened:
         row = opened.run(run)
         if row.spec.get("job") == "stream":
@@ -160,8 +172,12 @@ def export(
         raise InputError("--json prints a summary on standard output, so the data needs a file: add --out FILE")
     if eval_out is not None and (out is None or out.absolute() == eval_out.absolute()):
         raise InputError("--eval-out splits the data into two files: add --out FILE for the other, of another name")
+    from loopwright.core.outputs import check_file
     from loopwright.improve.export import Counts, Part, export_lines
 
+    for name, place in (("--out", out), ("--eval-out", eval_out)):
+        if place is not None:
+            check_file(place, name)
     files: list[tuple[Part, Path | None]] = [("all", out)] if eval_out is None else [("eval", eval_out), ("train", out)]
     counts, evaluation = Counts(), 0
     with existing_store(ctx, store) as opened:
@@ -175,7 +191,7 @@ def export(
                 atomic_write(file, lines)
             else:
                 for line in lines:
-                    sys.stdout.write(line)
+                    emit_line(line)
             counts += one
             evaluation += one.written if part == "eval" else 0
     told = f"{counts.written} rows from {counts.read} attempts"

@@ -12,7 +12,7 @@ import typer
 
 from loopwright import __version__
 from loopwright.cli import catalogue, judging, keeping, using, watching, working
-from loopwright.cli.shared import State, StoreOption, emit, say
+from loopwright.cli.shared import State, StoreOption, emit, forgive, say
 from loopwright.core.errors import LoopwrightError
 
 app = typer.Typer(
@@ -65,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def execute(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code. Errors that we know are one message, others one line and a file."""
+    forgive()
     words = list(sys.argv[1:] if arguments is None else arguments)
     json = "--json" in words
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json as json_module
 import os
 import sys
@@ -60,7 +61,7 @@ def new_store_path(ctx: typer.Context, given: str | None) -> Path:
     path = store_path(ctx, given)
     if path.parent.name == FOLDER and not path.parent.exists():
         path.parent.mkdir(parents=True)
-        (path.parent / ".gitignore").write_text("*\n")
+        (path.parent / ".gitignore").write_text("*\n", encoding="utf-8")
     return path
 
 
@@ -83,16 +84,36 @@ def existing_store(ctx: typer.Context, given: str | None) -> Iterator[Store]:
 
 
 def emit(document: Any) -> None:
-    """One JSON document on stdout."""
-    sys.stdout.write(json_module.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """One JSON document on stdout; in ASCII where the terminal or file takes no more."""
+    plain = not _unicode(sys.stdout)
+    sys.stdout.write(json_module.dumps(document, indent=2, ensure_ascii=plain, allow_nan=False) + "\n")
     sys.stdout.flush()
 
 
+def _unicode(stream: Any) -> bool:
+    return str(getattr(stream, "encoding", "") or "").lower().replace("-", "").replace("_", "").startswith("utf")
+
+
+def forgive() -> None:
+    """What a terminal or file cannot show (its encoding is ASCII, a path is no text) is written as an escape, not an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def emit_line(line: str) -> None:
+    """A line of JSON on stdout, as ``emit`` writes it."""
+    sys.stdout.write(line if _unicode(sys.stdout) else json_module.dumps(json_module.loads(line)) + "\n")
+
+
 def console(*, stderr: bool = False, wraps: bool = False) -> Console:
-    """Lines are left for the terminal to break, so that a copied path is whole; ``wraps`` is for tables."""
+    """Lines are left for the terminal to break, so that a copied path is whole; ``wraps`` is for tables.
+
+    Nothing is read as markup, and no ``:word:`` as a picture: names and paths are shown as they are.
+    """
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=not wraps)
+    return Console(stderr=stderr, highlight=False, soft_wrap=not wraps, markup=False, emoji=False)
 
 
 def say(message: str, *, style: str = "", first_line_only: bool = False) -> None:

@@ -42,6 +42,7 @@ def watch(
     from loopwright.blocks.watching import experts
     from loopwright.blocks.watching import watch as watched
     from loopwright.core.errors import InputError
+    from loopwright.core.outputs import check_file
     from loopwright.core.registry import get_recipe
     from loopwright.improve.stream import knowledge
     from loopwright.worlds.named import named_stream
@@ -49,6 +50,8 @@ def watch(
     form = plot.suffix.removeprefix(".").lower() if plot is not None else ""
     if plot is not None and form not in ("png", "svg"):
         raise InputError(f"--plot takes a file whose name ends in .png or .svg, got {plot}")
+    if plot is not None:
+        check_file(plot, "--plot")
     options = parse_settings(settings or (), slug=slug).get(slug, {})
     recipe = get_recipe(slug)
     if recipe.card.shape != "learner":

@@ -33,9 +33,9 @@ def write_artifact(
     building.mkdir(parents=True)
     parts = dict(candidate.parts)
     prompt, solver, adapter = (parts.get(k) for k in ("prompt", "solver", "adapter"))
-    (building / "prompt.json").write_text(json.dumps(prompt or {}, indent=2, ensure_ascii=False) + "\n")
+    (building / "prompt.json").write_text(json.dumps(prompt or {}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if isinstance(solver, dict):
-        (building / "solver.toml").write_text(tomli_w.dumps(solver))
+        (building / "solver.toml").write_text(tomli_w.dumps(solver), encoding="utf-8")
         # A Solver may call the task's critics and tools, so they travel with it.
         if "folder" in place:
             shutil.copytree(place["folder"], building / "task", ignore=shutil.ignore_patterns("__pycache__", "out", ".*"))
@@ -53,7 +53,7 @@ def write_artifact(
         "sampling": sampling.model_dump(by_alias=True, mode="json"),
         "parts": sorted(parts),
     }
-    (building / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+    (building / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     if folder.exists():
         shutil.rmtree(folder)
     os.replace(building, folder)
@@ -79,15 +79,15 @@ def read_artifact(folder: Path, blobs: Blobs) -> tuple[Candidate, dict[str, Any]
         raise InputError(
             f"{folder} is not an artifact: {MANIFEST} expected in it; it is the folder 'artifact' of improve's --out"
         )
-    manifest = json.loads(path.read_text())
+    manifest = json.loads(path.read_text(encoding="utf-8"))
     if manifest.get("format") != 1:
         raise InputError(f"{path}: format {manifest.get('format')!r}, this version reads 1")
     parts: dict[str, Any] = {}
-    prompt = json.loads((folder / "prompt.json").read_text())
+    prompt = json.loads((folder / "prompt.json").read_text(encoding="utf-8"))
     if prompt:
         parts["prompt"] = prompt
     if (folder / "solver.toml").is_file():
-        parts["solver"] = tomllib.loads((folder / "solver.toml").read_text())
+        parts["solver"] = tomllib.loads((folder / "solver.toml").read_text(encoding="utf-8"))
     if (folder / "adapter" / OWN_FORM).is_file():
         parts["adapter"] = blobs.put((folder / "adapter" / OWN_FORM).read_bytes())
     elif (folder / "adapter").is_dir():

@@ -22,6 +22,7 @@ from loopwright.core.gate import Gate, Interval, summarise
 from loopwright.core.groups import unit_scores, units
 from loopwright.core.loop import Incumbent
 from loopwright.core.model import Model, Request, Trainable
+from loopwright.core.outputs import check_folder
 from loopwright.core.policy import prompt_of
 from loopwright.core.registry import get_recipe
 from loopwright.core.statistics import mean_interval
@@ -73,6 +74,7 @@ async def run_improve(
     fresh_gate: draw train and gate anew, never test: earlier runs asked the gate that there was.
     Returns the result that ``--json`` prints. Raises LoopwrightError; a paused or failed run stays in the store.
     """
+    check_folder(out, "--out")
     if (task_folder is None) != bool(world):
         raise InputError("expected a task folder or the name of a world, got " + ("both" if world else "neither"))
     place = {"world": world} if task_folder is None else {"folder": str(Path(task_folder).resolve())}

@@ -13,6 +13,7 @@ from loopwright.core.context import Context
 from loopwright.core.errors import InputError, NoConversion
 from loopwright.core.feedback import Feedback, Missing, Preference, Score, Verdict
 from loopwright.core.heard import Heard
+from loopwright.core.outputs import check_file
 from loopwright.core.scope import Meter
 from loopwright.core.store import Store
 from loopwright.core.types import Budget, Candidate, Example, Rollout, Turn, digest
@@ -48,6 +49,8 @@ async def judge_report(
     repeats: how often a judge is asked the same to see whether it says the same. limit: answers, as many good as bad where
     there are. calibrate: where to write what the judges' scores mean. Raises InputError where there is nothing to judge by.
     """
+    if calibrate is not None:
+        check_file(calibrate, "--calibrate")
     task = load_task(task_folder)
     judges = _judges(task, from_run=items is None)
     store = open_store(store_path if Path(store_path).suffix else f"{store_path}/")

@@ -24,6 +24,7 @@ from loopwright.core.learner import Logged, Session
 from loopwright.core.looks import Looks
 from loopwright.core.measure import Record
 from loopwright.core.model import Sampling
+from loopwright.core.outputs import check_folder
 from loopwright.core.registry import Recipe, get_recipe
 from loopwright.core.store import RunRow, Store
 from loopwright.core.types import Budget, Candidate, digest
@@ -60,6 +61,7 @@ async def run_stream(
     ``out`` gets result.json, the learner's state.json and figures. Returns the result that ``--json`` prints. Raises InputError
     for what is no Learner or no stream.
     """
+    check_folder(out, "--out")
     recipe = get_recipe(slug)
     if recipe.card.shape != "learner":
         raise InputError(f"{slug} is {recipe.card.shape}, not learner; a stream drives learners only, see: loopwright list")
@@ -111,7 +113,8 @@ async def _drive(store: Store, row: RunRow, stream: Stream, progress: Progress) 
     }  # fmt: skip
     if seen is not None:
         result["knowledge"] = knowledge(seen)
-    (out / "state.json").write_text(json.dumps({"recipe": recipe.slug, "options": options, **session.snapshot()}))
+    state = {"recipe": recipe.slug, "options": options, **session.snapshot()}
+    (out / "state.json").write_text(json.dumps(state), encoding="utf-8")
     result["state"] = str(out / "state.json")
     result["figures"] = [str(path) for path in _draw(out, recipe, stream, session, course, seen)]
     (out / "report.html").write_text(page(result), encoding="utf-8")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from loopwright.core.beside import module_named, names_beside
 from loopwright.core.errors import InputError, ModelNotFound, UnknownName
 from loopwright.core.model import Blobs, Model
 
@@ -24,13 +24,14 @@ def load(spec: str | Mapping[str, Any], *, blobs: Blobs | None = None, **options
 
     Text is one of ``embedded``, ``embedded:/path/to/folder-or.gguf``, ``embedded:lab`` (the laboratory's model),
     ``embedded:lab+ROLE`` (with a role that it was taught), ``embedded:/path/to/folder+/path/to/adapter``, ``openai:NAME``,
-    ``openai:NAME@http://host:port/v1``, ``openai:NAME@unix:/path``, ``scripted:module:function``, ``world:NAME`` (the model that
-    plays in a world of ``worlds.registry`` that has one of its own). A mapping says the same as {"backend": "openai", "model":
-    NAME, "base_url": ...}, {"backend": "embedded", "path": ..., "adapter": ...} or {"backend": "scripted", "answer": ...}, with
-    further options of the backend. ``blobs`` is where the embedded model keeps adapters; without it they stay in memory.
-    ``priced`` says that money is capped (see OpenAIModel), ``device`` where the embedded model computes; both may be given
-    for any backend. Raises UnknownName for a
-    backend, module or function that does not exist, InputError for options it does not take.
+    ``openai:NAME@http://host:port/v1``, ``openai:NAME@unix:/path``, ``scripted:module:function`` (the module may lie beside
+    task.toml), ``world:NAME`` (the model that plays in a world of ``worlds.registry`` that has one of its own).
+
+    A mapping says the same as {"backend": "openai", "model": NAME, "base_url": ...}, {"backend": "embedded", "path": ...,
+    "adapter": ...} or {"backend": "scripted", "answer": ...}, with further options of the backend. ``blobs`` is where the
+    embedded model keeps adapters; without it they stay in memory. ``priced`` says that money is capped (see OpenAIModel),
+    ``device`` where the embedded model computes; both may be given for any backend. Raises UnknownName for a backend, module or
+    function that does not exist, InputError for options it does not take.
     """
     backend, given = _split(spec) if isinstance(spec, str) else _fields(spec)
     given.update(options)
@@ -144,11 +145,11 @@ def _scripted(given: dict[str, Any]) -> ScriptedModel:
 def _function(path: str) -> Any:
     name, _, attribute = path.partition(":")
     try:
-        module = importlib.import_module(name)
+        module = module_named(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise  # the module is there, and something that it imports is not
-        raise UnknownName("module", name, []) from None
+        raise UnknownName("module", name, names_beside()) from None
     except ValueError:
         raise InputError(f"expected scripted:module:function, got scripted:{path}") from None
     if not hasattr(module, attribute):

@@ -270,7 +270,7 @@ class Loaded:
 
 
 def _type(folder: Path) -> Any:
-    return json.loads((folder / "config.json").read_text()).get("model_type")
+    return json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
 
 
 def _last(name: str) -> str:
@@ -360,6 +360,6 @@ def _ends(folder: Path, config: Any, tokenizer: Any) -> frozenset[int]:
     found: list[Any] = [getattr(config.get_text_config(), "eos_token_id", None), tokenizer.eos_token_id]
     path = folder / "generation_config.json"
     if path.exists():
-        found.append(json.loads(path.read_text()).get("eos_token_id"))
+        found.append(json.loads(path.read_text(encoding="utf-8")).get("eos_token_id"))
     flat = [i for f in found for i in (f if isinstance(f, list) else [f])]
     return frozenset(int(i) for i in flat if i is not None)

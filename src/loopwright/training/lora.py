@@ -200,12 +200,12 @@ def export_adapter(blob: bytes, folder: str | Path, *, dtype: torch.dtype = torc
     folder.mkdir(parents=True, exist_ok=True)
     if FULL in metadata:
         (folder / MODEL_FILE).write_bytes(save(tensors, metadata={"format": "pt"}))
-        (folder / FULL_FILE).write_text(metadata[FULL] + "\n")
+        (folder / FULL_FILE).write_text(metadata[FULL] + "\n", encoding="utf-8")
     else:
         config = _config(metadata)
         cast = {name: tensor.to(dtype) for name, tensor in tensors.items()}
         (folder / ADAPTER_FILE).write_bytes(save(cast, metadata={"format": "pt"}))
-        (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+        (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     if head:
         (folder / HEAD_FILE).write_bytes(save(head))
     return folder
@@ -223,8 +223,8 @@ def import_adapter(folder: str | Path) -> bytes:
         if (folder / FULL_FILE).exists():
             tensors = {**load((folder / MODEL_FILE).read_bytes()), **head}
             plain = {n: t.float().contiguous() for n, t in sorted(tensors.items())}
-            return save(plain, metadata={FULL: (folder / FULL_FILE).read_text().strip()})
-        config = json.loads((folder / CONFIG_FILE).read_text())
+            return save(plain, metadata={FULL: (folder / FULL_FILE).read_text(encoding="utf-8").strip()})
+        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
         tensors = load((folder / ADAPTER_FILE).read_bytes())
     except (OSError, ValueError, SafetensorError) as error:
         old = folder / "adapter_model.bin"

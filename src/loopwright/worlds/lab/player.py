@@ -77,7 +77,7 @@ def word_tokenizer(folder: Path, words: Sequence[str]) -> None:
     template = "{% for m in messages %}{{ m['content'] }} {% endfor %}" + start
     names = {"eos_token": end, "bos_token": start, "pad_token": pad, "unk_token": unknown}
     kind = {"tokenizer_class": "PreTrainedTokenizerFast", "chat_template": template, "clean_up_tokenization_spaces": False}
-    (folder / "tokenizer_config.json").write_text(json.dumps({**names, **kind}, indent=1))
+    (folder / "tokenizer_config.json").write_text(json.dumps({**names, **kind}, indent=1), encoding="utf-8")
 
 
 def make_player(folder: Path, *, arms: int = ARMS, seed: int = 0) -> None:
@@ -96,7 +96,7 @@ def make_player(folder: Path, *, arms: int = ARMS, seed: int = 0) -> None:
         "hidden_act": "silu", "rope_theta": 10000.0, "tie_word_embeddings": False, "attention_bias": False,
         "mlp_bias": False, "bos_token_id": 1, "eos_token_id": 0, "pad_token_id": 2, "torch_dtype": "float32",
     }  # fmt: skip
-    (folder / "config.json").write_text(json.dumps(config, indent=1))
+    (folder / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
 
     generator = torch.Generator().manual_seed(seed)
 

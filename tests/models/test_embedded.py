@@ -14,7 +14,7 @@ pytest.importorskip("transformers")
 import torch
 from tiny_llama import Memory, save
 
-from loopwright.core.errors import InputError, ModelError, ModelNotFound, ModelUnavailable
+from loopwright.core.errors import InputError, ModelError, ModelNotFound, ModelUnavailable, PromptTooLong
 from loopwright.core.model import FitJob, Model, Request, Sample, Sampling, Trainable
 from loopwright.core.types import Turn
 from loopwright.models import gguf, loading, smollm2
@@ -130,7 +130,7 @@ def test_stop_strings_and_limits(model):
     assert cut.finish == "stop"
     assert cut.text == free.text[: free.text.index(mark)]
     assert cut.token_ids == free.token_ids[: len(cut.token_ids)]
-    with pytest.raises(InputError, match="context"):
+    with pytest.raises(PromptTooLong, match="context"):
         ask(model, Request(turns=user("go"), sampling=Sampling(max_tokens=300)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from pydantic import Field, JsonValue
 
@@ -79,6 +79,28 @@ class Limited(Protocol):
 
     def too_long(self, request: Request) -> PromptTooLong | None:
         """The error that the request would end with; None where it fits, or where this cannot be told."""
+        ...
+
+
+class Exported(NamedTuple):
+    """Weights to give away: what is added to a base model that others can load."""
+
+    blob: bytes | None  # None where it is the base model as it is
+    base: str  # a folder or name from which transformers loads the base model
+
+
+@runtime_checkable
+class Exportable(Protocol):
+    """A model whose weights others can use without Loopwright."""
+
+    def export_weights(self, adapter: str | None) -> Exported:
+        """All that was added to the base model, as one blob.
+
+        Args:
+            adapter: hash of the blob that is to be given away; None for the model as it was named.
+
+        Returns: the blob, in which an adapter that belongs to the model's name is included, and the base model.
+        """
         ...
 
 

@@ -13,20 +13,25 @@ from typing import Any
 import tomli_w
 
 from loopwright.core.errors import InputError, StoreCorrupt
-from loopwright.core.model import Blobs, Sampling
+from loopwright.core.model import Blobs, Exportable, Sampling
 from loopwright.core.types import Candidate
+from loopwright.models import without_adapter
 
+ModelName = str | Mapping[str, Any]
 MANIFEST = "artifact.json"
 OWN_FORM = "weights.bin"  # weights of a model that keeps them in a form of its own, as the generators of worlds do
 
 
 def write_artifact(
-    folder: Path, candidate: Candidate, *, blobs: Blobs, sampling: Sampling, model: str, place: Mapping[str, str],
-    task: str, run: str, others: Mapping[str, str] | None = None,
+    folder: Path, candidate: Candidate, *, blobs: Blobs, sampling: Sampling, model: ModelName, place: Mapping[str, str],
+    task: str, run: str, others: Mapping[str, str] | None = None, policy: object = None,
 ) -> Path:
     """Write the candidate beside the folder and move it into place, so that a reader never sees half of one.
 
-    place: the task's ``folder``, or the name of a ``world``. others: models of other roles than the policy's.
+    place: the task's ``folder``, or the name of a ``world``. model: as the run names it. others: models of other roles than
+    the policy's. policy: the model itself. Where it can be exported, the folder ``adapter`` is all that was added to a base
+    model that PEFT and transformers load from the path in it: an adapter in the model's name is included, and left out of
+    the manifest's model.
     """  # fmt: skip
     building = folder.with_name(folder.name + ".building")
     shutil.rmtree(building, ignore_errors=True)
@@ -39,8 +44,15 @@ def write_artifact(
         # A Solver may call the task's critics and tools, so they travel with it.
         if "folder" in place:
             shutil.copytree(place["folder"], building / "task", ignore=shutil.ignore_patterns("__pycache__", "out", ".*"))
-    if isinstance(adapter, str):
-        _write_weights(blobs.get(adapter), building / "adapter", model)
+    hash = adapter if isinstance(adapter, str) else None
+    exported = policy.export_weights(hash) if isinstance(policy, Exportable) else None
+    blob = exported.blob if exported is not None else blobs.get(hash) if hash is not None else None
+    base = ""
+    if blob is not None:
+        base = _write_weights(blob, building / "adapter", model, exported.base if exported is not None else None)
+        parts.setdefault("adapter", None)  # it may be that of the model's name alone
+    if exported is not None:
+        model = without_adapter(model)
     manifest = {
         "format": 1,
         "task": task,
@@ -49,6 +61,7 @@ def write_artifact(
         "candidate": candidate.hash,
         "parents": list(candidate.parents),
         "model": model,
+        **({"base": base} if base else {}),
         **({"others": dict(others)} if others else {}),
         "sampling": sampling.model_dump(by_alias=True, mode="json"),
         "parts": sorted(parts),
@@ -60,16 +73,20 @@ def write_artifact(
     return folder
 
 
-def _write_weights(blob: bytes, folder: Path, model: str) -> None:
+def _write_weights(blob: bytes, folder: Path, model: ModelName, base: str | None) -> str:
+    """Returns the name of their model that the weights have, which a path in the folder takes the place of."""
+    from loopwright.training.blob import from_bytes
     from loopwright.training.lora import export_adapter
 
     try:
-        export_adapter(blob, folder)
+        export_adapter(blob, folder, base=base)
+        return from_bytes(blob).base
     except StoreCorrupt:
-        if not model.startswith("world:"):
+        if not str(model).startswith("world:"):
             raise
         folder.mkdir()
         (folder / OWN_FORM).write_bytes(blob)
+        return ""
 
 
 def read_artifact(folder: Path, blobs: Blobs) -> tuple[Candidate, dict[str, Any]]:
@@ -93,5 +110,5 @@ def read_artifact(folder: Path, blobs: Blobs) -> tuple[Candidate, dict[str, Any]
     elif (folder / "adapter").is_dir():
         from loopwright.training.lora import import_adapter
 
-        parts["adapter"] = blobs.put(import_adapter(folder / "adapter"))
+        parts["adapter"] = blobs.put(import_adapter(folder / "adapter", base=manifest.get("base")))
     return Candidate(parts=parts), manifest

@@ -422,7 +422,7 @@ class _Job:
         self.engine.past.finish()
         artifact = write_artifact(
             self.out / "artifact", winner, blobs=self.engine.store.blobs, sampling=self.task.sampling,
-            model=str(self.spec["model"]), task=self.task.name, run=self.engine.run.id,
+            model=self.spec["model"], policy=self.engine.model("policy"), task=self.task.name, run=self.engine.run.id,
             place={k: self.spec[k] for k in ("folder", "world") if k in self.spec}, others=self.spec.get("others"),
         )  # fmt: skip
         result = await self._result(baseline, final, gain, artifact)

@@ -80,12 +80,30 @@ def _fields(spec: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     return backend, given
 
 
+def without_adapter(spec: str | Mapping[str, Any]) -> str | Mapping[str, Any]:
+    """The name of the same model without the adapter that its name has; any other name as it is."""
+    backend, given = _split(spec) if isinstance(spec, str) else _fields(spec)
+    if backend != "embedded":
+        return spec
+    path, adapter = _apart(given.get("path"))
+    if isinstance(spec, str):
+        return spec if adapter is None else f"{backend}:{path}"
+    return {n: path if n == "path" else v for n, v in spec.items() if n != "adapter"}
+
+
+def _apart(path: Any) -> tuple[Any, str | None]:
+    """A path and the adapter behind its last plus sign, if any."""
+    if isinstance(path, str) and "+" in path and not Path(path).expanduser().exists():
+        path, _, adapter = path.rpartition("+")
+        return path, adapter
+    return path, None
+
+
 def _embedded(given: dict[str, Any], blobs: Blobs | None) -> Embedded:
     from loopwright.models.embedded import Embedded
 
-    path = given.pop("path", None)
-    if isinstance(path, str) and "+" in path and not Path(path).expanduser().exists():
-        path, _, adapter = path.rpartition("+")
+    path, adapter = _apart(given.pop("path", None))
+    if adapter is not None:
         given.setdefault("adapter", adapter)
     if path is not None:
         given["model"] = path

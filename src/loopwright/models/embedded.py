@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from loopwright.core.errors import InputError, PromptTooLong
-from loopwright.core.model import Blobs, FitJob, Fitted, Reading, Reply, Request, Sample
+from loopwright.core.model import Blobs, Exported, FitJob, Fitted, Reading, Reply, Request, Sample
 from loopwright.core.types import Cost, Turn
 from loopwright.models.smollm2 import NAME, cache_root, say
 
@@ -80,6 +80,7 @@ class Embedded:
         if checkpoint_every < 0:
             raise InputError(f"checkpoint_every is seconds, 0 or more, got {checkpoint_every:g}")
 
+        self._model = str(model)
         self.name = str(model) if adapter is None else f"{model}+{adapter}"
         self.batch_rows = batch_rows
         self._blobs = blobs
@@ -113,6 +114,8 @@ class Embedded:
                 self._loaded = loading.load(
                     self._folder, self._dtype, self._device, self._threads, self._adapter
                 )
+                if not self._loaded.ends:
+                    self._progress(f"{loading.NO_END}; until then every answer runs to max_tokens or to a stop string")
             return self._loaded
 
     async def generate(self, requests: Sequence[Request]) -> Sequence[Reply]:
@@ -158,6 +161,21 @@ class Embedded:
         """See ``core.model.Trainable.text_ends``; special tokens have no text."""
         return self.load().text_ends(token_ids)
 
+    def export_weights(self, adapter: str | None) -> Exported:
+        """See ``core.model.Exportable``. An adapter that the model was named with is put together with the blob's."""
+        from loopwright.training import blob as blobs
+        from loopwright.training import lora
+
+        taken = None if adapter is None else self._blobs.get(adapter)
+        if self._adapter is not None:
+            named = blobs.from_bytes(lora.import_adapter(self._adapter, base=Path(self._model).name))
+            weights = named if taken is None else blobs.from_bytes(taken)
+            if taken is not None and named.adapter is not None and weights.adapter is not None:
+                both = lora.combine(named.adapter, weights.adapter)
+                weights = replace(weights, adapter=replace(both, base=named.adapter.base))
+            taken = blobs.to_bytes(weights)
+        return Exported(taken, str(self._folder.resolve()))
+
     async def fit(self, job: FitJob) -> Fitted:
         """Fit an adapter, or all weights, and keep them as a blob.
 
@@ -194,6 +212,7 @@ class Embedded:
 
     def _generate(self, requests: Sequence[Request], cancel: threading.Event) -> list[Reply]:
         from loopwright.models import decode
+        from loopwright.models.packing import check_ids
 
         begun = time.perf_counter()
         loaded = self.load()
@@ -203,6 +222,7 @@ class Embedded:
                 raise InputError(f"the prompt is empty: {self.name} needs at least one token to go on from")
             if (long := self._too_long(loaded, len(prompt), request)) is not None:
                 raise long
+            check_ids(prompt, loaded.network.vocabulary, "the prompt", "the tokenizer has more tokens than the weights")
         groups = [[decode.Row(r.seed, i, r.sampling, self._matcher(loaded, r)) for i in range(r.n)] for r in requests]
         by_adapter: dict[str | None, list[int]] = {}
         for i, request in enumerate(requests):
@@ -223,10 +243,13 @@ class Embedded:
 
     def _matcher(self, loaded: Loaded, request: Request) -> Matcher | None:
         from loopwright.models.constrained import Grammars
+        from loopwright.models.loading import NO_END
 
         if request.sampling.schema_ is None:
             return None
         if self._grammars is None:
+            if not loaded.ends:
+                raise InputError(NO_END)
             self._grammars = Grammars(loaded.tokenizer, loaded.network.vocabulary, loaded.ends)
         return self._grammars.matcher(request.sampling.schema_)
 

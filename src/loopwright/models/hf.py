@@ -29,6 +29,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from loopwright.core.errors import ModelError
+from loopwright.models import files
 from loopwright.models.llama import Bound, LoraPair, LoraWeights, Packed
 
 log = logging.getLogger(__name__)
@@ -457,6 +458,7 @@ def load(folder: Path, config: Any, *, dtype: torch.dtype, device: torch.device)
     from transformers import AutoModelForCausalLM
 
     check_causal(folder, config)
+    files.weights(folder)  # clear errors, and none for transformers to choose among
     try:
         with quiet():
             read: Any = AutoModelForCausalLM.from_pretrained(

@@ -70,6 +70,12 @@ class Llama:
         self.embed = take("model.embed_tokens.weight")
         self.norm = take("model.norm.weight")
         self.head_weight = take("lm_head.weight") if "lm_head.weight" in tensors else self.embed
+        for name, tensor in (("model.embed_tokens.weight", self.embed), ("lm_head.weight", self.head_weight)):
+            if tensor.shape != (self.vocabulary, config.hidden_size):
+                raise ModelError(
+                    f"the weights do not fit their configuration: {name} is {tuple(tensor.shape)}, vocab_size and hidden_size "
+                    f"say {(self.vocabulary, config.hidden_size)}"
+                )
         self.sizes: dict[str, tuple[int, int]] = {}  # adaptable modules: (out, in)
         self.layers: list[dict[str, Any]] = []
         for i in range(config.num_hidden_layers):

@@ -21,7 +21,7 @@ from torch import Tensor
 from loopwright.core.errors import InputError, ModelError, ModelNotFound
 from loopwright.core.model import FitJob
 from loopwright.core.types import Turn
-from loopwright.models import gguf, hf, smollm2, whole
+from loopwright.models import files, gguf, hf, smollm2, whole
 from loopwright.models.decode import Row
 from loopwright.models.hf import HF
 from loopwright.models.llama import Llama, supports
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 LAB = "lab"  # the laboratory's model, which comes with the package
 LAB_FOLDER = Path(__file__).parents[1] / "worlds" / "lab" / "model"
 ROLES_FOLDER = LAB_FOLDER.parent / "adapters"  # a folder for each role that it was taught
+NO_END = (
+    "the model has no token that ends an answer, within its vocabulary: name one as eos_token_id in generation_config.json or "
+    "config.json, or as eos_token in tokenizer_config.json"
+)
 CONVERSION = "1"  # raise when converted folders of older versions must not be used any more
 
 
@@ -131,8 +135,8 @@ def fingerprint(folder: Path, dtype: torch.dtype, adapter: Path | None = None) -
     """
     parts = [str(dtype)]
     wanted = ("*.safetensors", "*.bin", "*.json", "*.jinja", "*.model", "merges.txt", "vocab.txt")
-    files = sorted({p for pattern in wanted for p in folder.glob(pattern)})
-    for path in files:
+    found = sorted({p for pattern in wanted for p in folder.glob(pattern)})
+    for path in found:
         parts += [path.name, smollm2.sha256(path)]
     if adapter is not None:
         parts += [smollm2.sha256(adapter / name) for name in ("adapter_config.json", "adapter_model.safetensors")]
@@ -176,7 +180,9 @@ class Loaded:
         return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def answer_ids(self, text: str) -> tuple[int, ...]:
-        """A whole answer; of several tokens that end one, that which the tokenizer names."""
+        """A whole answer; of several tokens that end one, that which the tokenizer names. Raises InputError where none does."""
+        if not self.ends:
+            raise InputError(NO_END)
         end = self.tokenizer.eos_token_id
         return (*self._encode(text), end if end in self.ends else min(self.ends))
 
@@ -250,7 +256,7 @@ class Loaded:
                     "Qwen2, Qwen3); this model is run by transformers"
                 )
             vocabulary, hidden = self.network.embed.shape
-            if adapter.rows.shape[1] != hidden or max(adapter.tokens) >= vocabulary:
+            if adapter.rows.shape[1] != hidden or max(adapter.tokens) >= vocabulary or min(adapter.tokens) < 0:
                 raise InputError(
                     f"the adapter was made for another model: it has embeddings of size {adapter.rows.shape[1]} for tokens up to "
                     f"{max(adapter.tokens)}, this model has {vocabulary} of size {hidden}"
@@ -316,7 +322,8 @@ def load(
         )
     else:
         network = hf.load(folder, config, dtype=dtype, device=device)
-    loaded = Loaded(network, tokenizer, _ends(folder, config, tokenizer))
+    ends = frozenset(i for i in _ends(folder, config, tokenizer) if 0 <= i < network.vocabulary)
+    loaded = Loaded(network, tokenizer, ends)
     return loaded if adapter is None else replace(loaded, network=_merged(loaded, adapter, dtype))
 
 
@@ -336,21 +343,24 @@ def _merged(loaded: Loaded, folder: Path, dtype: torch.dtype) -> Llama:
 
 
 def read_tensors(folder: Path) -> dict[str, Tensor]:
-    """All tensors of a folder's safetensors files, else of its .bin files, as long as these hold nothing but tensors."""
-    files = sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
-    if not files:
-        raise ModelError(f"{folder} has no model.safetensors: save the model with save_pretrained first")
+    """The tensors of a folder's weights, and of no other file that lies beside them; see ``models.files``.
+
+    Raises ModelError for files or tensors that are missing or damaged, and for .bin files that hold more than tensors.
+    """
     out: dict[str, Tensor] = {}
-    for path in files:
+    for path, names in files.weights(folder).items():
         try:
-            if path.suffix == ".bin":
-                out.update(torch.load(path, map_location="cpu", weights_only=True))
-            else:
-                out.update(load_file(path))
+            found = torch.load(path, map_location="cpu", weights_only=True) if path.suffix == ".bin" else load_file(path)
         except pickle.UnpicklingError as error:
             raise ModelError(hf.unsafe(path)) from error
         except (SafetensorError, OSError, RuntimeError, EOFError) as error:
             raise ModelError(f"{path} is damaged or cut short: {error}") from error
+        if names is None:
+            return dict(found)
+        missing = sorted(names - set(found))
+        if missing:
+            raise ModelError(f"{path} has no tensor {missing[0]!r}, which the index says it holds: fetch the model again")
+        out.update({name: found[name] for name in names})
     return out
 
 

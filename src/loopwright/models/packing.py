@@ -11,6 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from loopwright.core.errors import InputError
+
 WORTH = 0.95  # of the tokens: a layout by groups must need no more, since it is two products a layer instead of one
 
 
@@ -29,6 +31,13 @@ class Packed(NamedTuple):
     ids: Tensor  # [B, S]
     pad: Tensor  # [B] how many of the S are padding
     groups: Groups | None = None
+
+
+def check_ids(ids: Sequence[int], vocabulary: int, what: str, hint: str) -> None:
+    """Raises InputError for token ids that have no embedding. what: whose they are, for the message."""
+    if ids and not 0 <= min(ids) <= max(ids) < vocabulary:
+        bad = next(i for i in ids if not 0 <= i < vocabulary)
+        raise InputError(f"{what} has the token id {bad}, outside the vocabulary of {vocabulary}: {hint}")
 
 
 def common_start(sequences: Sequence[Sequence[int]]) -> int:

@@ -15,7 +15,7 @@ from torch import Tensor
 from loopwright.core.errors import InputError
 from loopwright.core.model import FitJob, Pair, Sample
 from loopwright.losses.registry import Batch, Loss
-from loopwright.models.packing import common_start
+from loopwright.models.packing import check_ids, common_start
 from loopwright.training.reading import Network, Readings
 
 DRIFT = "drift"  # the one value that the trainer computes itself
@@ -215,13 +215,7 @@ def check(rows: Sequence[Sample], network: Network, called: Callable[[int], str]
         length = len(sample.prompt_ids) + len(sample.token_ids)
         if length > network.context:
             raise InputError(f"{called(i)} has {length} tokens, more than the model's context of {network.context}")
-        ids = (*sample.prompt_ids, *sample.token_ids)
-        if min(ids) < 0 or max(ids) >= network.vocabulary:
-            bad = next(t for t in ids if not 0 <= t < network.vocabulary)
-            raise InputError(
-                f"{called(i)} has the token id {bad}, outside the vocabulary of {network.vocabulary}: was it written by "
-                "another model?"
-            )
+        check_ids((*sample.prompt_ids, *sample.token_ids), network.vocabulary, called(i), "was it written by another model?")
 
 
 def cut(units: Sequence[int], lengths: Mapping[int, int], limit: int) -> list[list[int]]:

@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
+from torch.nn import functional
 
 from loopwright.core.errors import InputError, StoreCorrupt
 from loopwright.training.peft_config import MERGE, Settings, matches, settings
@@ -89,6 +90,37 @@ def create(
             down = (torch.rand(rank, inner, generator=generator) * 2 - 1) * bound
             pairs[name] = (down, torch.zeros(out, rank))
     return Adapter(pairs, rank, alpha, tuple(targets), base, any(name in transposed for name in pairs))
+
+
+def combine(first: Adapter, second: Adapter) -> Adapter:
+    """One adapter that adds what both add: of each module, the A of both above each other and the B beside each other.
+
+    Args:
+        first: an adapter. second: another of the same model; where both have embeddings of a token, its are taken.
+
+    Returns: an adapter whose rank is the sum of theirs, with scales multiplied into B, so that alpha is the rank. Modules
+        that only one has are filled up with zeros.
+    """
+    parts = [adapter.scaled() for adapter in (first, second)]
+    joined: dict[str, tuple[Tensor, Tensor]] = {}
+    for name in dict.fromkeys(name for pairs in parts for name in pairs):
+        mine = [pairs[name] for pairs in parts if name in pairs]
+        joined[name] = torch.cat([a for a, _ in mine]), torch.cat([b for _, b in mine], dim=1)
+    rank = max(len(a) for a, _ in joined.values())
+    full = {}
+    for name, (a, b) in joined.items():
+        short = rank - len(a)
+        full[name] = functional.pad(a, (0, 0, 0, short)), functional.pad(b, (0, short))
+    rows = {
+        token: row
+        for adapter in (first, second)
+        if adapter.rows is not None
+        for token, row in zip(adapter.tokens, adapter.rows, strict=True)
+    }
+    return Adapter(
+        full, rank, float(rank), tuple(dict.fromkeys((*first.targets, *second.targets))), second.base or first.base,
+        first.transposed or second.transposed, tuple(rows), torch.stack([*rows.values()]) if rows else None,
+    )  # fmt: skip
 
 
 def peft_config(adapter: Adapter) -> dict[str, Any]:
@@ -188,8 +220,12 @@ def _rows(tensors: Mapping[str, Tensor], told: Settings) -> Tensor | None:
     return rows
 
 
-def export_adapter(blob: bytes, folder: str | Path, *, dtype: torch.dtype = torch.float32) -> Path:
-    """Write a blob as a folder that ``peft.PeftModel.from_pretrained`` loads; returns the folder. dtype: of an adapter.
+def export_adapter(
+    blob: bytes, folder: str | Path, *, dtype: torch.dtype = torch.float32, base: str | None = None
+) -> Path:
+    """Write a blob as a folder that ``peft.PeftModel.from_pretrained`` loads; returns the folder.
+
+    dtype: of an adapter. base: where the base model is, as PEFT is to find it; else the name that the blob has.
 
     A full set becomes ``model.safetensors``, which takes the place of the model's own; a scalar head lies beside either in a
     file of its own. Raises StoreCorrupt where the bytes are no weights of ours.
@@ -203,6 +239,8 @@ def export_adapter(blob: bytes, folder: str | Path, *, dtype: torch.dtype = torc
         (folder / FULL_FILE).write_text(metadata[FULL] + "\n", encoding="utf-8")
     else:
         config = _config(metadata)
+        if base is not None:
+            config["base_model_name_or_path"] = base
         cast = {name: tensor.to(dtype) for name, tensor in tensors.items()}
         (folder / ADAPTER_FILE).write_bytes(save(cast, metadata={"format": "pt"}))
         (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
@@ -211,11 +249,12 @@ def export_adapter(blob: bytes, folder: str | Path, *, dtype: torch.dtype = torc
     return folder
 
 
-def import_adapter(folder: str | Path) -> bytes:
+def import_adapter(folder: str | Path, *, base: str | None = None) -> bytes:
     """The blob of an adapter folder as PEFT writes it, or of one that ``export_adapter`` wrote.
 
-    Read are LoRA adapters with what changes their scale (rsLoRA, patterns of rank and alpha) and embeddings of tokens.
-    Raises InputError where a file is missing or no LoRA, and for each other kind of adapter by its name.
+    base: the name of the base model, where it is not what the folder says. Read are LoRA adapters with what changes their
+    scale (rsLoRA, patterns of rank and alpha) and embeddings of tokens. Raises InputError where a file is missing or no LoRA,
+    and for each other kind of adapter by its name.
     """
     folder = Path(folder)
     try:
@@ -225,6 +264,8 @@ def import_adapter(folder: str | Path) -> bytes:
             plain = {n: t.float().contiguous() for n, t in sorted(tensors.items())}
             return save(plain, metadata={FULL: (folder / FULL_FILE).read_text(encoding="utf-8").strip()})
         config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        if base is not None:
+            config["base_model_name_or_path"] = base
         tensors = load((folder / ADAPTER_FILE).read_bytes())
     except (OSError, ValueError, SafetensorError) as error:
         old = folder / "adapter_model.bin"

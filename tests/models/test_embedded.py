@@ -14,7 +14,7 @@ pytest.importorskip("transformers")
 import torch
 from tiny_llama import Memory, save
 
-from loopwright.core.errors import InputError, ModelError, ModelNotFound, ModelUnavailable, PromptTooLong
+from loopwright.core.errors import ModelError, ModelNotFound, ModelUnavailable, PromptTooLong
 from loopwright.core.model import FitJob, Model, Request, Sample, Sampling, Trainable
 from loopwright.core.types import Turn
 from loopwright.models import gguf, loading, smollm2

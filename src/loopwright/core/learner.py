@@ -279,6 +279,8 @@ class Session:
         """
         names, rearranged = self._named(), self._rearranging()
         place = offers.place_of(name, names)
+        if len(names) == 1:
+            raise InputError(f"{name!r} is the only arm: add another before you remove it")
         self.state = rearranged(self.state, [i for i in range(len(names)) if i != place])
         self.arms = tuple(n for n in names if n != name)
         gone = [trial for trial in self.open.values() if name in offers.arms_of(trial.proposal)]
@@ -305,16 +307,15 @@ class Session:
         begun = type(self)(self.learner, told.spec) if base is None else type(self).restore(self.learner, base)
         if (self.arms is None) != (told.arms is None) or (begun.arms is None) != (told.arms is None):
             raise InputError("arms with names and arms without cannot be merged")
-        if self.arms is not None and told.arms is not None and begun.arms is not None:
-            arms, rearranged = (*self.arms, *(n for n in told.arms if n not in self.arms)), self._rearranging()
-            for one in (self, told, begun):
-                there = one.arms or ()
-                one.state = rearranged(one.state, [there.index(n) if n in there else -1 for n in arms])
-                one.arms = arms
-        state = self.learner.merge(self.state, told.state, begun.state)
+        states, arms = [one.state for one in (self, told, begun)], self.arms
+        if self.arms is not None:
+            arms, rearranged = (*self.arms, *(n for n in told.arms or () if n not in self.arms)), self._rearranging()
+            for i, there in enumerate((self.arms, told.arms or (), begun.arms or ())):
+                states[i] = rearranged(states[i], [there.index(n) if n in there else -1 for n in arms])
+        state = self.learner.merge(*states)
         if where := not_finite(state):
             raise InputError(f"merged, {self.learner.name} would hold numbers that are not finite (in {where})")
-        self.state = state
+        self.state, self.arms = state, arms
 
     def _named(self) -> tuple[str, ...]:
         if self.arms is None:

@@ -112,6 +112,8 @@ def test_a_template_that_questions_share_makes_no_near_duplicates():
     form = "Read the word and write its plural in lower case, with nothing before or after it and no full stop: {}"
     nouns = [f"{a}{b}" for a in ("cat", "dog", "sea", "bus", "box") for b in ("ty", "ra", "lo", "mi")]
     assert near([form.format(n) for n in nouns[:10]], [form.format(n) for n in nouns[10:]]) == []
+    asked = [f"State the final answer to the following problem: {a} {s} {b} =" for a in "123" for b in "456" for s in "+-"]
+    assert near(asked[:9], asked[9:]) == []
     grouped = [Example(id=f"{i}", input="The same old question, again", meta={"group": "a"}) for i in range(2)]
     assert near_duplicates({"train": grouped[:1], "gate": grouped[1:]}) == []
 

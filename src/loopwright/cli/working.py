@@ -57,6 +57,13 @@ StopOption = Annotated[
         help="End a recipe's rounds by a monitor of its last one, like 'entropy<0.1' or 'silent>0.9'; may be repeated.",
     ),
 ]  # fmt: skip
+FreshGateOption = Annotated[
+    bool,
+    typer.Option(
+        "--fresh-gate",
+        help="Draw train and gate anew, never test, as earlier runs asked the gate that there was; not from what they made.",
+    ),
+]
 CacheOption = Annotated[bool, typer.Option("--cache/--no-cache", help="Use replies of earlier runs again.")]
 
 
@@ -81,6 +88,7 @@ def improve(
     ] = None,
     stop: StopOption = None,
     cache: CacheOption = True,
+    fresh_gate: FreshGateOption = False,
     json: JsonOption = False,
     store: StoreOption = None,
 ) -> None:
@@ -95,7 +103,7 @@ def improve(
             run_improve(
                 task, change=split_words(change), model=model, seed=seed, budget=caps, out=out or _out(task),
                 store_path=place, methods=options, only=tuple(method or ()), cache=cache, stop=tuple(stop or ()),
-                others=_others(judge_model, proposer_model), device=device, progress=shown.tell,
+                others=_others(judge_model, proposer_model), device=device, fresh_gate=fresh_gate, progress=shown.tell,
             )  # fmt: skip
         )
 
@@ -132,6 +140,7 @@ def run(
     out: OutOption = None,
     stop: StopOption = None,
     cache: CacheOption = True,
+    fresh_gate: FreshGateOption = False,
     json: JsonOption = False,
     store: StoreOption = None,
 ) -> None:
@@ -153,7 +162,7 @@ def run(
     if _drives(slug, task, steps):
         from loopwright.improve.stream import run_stream
 
-        _refuse(slug, model=model, budget=budget, stop=stop)
+        _refuse(slug, model=model, budget=budget, stop=stop, **{"fresh-gate": fresh_gate})
         with _Shown(json) as shown:
             shown.finish(
                 run_stream(
@@ -169,7 +178,7 @@ def run(
             run_recipe(
                 slug, task_folder=task, world=world or "", options=options.get(slug, {}), model=model, seed=seed, budget=caps,
                 out=out, store_path=place, cache=cache, stop=tuple(stop or ()),
-                others=_others(judge_model, proposer_model), device=device, progress=shown.tell,
+                others=_others(judge_model, proposer_model), device=device, fresh_gate=fresh_gate, progress=shown.tell,
             )  # fmt: skip
         )
 

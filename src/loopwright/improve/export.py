@@ -24,7 +24,7 @@ from typing import Any, Literal, get_args
 
 from loopwright.core.errors import InputError, UnknownName
 from loopwright.core.feedback import Demonstration, Edit, Feedback, Preference, parse_feedback
-from loopwright.core.store import Store
+from loopwright.core.store import HELD, Store
 from loopwright.core.types import Example, Rollout, Turn, digest
 from loopwright.core.world import Split
 
@@ -114,7 +114,13 @@ def export_lines(
             raise UnknownName(what, name, known)
     if not 0.0 <= threshold <= 1.0:
         raise InputError(f"a threshold is between 0 and 1, got {threshold:g}")
-    run = store.run(run_id).id
+    row = store.run(run_id)
+    if split in HELD and row.status != "done":
+        raise InputError(
+            f"attempts on {split} examples are told when a run is done, as whoever saw them could choose by them; run {row.id[:13]} is "
+            f"{row.status}"
+        )
+    run = row.id
     wanted = None if part == "all" else _questions(store, run, split, part, eval_share)
     counts = Counts() if counts is None else counts
     said: dict[str, list[Feedback]] = {}

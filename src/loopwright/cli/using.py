@@ -22,6 +22,9 @@ def answer(
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question; - reads it from standard input.")],
     artifact: Annotated[Path, typer.Option("--artifact", "-a", metavar="DIR", help="What improve left: out/TASK/artifact.")],
     model_: Annotated[str | None, typer.Option("--model", "-m", metavar="SPEC", help="Another model than the run's.")] = None,
+    unproven: Annotated[
+        bool, typer.Option("--unproven", help="DIR is out/TASK/unproven: the best candidate that the gate refused.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Answer a question as the improved version does."""
@@ -36,9 +39,9 @@ def answer(
         raise InputError(f"--artifact: {artifact} is not a folder; it is the folder 'artifact' in improve's --out")
     from loopwright.improve.job import answer_with
 
-    text = asyncio.run(answer_with(artifact, question, model=model_))
+    text = asyncio.run(answer_with(artifact, question, model=model_, unproven=unproven))
     if json:
-        emit({"question": question, "answer": text, "artifact": str(artifact)})
+        emit({"question": question, "answer": text, "artifact": str(artifact), **({"unproven": True} if unproven else {})})
     else:
         typer.echo(text)
 

@@ -19,12 +19,14 @@ from loopwright.models import without_adapter
 
 ModelName = str | Mapping[str, Any]
 MANIFEST = "artifact.json"
+UNPROVEN = "unproven.json"  # the manifest of a candidate that no gate accepted: it is no artifact, and not read as one
 OWN_FORM = "weights.bin"  # weights of a model that keeps them in a form of its own, as the generators of worlds do
 
 
 def write_artifact(
     folder: Path, candidate: Candidate, *, blobs: Blobs, sampling: Sampling, model: ModelName, place: Mapping[str, str],
     task: str, run: str, others: Mapping[str, str] | None = None, policy: object = None,
+    unproven: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write the candidate beside the folder and move it into place, so that a reader never sees half of one.
 
@@ -32,6 +34,7 @@ def write_artifact(
     the policy's. policy: the model itself. Where it can be exported, the folder ``adapter`` is all that was added to a base
     model that PEFT and transformers load from the path in it: an adapter in the model's name is included, and left out of
     the manifest's model.
+    unproven: what is known of a candidate that the gate did not accept; its manifest has another name.
     """  # fmt: skip
     building = folder.with_name(folder.name + ".building")
     shutil.rmtree(building, ignore_errors=True)
@@ -65,8 +68,10 @@ def write_artifact(
         **({"others": dict(others)} if others else {}),
         "sampling": sampling.model_dump(by_alias=True, mode="json"),
         "parts": sorted(parts),
+        **({"unproven": dict(unproven)} if unproven is not None else {}),
     }
-    (building / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    name = MANIFEST if unproven is None else UNPROVEN
+    (building / name).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     if folder.exists():
         shutil.rmtree(folder)
     os.replace(building, folder)
@@ -89,9 +94,17 @@ def _write_weights(blob: bytes, folder: Path, model: ModelName, base: str | None
         return ""
 
 
-def read_artifact(folder: Path, blobs: Blobs) -> tuple[Candidate, dict[str, Any]]:
-    """The candidate and its manifest; the adapter is put among the blobs. Raises InputError for anything else."""
-    path = folder / MANIFEST
+def read_artifact(folder: Path, blobs: Blobs, *, unproven: bool = False) -> tuple[Candidate, dict[str, Any]]:
+    """The candidate and its manifest; the adapter is put among the blobs. Raises InputError for anything else.
+
+    unproven: read a candidate that no gate accepted.
+    """
+    path = folder / (UNPROVEN if unproven else MANIFEST)
+    if not unproven and not path.is_file() and (folder / UNPROVEN).is_file():
+        raise InputError(
+            f"{folder} is a candidate that the gate did not accept: nothing proves that it is better than what the run started "
+            "with; add --unproven to use it all the same"
+        )
     if not path.is_file():
         raise InputError(
             f"{folder} is not an artifact: {MANIFEST} expected in it; it is the folder 'artifact' of improve's --out"

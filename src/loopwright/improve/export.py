@@ -114,13 +114,13 @@ def export_lines(
             raise UnknownName(what, name, known)
     if not 0.0 <= threshold <= 1.0:
         raise InputError(f"a threshold is between 0 and 1, got {threshold:g}")
-    row = store.run(run_id)
-    if split in HELD and row.status != "done":
+    found = store.run(run_id)
+    if split in HELD and found.status != "done":
         raise InputError(
-            f"attempts on {split} examples are told when a run is done, as whoever saw them could choose by them; run {row.id[:13]} is "
-            f"{row.status}"
+            f"attempts on {split} examples are told when a run is done, as whoever saw them could choose by them; run "
+            f"{found.id[:13]} is {found.status}"
         )
-    run = row.id
+    run = found.id
     wanted = None if part == "all" else _questions(store, run, split, part, eval_share)
     counts = Counts() if counts is None else counts
     said: dict[str, list[Feedback]] = {}

@@ -7,13 +7,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from loopwright.core.errors import InputError
-from loopwright.core.gate import Decision
+from loopwright.core.gate import Decision, Gate
+from loopwright.core.groups import units
+from loopwright.core.paired_tests import betting_power, sign_power
 from loopwright.core.store import RunRow, Store
 from loopwright.core.types import Candidate
-from loopwright.improve.artifact import MANIFEST
+from loopwright.core.world import Split
+from loopwright.improve.artifact import MANIFEST, UNPROVEN
 from loopwright.improve.portfolio import Method
+from loopwright.worlds.named import NamedWorld
+from loopwright.worlds.near import near_duplicates
+from loopwright.worlds.task import Task
 
 FEW = 20  # gate examples below which one look is planned: more would leave none of them enough
+_POWER, _MOST = 0.8, 20_000  # how often a gain should be noticed; gate examples beyond which none are counted
 _PROMPTS = 2  # offers to expect of a method that writes prompts; others make one
 
 
@@ -30,6 +37,71 @@ def planned_looks(methods: Iterable[Method], size: int) -> int:
     if size < FEW:
         return 1
     return max(1, sum(_PROMPTS if m.recipe.card.improves == "prompt" else 1 for m in methods))
+
+
+def gate_of(task: Task | NamedWorld, methods: Iterable[Method], grades: bool, seed: int) -> Gate:
+    """The gate of a run.
+
+    Args:
+        task: with its options of the gate.
+        methods: that the job will run, from which the planned looks are counted where the task does not plan them.
+        grades: whether the checker gave grades, not verdicts, of screen examples; tells of a checker whose kind does not.
+        seed: of the run.
+    """
+    given, examples = dict(task.gate), task.examples("gate")
+    planned = int(given.pop("planned", 0)) or planned_looks(methods, len(units(examples)))
+    graded = given.pop("graded", getattr(task.checker, "graded", None))
+    if any(example.group for example in examples):
+        graded = True  # means of groups are no verdicts
+    elif graded is None:
+        graded = grades or not task.examples("screen")
+    return Gate(**given, planned=planned, graded=bool(graded), seed=seed)
+
+
+def beforehand(gate: Gate, task: Task | NamedWorld, earlier: Earlier, made_by: str) -> tuple[str, bool]:
+    """What is said before anything is spent on methods: what gain the gate can notice, and who asked it before.
+
+    Args:
+        gate: of the run.
+        task: with its splits.
+        earlier: runs on the same questions.
+        made_by: the earlier run that made what this one starts from, or "".
+
+    Returns:
+        The sentences, and whether they are a warning.
+    """
+    size = len(units(task.examples("gate")))
+    usual = gate.detectable(size, losses=0.05) if gate.margin is None else 0.0
+    told = [gate.notice(size)]
+    if not task.examples("screen"):
+        told.append(
+            f"Of {len(task.examples('train'))} train examples none can be kept apart as a screen: every candidate that a method "
+            "offers asks the gate."
+        )
+    if earlier.runs:
+        before, runs = len(earlier.runs), len(earlier.runs) + 1
+        told.append(
+            f"{before} earlier run{'s' if before > 1 else ''} asked about these questions ({earlier.looks} looks): the chance of "
+            f"any false step over all {runs} runs is at most {min(1.0, runs * gate.alpha):g}."
+        )
+    if made_by:
+        told.append(f"What this run starts from was made by run {made_by[:13]} on these examples: by hand, unproven.")
+    return " ".join(told), usual is None or usual > 0.3 or bool(earlier.runs)
+
+
+def copies_between(task: Task | NamedWorld) -> str:
+    """The warning of questions of two splits that are nearly the same, or ""."""
+    splits: tuple[Split, ...] = ("train", "screen", "gate", "test")
+    pairs = near_duplicates({split: task.examples(split) for split in splits})
+    between = [pair for pair in pairs if {pair.first[0], pair.second[0]} != {"train", "screen"}]
+    if not between:
+        return ""
+    named = "; ".join(f"{a} {i} and {b} {j}" for (a, i), (b, j) in between[:3]) + (", ..." if len(between) > 3 else "")
+    many = f"{len(between)} pairs of questions are" if len(between) > 1 else "one pair of questions is"
+    return (
+        f"{many} nearly the same in two splits ({named}): what is learned of one is then proved on the other. Give such examples "
+        'one "group", so that they stay together and count as one'
+    )
 
 
 class Earlier(NamedTuple):
@@ -97,9 +169,6 @@ def made_by(store: Store, earlier: Earlier, base: Candidate, model: Any) -> str:
     return ""
 
 
-UNPROVEN = "unproven.json"  # the manifest of a candidate that the gate did not accept
-
-
 def _texts(model: Any) -> list[str]:
     """The paths that a model's name may hold."""
     if isinstance(model, Mapping):
@@ -149,3 +218,39 @@ def best_refused(decisions: Sequence[tuple[Candidate, Decision]]) -> tuple[Candi
         if not decision.accepted and not decision.early and decision.effect > 0 and candidate.hash not in accepted
     ]
     return max(refused, key=lambda one: one[1].effect, default=None)
+
+
+def needed(decision: Decision) -> int | None:
+    """How many gate examples would notice a gain like this one 4 times in 5, at the share of alpha of this look.
+
+    Args:
+        decision: of the refused candidate, with its wins and losses.
+
+    Returns:
+        About that many; None for more than 20,000, or for a look of an earlier version, which kept no such figures.
+    """
+    if decision.level is None or decision.losses is None or decision.effect <= 0:
+        return None
+    level, loss = decision.level, min(decision.losses / decision.n, (1 - decision.effect) / 2)
+    power = sign_power if decision.test == "sign" else betting_power
+    low, high = 1, 2
+    while power(high, decision.effect + loss, loss, level) < _POWER:
+        low, high = high, high * 2
+        if high > _MOST:
+            return None
+    while high - low > max(1, low // 50):
+        middle = (low + high) // 2
+        low, high = (low, middle) if power(middle, decision.effect + loss, loss, level) >= _POWER else (middle, high)
+    return high
+
+
+def about_unproven(candidate: Candidate, decision: Decision) -> str:
+    """What is said of the best refused candidate, after the run."""
+    more = needed(decision)
+    name = f"{candidate.by} ({candidate.note})" if candidate.note else candidate.by
+    counted = "" if decision.wins is None else f", {decision.wins} better and {decision.losses} worse"
+    enough = f"about {more:,} gate examples" if more is not None else f"more than {_MOST:,} gate examples"
+    return (
+        f"{name} was {100 * decision.effect:.1f} points better on the {decision.n} gate examples{counted}, and was refused: "
+        f"{decision.reason}. A gain like this is noticed 4 times in 5 with {enough}"
+    )

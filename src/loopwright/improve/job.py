@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -31,14 +32,23 @@ from loopwright.core.types import Budget, Candidate, Example, digest
 from loopwright.core.world import Split, start
 from loopwright.improve import stream
 from loopwright.improve.artifact import read_artifact, write_artifact
-from loopwright.improve.gating import earlier_runs, made_by, planned_looks, refuse_start
+from loopwright.improve.gating import (
+    about_unproven,
+    beforehand,
+    best_refused,
+    copies_between,
+    earlier_runs,
+    gate_of,
+    made_by,
+    needed,
+    refuse_start,
+)
 from loopwright.improve.portfolio import Method, changes, choose, wrap_solver
 from loopwright.improve.session import Progress, driving, money, quiet, tell_spent
 from loopwright.models import load as load_model
 from loopwright.store import open_store
 from loopwright.worlds.files import Task, load_task
 from loopwright.worlds.named import NamedWorld, named_world
-from loopwright.worlds.near import near_duplicates
 
 CHANGE = ("prompt", "weights", "answers")
 _MEASURED: tuple[Split, ...] = ("test", "gate", "screen")
@@ -167,15 +177,23 @@ def _task(spec: Mapping[str, Any]) -> Task | NamedWorld:
 
 
 async def answer_with(
-    artifact: Path | str, question: str, *, model: str | None = None, store_path: Path | str = "memory:"
+    artifact: Path | str,
+    question: str,
+    *,
+    model: str | None = None,
+    store_path: Path | str = "memory:",
+    unproven: bool = False,
 ) -> str:
-    """Answer a question as the artifact's candidate would, its Solver included."""
+    """Answer a question as the artifact's candidate would, its Solver included.
+
+    unproven: ``artifact`` is the folder of a candidate that the gate refused.
+    """
     folder = Path(artifact)
     if not (folder / "artifact.json").is_file() and (folder / "artifact").is_dir():
         folder = folder / "artifact"
     store = open_store(_folder(store_path))
     try:
-        candidate, manifest = read_artifact(folder, store.blobs)
+        candidate, manifest = read_artifact(folder, store.blobs, unproven=unproven)
         from loopwright.worlds.single import Single
 
         world = Single.from_artifact(folder, manifest)
@@ -261,11 +279,14 @@ class _Job:
             gate={"alpha": self.task.gate["alpha"], "min_effect": self.task.gate["min_effect"]},
             earlier=list(self.earlier.runs), earlier_looks=self.earlier.looks, made_by=self.made_by,
         )  # fmt: skip
-        await self._warn_of_copies()
+        if copies := copies_between(self.task):
+            await self.engine.event("warning", "near-duplicates", message=copies)
         self._afford()
         if self.task.examples("screen"):
             await self._baseline("screen")
-        self.gate = self.incumbent.gate = self._gate(methods)
+        self.gate = self.incumbent.gate = gate_of(self.task, methods, self.incumbent.grades, self.engine.seed)
+        message, loud = beforehand(self.gate, self.task, self.earlier, self.made_by)
+        await self.engine.event("notice", "gate", message=message, loud=loud)
         began = time.monotonic()
         await self._baseline("gate")
         self._set_aside(await self._measured(time.monotonic() - began))
@@ -291,32 +312,6 @@ class _Job:
         hidden = split == "gate"
         told, after = ({"n": figures["n"]}, figures) if hidden else (figures, None)
         await self.engine.tell("baseline", split, {"split": split, **told}, after=after)
-
-    def _gate(self, methods: Sequence[Method]) -> Gate:
-        """The gate, once it is known what scores the checker gives."""
-        given = dict(self.task.gate)
-        size = len(units(self.task.examples("gate")))
-        planned = int(given.pop("planned", 0)) or planned_looks(methods, size)
-        graded = given.pop("graded", getattr(self.task.checker, "graded", None))
-        if any(example.group for example in self.task.examples("gate")):
-            graded = True  # means of groups are no verdicts
-        elif graded is None:  # of a function of somebody's own: as it said of the screen examples, which are no gate data
-            graded = self.incumbent.grades or not self.task.examples("screen")
-        return Gate(**given, planned=planned, graded=bool(graded), seed=self.engine.seed)
-
-    async def _warn_of_copies(self) -> None:
-        """Questions of two splits that are nearly the same: what was learned of one is then proved on its copy."""
-        splits: tuple[Split, ...] = ("train", "screen", "gate", "test")
-        pairs = near_duplicates({split: self.task.examples(split) for split in splits})
-        between = [p for p in pairs if {p.first[0], p.second[0]} != {"train", "screen"}]
-        if between:
-            named = "; ".join(f"{a} {i} and {b} {j}" for (a, i), (b, j) in between[:3])
-            many = f"{len(between)} pairs of questions are" if len(between) > 1 else "one pair of questions is"
-            message = (
-                f"{many} nearly the same in two splits ({named}{', ...' if len(between) > 3 else ''}); what is learned of one is "
-                'then proved on the other. Give such examples one "group", so that they stay together and count as one'
-            )
-            await self.engine.event("warning", "near-duplicates", message=message)
 
     def _trainable(self, methods: list[Method]) -> list[Method]:
         """Without those that change weights, where the model's cannot be changed; asked for by name, that is an error."""
@@ -420,12 +415,9 @@ class _Job:
         baseline, final = summarise(before), summarise(after)
         gain = [b - a for a, b in zip(before, after, strict=True) if a is not None and b is not None]
         self.engine.past.finish()
-        artifact = write_artifact(
-            self.out / "artifact", winner, blobs=self.engine.store.blobs, sampling=self.task.sampling,
-            model=self.spec["model"], policy=self.engine.model("policy"), task=self.task.name, run=self.engine.run.id,
-            place={k: self.spec[k] for k in ("folder", "world") if k in self.spec}, others=self.spec.get("others"),
-        )  # fmt: skip
-        result = await self._result(baseline, final, gain, artifact)
+        artifact = self._artifact(self.out / "artifact", winner)
+        unproven = await self._write_unproven()
+        result = {**await self._result(baseline, final, gain, artifact), "unproven": unproven}
         _write(self.out / "result.json", json.dumps(result, indent=2) + "\n")
         self.engine.store.set_run(
             self.engine.run.id, status="done", reason=result["reason"], seconds=self.engine.ledger.seconds
@@ -440,6 +432,30 @@ class _Job:
         tell_spent(self.engine, self.progress)
         self.progress("end", {"status": "done", "reason": result["reason"], "run": self.engine.run.id})
         return result
+
+    async def _write_unproven(self) -> dict[str, Any]:
+        """The best candidate that the gate refused, beside the artifact and never taken for it; {} where none had a gain."""
+        folder = self.out / "unproven"
+        best = best_refused(self.incumbent.decisions)
+        if best is None:
+            shutil.rmtree(folder, ignore_errors=True)  # of an earlier run that wrote here
+            return {}
+        candidate, decision = best
+        told = {
+            "candidate": candidate.hash, "by": candidate.by, "note": candidate.note, "effect": decision.effect,
+            "look": decision.look, "needs": needed(decision), "message": about_unproven(candidate, decision),
+        }  # fmt: skip
+        self._artifact(folder, candidate, unproven=told)
+        await self.engine.event("unproven", "best", **told)
+        return {**told, "folder": str(folder)}
+
+    def _artifact(self, folder: Path, candidate: Candidate, *, unproven: Mapping[str, Any] | None = None) -> Path:
+        return write_artifact(
+            folder, candidate, blobs=self.engine.store.blobs, sampling=self.task.sampling,
+            model=self.spec["model"], policy=self.engine.model("policy"), task=self.task.name, run=self.engine.run.id,
+            place={k: self.spec[k] for k in ("folder", "world") if k in self.spec}, others=self.spec.get("others"),
+            unproven=unproven,
+        )  # fmt: skip
 
     async def _test(self, candidate: Candidate, examples: Sequence[Example]) -> tuple[list[float | None], int]:
         """Scores, and how many examples the budget had no room for: what was set aside is an estimate."""

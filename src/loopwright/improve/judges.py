@@ -15,7 +15,7 @@ from loopwright.core.feedback import Feedback, Missing, Preference, Score, Verdi
 from loopwright.core.heard import Heard
 from loopwright.core.outputs import check_file
 from loopwright.core.scope import Meter
-from loopwright.core.store import Store
+from loopwright.core.store import Store, told_rollouts
 from loopwright.core.types import Budget, Candidate, Example, Rollout, Turn, digest
 from loopwright.critics import BuiltCritic, build_critic
 from loopwright.critics.judges import judge_name
@@ -137,7 +137,7 @@ def _labelled(example: Example, output: str, label: float) -> Labelled:
 def _left(store: Store, run: str) -> list[Labelled]:
     """The different answers that a run left, as its checker scored them."""
     found: dict[str, Labelled] = {}
-    for row in store.rollouts(store.run(run).id):
+    for row in told_rollouts(store, store.run(run).id):
         if row.score is not None:
             rollout = Rollout.model_validate_json(row.data)
             if rollout.status == "ok" and not rollout.unanswered:  # no judge is asked about those

@@ -15,14 +15,15 @@ Step = Callable[[dict[str, Any]], web.Response] | web.Response | float
 
 
 def completion(body: dict[str, Any], texts: list[str] | None = None, **more: Any) -> web.Response:
-    """A good answer. ``more`` is merged into each choice; ``usage=None`` leaves the usage out."""
+    """A good answer. ``more`` is merged into each choice, ``top`` into the whole; ``usage=None`` leaves the usage out."""
+    top = more.pop("top", {})
     usage = more.pop("usage", {"prompt_tokens": 7, "completion_tokens": 3})
     texts = [f"answer {body.get('seed')}.{i}" for i in range(body.get("n", 1))] if texts is None else texts
     choices = [
         {"index": i, "message": {"role": "assistant", "content": text}, "finish_reason": "stop", **more}
         for i, text in enumerate(texts)
     ]
-    return web.json_response({"choices": choices} | ({"usage": usage} if usage else {}))
+    return web.json_response({"choices": choices} | ({"usage": usage} if usage else {}) | top)
 
 
 def fails(status: int, message: str = "no", code: str = "", **headers: str) -> Step:

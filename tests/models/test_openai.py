@@ -21,6 +21,7 @@ from loopwright.core.errors import (
     ModelUnavailable,
     PromptTooLong,
     QuotaExhausted,
+    Refused,
     UnknownName,
     UnknownPrice,
 )
@@ -66,7 +67,13 @@ def clock() -> Clock:
 
 def make(server: Server, clock: Clock | None = None, **options: Any) -> OpenAIModel:
     clock = clock or Clock()
-    options = {"base_url": server.url, "sleep": clock.sleep, "clock": clock, "wall": clock} | options
+    options = {
+        "base_url": server.url,
+        "api_key_env": "OPENAI_API_KEY",
+        "sleep": clock.sleep,
+        "clock": clock,
+        "wall": clock,
+    } | options
     return OpenAIModel("tiny", **options)
 
 
@@ -253,15 +260,13 @@ def choice(content: Any, **more: Any) -> Any:
 @pytest.mark.parametrize(
     ("step", "kind"),
     [
-        (raw(b"<html>gateway</html>"), "malformed"),
-        (raw(b'{"choices": [{"mess'), "malformed"),
-        (raw(b"\xff\xfe"), "malformed"),
-        (raw(b"[" * 100_000), "malformed"),
         (raw(b"{}"), "malformed"),
         (raw(b"[]"), "malformed"),
         (raw(b'{"choices": []}'), "malformed"),
         (raw(b'{"choices": [null]}'), "malformed"),
-        (choice(["parts"]), "malformed"),
+        (choice(7), "malformed"),
+        (choice([{"type": "image_url", "image_url": {"url": "x"}}]), "malformed"),
+        (choice([7]), "malformed"),
         (choice(""), "empty"),
         (choice(None), "empty"),
         (choice(" \n"), "empty"),
@@ -276,6 +281,149 @@ def test_bad_output_is_an_error_and_never_text(server: Server, step: Any, kind: 
         answer(make(server))
     assert caught.value.kind == kind
     assert len(server.bodies) == 1
+
+
+def test_parts_of_text_are_joined_and_thinking_is_kept_apart(server: Server) -> None:
+    forms: list[tuple[Any, str, str]] = [
+        ([{"type": "text", "text": "4"}, {"type": "text", "text": "2"}], "42", ""),
+        (["4", {"text": "2"}], "42", ""),
+        ({"type": "text", "text": "42"}, "42", ""),
+        ([{"type": "output_text", "text": "42"}], "42", ""),
+        ([{"type": "text", "text": {"value": "42", "annotations": []}}], "42", ""),
+        ([{"type": "thinking", "thinking": "6 x 7", "signature": "x"}, {"type": "text", "text": "42"}], "42", "6 x 7"),
+        (
+            [{"type": "thinking", "thinking": [{"type": "text", "text": "6 "}, {"type": "text", "text": "x 7"}]}, "42"],
+            "42",
+            "6 x 7",
+        ),
+    ]
+    for content, text, thought in forms:
+        server.will(choice(content))
+        turn = answer(make(server)).choices[0]
+        assert (turn.text, turn.reasoning) == (text, thought), content
+    for key in ("reasoning_content", "reasoning", "thinking"):
+        server.will(choice("42", message={key: "6 x 7"}))
+        turn = answer(make(server)).choices[0]
+        assert (turn.text, turn.reasoning, turn.said()) == ("42", "6 x 7", Turn(role="assistant", text="42"))
+
+
+@pytest.mark.parametrize(
+    ("message", "finish", "why"),
+    [
+        ({"tool_calls": [{"function": {"name": "search", "arguments": "{}"}}]}, "tool_calls", "called search instead"),
+        ({"function_call": {"name": "search"}}, "function_call", "called search instead"),
+        ({"reasoning_content": "hmm"}, "stop", "only its reasoning"),
+        ({"reasoning_content": "hmm"}, "length", "max_tokens before it wrote anything but its reasoning"),
+    ],
+)
+def test_an_answer_without_text_says_what_there_was(
+    server: Server, message: dict[str, Any], finish: str, why: str
+) -> None:
+    server.will(choice(None, message=message, finish_reason=finish))
+    with pytest.raises(BadOutput, match=why) as caught:
+        answer(make(server))
+    assert caught.value.kind == "empty"
+
+
+@pytest.mark.parametrize(
+    "finish", ["content_filter", "content_filter: PROHIBITED_CONTENT", "SAFETY", "refusal", "sensitive"]
+)
+def test_a_200_that_a_filter_ended_is_a_refusal(server: Server, finish: str) -> None:
+    server.will(choice("half", finish_reason=finish))
+    with pytest.raises(Refused, match=finish):
+        answer(make(server))
+    server.will(choice([{"type": "refusal", "refusal": "I will not."}]))
+    with pytest.raises(Refused, match="I will not"):
+        answer(make(server))
+    server.will(raw(b'{"choices": [], "promptFeedback": {"blockReason": "SAFETY"}}'))
+    with pytest.raises(Refused, match="SAFETY"):
+        answer(make(server))
+
+
+def test_one_of_several_samples_that_gave_no_answer_is_the_answer_of_nothing(server: Server) -> None:
+    server.will(lambda body: completion(body, ["4", "", "4"]))
+    assert [t.text for t in answer(make(server), ask(n=3)).choices] == ["4", "", "4"]
+    server.will(lambda body: completion(body, ["", "", ""]))
+    with pytest.raises(BadOutput):
+        answer(make(server), ask(n=3))
+    # and where they are asked for one by one
+    server.will(
+        lambda body: completion(body, ["4"]), lambda body: completion(body, [""]), lambda body: completion(body, ["5"])
+    )
+    reply = answer(make(server), ask(n=3))
+    assert [t.text for t in reply.choices] in (["4", "", "5"], ["4", "5", ""])
+
+
+def in_a_200(error: Any) -> Any:
+    return raw(json.dumps(error if "error" in error or "object" in error else {"error": error}).encode())
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        in_a_200({"message": "Provider returned error", "code": 502}),
+        in_a_200({"message": "Rate limit exceeded: free-models-per-min", "code": 429}),
+        in_a_200({"message": "overloaded"}),
+        in_a_200({"object": "error", "message": "Internal server error", "code": 500}),
+        in_a_200({"error": "upstream timed out"}),
+        raw(b"<html><head><title>Bad gateway</title></head></html>"),
+        raw(b"\n <!DOCTYPE html><html><body>Please log in</body></html>"),
+        raw(b'{"choices": [{"mess'),
+        raw(b"\xff\xfe"),
+        raw(b"[" * 100_000),
+        raw(b""),
+    ],
+)
+def test_what_is_no_answer_in_a_200_is_tried_again(server: Server, step: Any) -> None:
+    server.will(step, step, completion)
+    assert answer(make(server)).choices[0].text == "answer 5.0"
+    assert len(server.bodies) == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "calls"),
+    [
+        ({"message": "Invalid API key", "code": 401}, ModelUnavailable, 1),
+        ({"message": "Insufficient credits", "code": 402}, QuotaExhausted, 1),
+        ({"message": "maximum context length is 5 tokens", "code": 400}, PromptTooLong, 1),
+        ({"message": "The input was flagged by moderation", "code": 403}, Refused, 1),
+        ({"message": "Provider returned error", "code": 503}, ModelUnavailable, 4),
+    ],
+)
+def test_an_error_in_a_200_is_the_error_of_the_status_it_means(
+    server: Server, error: dict[str, Any], kind: type[Exception], calls: int
+) -> None:
+    server.will(in_a_200(error))
+    with pytest.raises(kind, match=error["message"]):
+        answer(make(server, attempts=4))
+    assert len(server.bodies) == calls
+
+
+def test_a_page_that_stays_is_told_by_its_title_and_broken_json_costs_its_own_answer_alone(server: Server) -> None:
+    server.will(raw(b"<html><title>Sign in</title></html>"))
+    with pytest.raises(ModelUnavailable, match=r"page of HTML \(Sign in\).*tried 2 times"):
+        answer(make(server, attempts=2))
+    server.will(raw(b'{"choices": [{"mess'))
+    with pytest.raises(BadOutput, match="not JSON") as caught:
+        answer(make(server, attempts=2))
+    assert caught.value.kind == "malformed"
+
+
+def test_prompts_that_are_turned_away_do_not_open_the_circuit(server: Server) -> None:
+    server.will(fails(400, "x", "context_length_exceeded"))
+    model = make(server, circuit=2)
+    for _ in range(4):
+        with pytest.raises(PromptTooLong):
+            answer(model)
+    assert len(server.bodies) == 4
+
+
+def test_the_reply_says_what_the_server_is(server: Server) -> None:
+    server.will(lambda body: completion(body, top={"model": "tiny-2024", "system_fingerprint": "fp_1"}))
+    reply = answer(make(server))
+    assert (reply.model, reply.system_fingerprint) == ("tiny-2024", "fp_1")
+    server.will(lambda body: completion(body, top={"model": None, "system_fingerprint": 7}))
+    assert (answer(make(server)).model, answer(make(server)).system_fingerprint) == ("", "")
 
 
 def test_a_cut_off_answer_says_so(server: Server) -> None:

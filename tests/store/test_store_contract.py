@@ -105,9 +105,21 @@ def test_effects_keep_the_order_in_which_they_were_opened(store: Store) -> None:
 def test_the_first_cached_value_stays(store: Store) -> None:
     write(store, CacheRow("a", b"1"), CacheRow("b", b""), CacheRow("a", b"2"))
     write(store, CacheRow("a", b"3"))
-    assert store.cached(["a", "b", "c", "\ud800"]) == {"a": b"1", "b": b""}
+    assert store.cached(["a", "b", "c", "\ud800"]) == {"a": CacheRow("a", b"1"), "b": CacheRow("b", b"")}
     assert store.cached([]) == {}
-    assert store.cached([str(i) for i in range(1500)] + ["a"]) == {"a": b"1"}
+    assert store.cached([str(i) for i in range(1500)] + ["a"]) == {"a": CacheRow("a", b"1")}
+
+
+def test_a_cached_reply_says_where_it_comes_from_and_gives_way_to_another_runs(store: Store) -> None:
+    old = CacheRow("a", b"1", "run-1", "tiny-2024", "fp_1", 1.5e9)
+    write(store, old)
+    write(store, CacheRow("a", b"2", "run-1", "tiny-2024", "fp_2", 1.6e9))
+    assert store.cached(["a"]) == {"a": old}  # within a run the first stands
+    new = CacheRow("a", b"3", "run-2", "tiny-2025", "", 1.7e9)
+    write(store, new)
+    assert store.cached(["a"]) == {"a": new}
+    with pytest.raises(InputError, match="time"):
+        write(store, CacheRow("b", b"1", time=float("nan")))
 
 
 def test_duplicates_change_nothing(store: Store) -> None:
@@ -242,4 +254,4 @@ def test_everything_comes_back_exactly(store: Store, key: str, words: str, data:
     ]
     write(store, *rows)
     assert [*store.effects(run), *store.candidates(run), *store.rollouts(run), *store.feedback(run)] == rows[:4]
-    assert store.cached([f"{run}{key}"]) == {f"{run}{key}": raw}
+    assert store.cached([f"{run}{key}"]) == {f"{run}{key}": CacheRow(f"{run}{key}", raw)}

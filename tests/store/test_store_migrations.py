@@ -14,7 +14,9 @@ import pytest
 from store_rows import effect, new_run
 
 from loopwright.core.errors import StoreError, StoreVersion
+from loopwright.core.store import CacheRow
 from loopwright.store import SqliteStore
+from loopwright.store.codec import pack
 from loopwright.store.migrate import HEAD, MIGRATIONS, TABLES, migrated, prepare, tables
 
 NEXT = """
@@ -37,7 +39,9 @@ prepare(Path(sys.argv[1]), 5.0, head="9001", scripts=Path(sys.argv[2]))
 
 CREATE = """
 import sys
+from loopwright.core.store import CacheRow
 from loopwright.store import SqliteStore
+from loopwright.store.codec import pack
 sys.stdin.readline()
 SqliteStore(sys.argv[1]).create_run({}, seed=0, budget={}, code_version="")
 """
@@ -112,6 +116,21 @@ def test_an_older_store_is_backed_up_and_migrated(path: Path, tmp_path: Path) ->
     with SqliteStore(backup) as store:
         assert [row.key for row in store.effects(run)] == ["k"]
     assert prepare(path, 5.0, head="9001", scripts=scripts(tmp_path)) is None
+
+
+def test_a_store_from_before_origins_still_opens_and_reads(path: Path) -> None:
+    prepare(path, 5.0, head="0001")
+    connection = sqlite3.connect(path)
+    connection.execute("INSERT INTO cache (key, value) VALUES ('a', ?)", (pack(b"reply"),))
+    connection.commit()
+    connection.close()
+    with SqliteStore(path) as store:
+        run = new_run(store).id
+        asyncio.run(store.write([effect(run), CacheRow("b", b"new", run, "tiny", "fp", 5.0)]))
+        assert store.cached(["a", "b"]) == {"a": CacheRow("a", b"reply"), "b": CacheRow("b", b"new", run, "tiny", "fp", 5.0)}
+        asyncio.run(store.write([CacheRow("a", b"newer", run)]))
+        assert store.cached(["a"])["a"].value == b"newer"
+    assert path.with_name(f"{path.name}.0001.backup").is_file()
 
 
 def test_a_failed_migration_changes_nothing(path: Path, tmp_path: Path) -> None:

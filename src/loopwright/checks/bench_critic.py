@@ -50,9 +50,9 @@ class ListeningEngine(Engine):
         super().__init__(**more)
         self.hear = hear
 
-    async def generate(self, scope: str, role: str, request: Request, *, summary: str) -> Reply:
+    async def generate(self, scope: str, role: str, request: Request, *, summary: str, compared: bool = False) -> Reply:
         place = f"{scope}:{self.past.asked(scope)}"  # before the wait, in which others of this scope may ask
-        reply = await super().generate(scope, role, request, summary=summary)
+        reply = await super().generate(scope, role, request, summary=summary, compared=compared)
         heard: Reply = self.hear(place, f"{role}/{request.n}", reply)
         return heard
 

@@ -140,6 +140,12 @@ class Watcher:
     def _on_doubt(self, payload: dict[str, Any]) -> None:
         self._say(f"DOUBTFUL JUDGE: {payload['judge']} {payload['message']}", "bold red")
 
+    def _on_server_notice(self, payload: dict[str, Any]) -> None:
+        self._say(payload["message"], "yellow")
+
+    def _on_server_changed(self, payload: dict[str, Any]) -> None:
+        self._say(payload["message"], "bold yellow")
+
     def _on_fit(self, payload: dict[str, Any]) -> None:
         figures = ", ".join(f"{k.replace('_', ' ')} {payload[k]:.4g}" for k in ("first_loss", "loss", "steps") if k in payload)
         self._say(f"  trained: {figures}", "dim")

@@ -51,6 +51,8 @@ def print_summary(result: dict[str, Any]) -> None:
     out.print("cost      " + ", ".join(cost))
     if result.get("presumed_spent"):
         out.print(f"          of these, {result['presumed_spent']} calls may have been paid twice (a process died in them)")
+    for r in result.get("replies", {}).get("reused", ()):
+        out.print(f"          {r['replies']:,} replies were taken from run {r['run']}, {r['date']}", markup=False)
     for name in ("report", "artifact"):
         if result.get(name):
             out.print(f"{name:<9} {_near(result[name])}", markup=False)

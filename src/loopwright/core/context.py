@@ -62,7 +62,9 @@ class Context(Judging, Weights, Rounds):
         )
         name = f"{self.scope}:{self.engine.past.asked(self.scope)}"
         try:
-            reply = await self.engine.generate(self.scope, "policy", request, summary=short(turns[-1].text))
+            reply = await self.engine.generate(
+                self.scope, "policy", request, summary=short(turns[-1].text), compared=self._is_compared
+            )
         except (BadOutput, NoReply) as error:
             made = _without_answer(name, example, turns, self.policy, error)
             return [made.model_copy(update={"id": digest([name, i])[:16]}) for i in range(n)]
@@ -100,7 +102,9 @@ class Context(Judging, Weights, Rounds):
         if system:
             turns.insert(0, Turn(role="system", text=system))
         request = Request(turns=tuple(turns), sampling=self._sampling(sampling), n=n)
-        reply = await self.engine.generate(self.scope, role, request, summary=short(turns[-1].text))
+        reply = await self.engine.generate(
+            self.scope, role, request, summary=short(turns[-1].text), compared=self._is_compared
+        )
         self._meter.add(reply.cost)
         return list(reply.choices)
 
@@ -199,7 +203,7 @@ class Context(Judging, Weights, Rounds):
             judge = ctx.at("check", critics=(objective,), scramble=self._scramble, recipe=self.recipe)
             return await judge._finish(rollout, example, replicate)
 
-        branch = self.at(f"evaluate{self._next()}", policy=candidate, recipe=None)
+        branch = self.at(f"evaluate{self._next()}", policy=candidate, recipe=None, compared=True)
         rollouts = await branch.map(attempt, [(e, k) for e in chosen for k in range(n)])
         await self.engine.record(*(_row(self, r, i % n) for i, r in enumerate(rollouts)))
         return rollouts

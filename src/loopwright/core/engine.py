@@ -34,6 +34,7 @@ from loopwright.core.feedback import FREE, Cost, Feedback
 from loopwright.core.heard import Heard
 from loopwright.core.identity import Asked, billed, describe, tuple_hash
 from loopwright.core.model import Model, Reply, Request
+from loopwright.core.origins import Origins
 from loopwright.core.past import Past
 from loopwright.core.store import CacheRow, EventRow, Row, RunRow, Store
 from loopwright.core.types import Rollout
@@ -115,9 +116,14 @@ class Engine:
         self._busy = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._lookups: list[tuple[str, asyncio.Future[bytes | None]]] = []
+        self._lookups: list[tuple[str, asyncio.Future[CacheRow | None]]] = []
         self._spawned: dict[asyncio.Task[Any], asyncio.Event | None] = {}
         self._waves = Waves(self)
+        self.origins = Origins(run.id)
+        self._notices: list[str] = []  # what models learn of their servers, to be told
+        for model in self.models.values():
+            if hasattr(model, "notices"):
+                model.notices = self._notices
 
     @property
     def seed(self) -> int:
@@ -222,7 +228,6 @@ class Engine:
         summary: str,
         estimate: Cost = FREE,
         paid: bool = False,
-        cache_key: str = "",
     ) -> bytes:
         """Do something costly once. ``perform`` returns the result and what it took.
 
@@ -230,7 +235,7 @@ class Engine:
         """
         asked = self.past.ask(scope, kind, content, summary)
         lanes = self._lanes_of(self.model("policy")) if paid else None
-        return await self._perform(asked, perform, estimate=estimate, lanes=lanes, cache_key=cache_key)
+        return await self._perform(asked, perform, estimate=estimate, lanes=lanes)
 
     async def _perform(
         self,
@@ -239,7 +244,8 @@ class Engine:
         *,
         estimate: Cost = FREE,
         lanes: asyncio.Semaphore | None = None,
-        cache_key: str = "",
+        recall: Callable[[], Awaitable[bytes | None]] | None = None,
+        keep: Callable[[bytes], CacheRow] | None = None,
     ) -> bytes:
         paid = lanes is not None
         known = self.past.replay(asked)
@@ -250,8 +256,8 @@ class Engine:
         self.alive()
         self.enter()
         try:
-            if cache_key and self.cache:
-                hit = await self._cached(cache_key)
+            if recall is not None:
+                hit = await recall()
                 if hit is not None:
                     await self.store.write([self.past.row(asked, "done", result=hit), *self._presumed_spent(asked)])
                     return hit
@@ -267,8 +273,8 @@ class Engine:
                     result, cost = await perform()
                 cost = cost.model_copy(update={"seconds": time.monotonic() - started})
                 rows: list[Row] = [self.past.row(asked, "done", result=result, cost=cost)]
-                if cache_key:
-                    rows.append(CacheRow(key=cache_key, value=result))
+                if keep is not None:
+                    rows.append(keep(result))
                 await self.store.write(rows)
                 self.executed += 1
                 return result
@@ -282,10 +288,10 @@ class Engine:
         finally:
             self.leave()
 
-    async def _cached(self, key: str) -> bytes | None:
+    async def _cached(self, key: str) -> CacheRow | None:
         """One query answers all look-ups of a loop turn: a query each would be a third of a call's overhead."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[bytes | None] = loop.create_future()
+        future: asyncio.Future[CacheRow | None] = loop.create_future()
         self._lookups.append((key, future))
         if len(self._lookups) == 1:
             loop.call_soon(self._look_up)
@@ -344,9 +350,29 @@ class Engine:
 
     # ---- models ---------------------------------------------------------------------------------------------------
 
-    async def generate(self, scope: str, role: str, request: Request, *, summary: str) -> Reply:
-        """One model call. The seed is made here, from the run's seed, the scope and the request."""
+    async def generate(self, scope: str, role: str, request: Request, *, summary: str, compared: bool = False) -> Reply:
+        """One model call. The seed is made here, from the run's seed, the scope and the request.
+
+        compared: the reply will be measured or compared, so a server's reply of an earlier run will not do.
+        """
         model = self.model(role)
+        reply = await self._generate(scope, role, model, request, summary, compared)
+        while self._notices:
+            message = self._notices.pop(0)
+            await self.event("server-notice", message, message=message)
+        change = self.origins.note(model, scope, reply)
+        if change is not None:
+            before, after = change
+            message = f"{model.name}: the server is not what it was: it said {before}, now {after}"
+            await self.event(
+                "server-changed", f"{role}/{before}/{after}", model=model.name, before=before._asdict(), after=after._asdict(),
+                message=message,
+            )  # fmt: skip
+        return reply
+
+    async def _generate(
+        self, scope: str, role: str, model: Model, request: Request, summary: str, compared: bool
+    ) -> Reply:
         content = request.model_dump_json(exclude_defaults=True, exclude={"seed"})
         asked = self.past.ask(scope, "generate", f"{role} {content}", summary)
         seed = 0
@@ -356,9 +382,14 @@ class Engine:
         if model.batch_rows:
             if asked.record is None and self.past.unclaimed(scope):
                 await self._not_diverged(asked)
-            return await self._waves.ask(role, asked, request)
+            return await self._waves.ask(role, asked, request, compared=compared)
 
+        key = self.cache_key(model, request, asked)
         fresh: list[Reply] = []
+
+        async def recall() -> bytes | None:
+            row = await self._cached(key)
+            return self.recalled(model, row, compared) if row is not None else None
 
         async def perform() -> tuple[bytes, Cost]:
             before = self._replies[id(model)]
@@ -375,9 +406,22 @@ class Engine:
 
         raw = await self._perform(
             asked, perform, estimate=model.estimate(request), lanes=self._lanes_of(model),
-            cache_key=self.cache_key(model, request, asked),
+            recall=recall if self.cache else None, keep=lambda result: self.kept(key, result, fresh[0]),
         )  # fmt: skip
         return fresh[0] if fresh else Reply.model_validate_json(raw)
+
+    def recalled(self, model: Model, row: CacheRow, compared: bool) -> bytes | None:
+        """A cached reply as this run records it; None where it may not stand for a fresh one."""
+        if not self.origins.usable(model, row, compared=compared):
+            return None
+        if row.run == self.run.id:
+            return row.value
+        reply = self.origins.taken(row, Reply.model_validate_json(row.value))
+        return reply.model_dump_json(exclude_defaults=True).encode()
+
+    def kept(self, key: str, result: bytes, reply: Reply) -> CacheRow:
+        """What later runs may use of a reply."""
+        return CacheRow(key, result, self.run.id, reply.model, reply.system_fingerprint, time.time())
 
     @staticmethod
     def cache_key(model: Model, request: Request, asked: Asked) -> str:

@@ -85,7 +85,7 @@ class Judging(Scope):
         if comparator is not None:
             return await self._compared(hidden[0], hidden[1], comparator)
         # A recipe that learns from preferences is told one; what it is made of need not be a kind it learns from.
-        plain = self.at(f"compare{self._next()}", recipe=None)
+        plain = self.at(f"compare{self._next()}", recipe=None, compared=True)
         training = self.recipe is not None and self.recipe.card.shape == "improver"
         both, critics = ([first, second], (self._world.checker,)) if training else (hidden, self._critics)
         a, b = [self._worth(await plain._judged(r, critics)) for r in both]
@@ -109,7 +109,7 @@ class Judging(Scope):
             said = _given_first(first, second)
         else:
             meter = Meter(self._meter)
-            branch = self.at(f"compare{self._next()}", recipe=None, meter=meter)
+            branch = self.at(f"compare{self._next()}", recipe=None, meter=meter, compared=True)
             try:
                 said = await comparator(first, second, cast("Context", branch))
             except (BadOutput, NoReply) as error:

@@ -14,6 +14,7 @@ from loopwright.core.gate import Decision, Gate, paired_differences
 from loopwright.core.groups import Unit, unit_scores, units
 from loopwright.core.learner import STEPS, Block, Logged, Session
 from loopwright.core.looks import Looks
+from loopwright.core.origins import from_one_server
 from loopwright.core.paired_tests import sign_p
 from loopwright.core.registry import Recipe
 from loopwright.core.scope import Meter
@@ -22,6 +23,7 @@ from loopwright.core.types import Candidate, Example
 from loopwright.core.world import Split, Stream
 
 Offer = Callable[[Candidate], Awaitable[bool]]
+Measured = tuple[dict[str, float | None], Cost]  # scores by example, with what it took to have them
 
 
 async def improve(recipe: Recipe, base: Candidate, ctx: Context, offer: Offer, options: Mapping[str, Any]) -> None:
@@ -80,6 +82,7 @@ class Incumbent:
         self.screened: list[tuple[Candidate, Screening]] = []  # what was turned down before the gate was asked
         self._decided: dict[tuple[str, str], bool] = {}
         self._known: dict[tuple[Split, str], dict[str, float | None]] = {}  # scores by example, of what was measured
+        self._times: dict[tuple[Split, str], int] = {}  # how often something was measured, where a server changed meanwhile
         self._again = 0
         self.grades = False  # whether the checker gave a grade, not a verdict, of a screen example
 
@@ -99,14 +102,12 @@ class Incumbent:
         known, _ = await self._measured(candidate, split, examples)
         return [known[example.id] for example in examples]
 
-    async def _measured(
-        self, candidate: Candidate, split: Split, examples: Sequence[Example]
-    ) -> tuple[dict[str, float | None], Cost]:
-        """Scores by example, with what it took to have them."""
+    async def _measured(self, candidate: Candidate, split: Split, examples: Sequence[Example]) -> Measured:
         known = self._known.setdefault((split, candidate.hash), {})
+        place = self._place(candidate, split)
         missing = [example for example in examples if example.id not in known]
         meter = Meter()
-        branch = self.ctx.at(f"{split}.{candidate.hash[:16]}", split=split, recipe=None, meter=meter)
+        branch = self.ctx.at(place, split=split, recipe=None, meter=meter)
         if known:  # the rest of what was begun in the same scope
             branch = branch.at("rest")
         if missing:
@@ -114,6 +115,34 @@ class Incumbent:
             known.update((e.id, r.score) for e, r in zip(missing, rollouts, strict=True))
             self.grades |= split == "screen" and any(isinstance(f, Score) for r in rollouts for f in r.feedback)
         return known, meter.spent
+
+    def _place(self, candidate: Candidate, split: Split) -> str:
+        times = self._times.get((split, candidate.hash), 1)
+        return f"{split}.{candidate.hash[:16]}" + (f"~{times}" if times > 1 else "")
+
+    async def _both(
+        self, candidate: Candidate, split: Split, examples: Sequence[Example], part: Sequence[Example]
+    ) -> tuple[dict[str, float | None], dict[str, float | None], Cost]:
+        """Scores of the reference on ``examples`` and of the candidate on ``part`` of them, with what the candidate's took.
+
+        Where a server changed between the two, what is older is measured again, so that both are of one server.
+        """
+
+        async def measured(side: Candidate, what: Sequence[Example], anew: bool) -> tuple[str, Measured]:
+            if anew:
+                self._known.pop((split, side.hash), None)
+                self._times[split, side.hash] = self._times.get((split, side.hash), 1) + 1
+            found = await self._measured(side, split, what)
+            return f"{self.ctx.scope}/{self._place(side, split)}", found
+
+        before, after, doubt = await from_one_server(
+            self.ctx.engine.origins,
+            lambda anew: measured(self.reference, examples, anew),
+            lambda anew: measured(candidate, part, anew),
+        )
+        if doubt:
+            await self.ctx.engine.event("server-changed", f"{split}/{candidate.hash}", message=doubt)
+        return before[0], after[0], after[1]
 
     async def offer(self, candidate: Candidate) -> bool:
         """Compare a candidate with the incumbent, and replace it where the gate accepts.
@@ -167,10 +196,11 @@ class Incumbent:
             return None
         if self.reserve is not None:
             self.reserve.screening()
-        before, after = [await self.scores(c, "screen") for c in (self.reference, candidate)]
+        before, after, _ = await self._both(candidate, "screen", examples, examples)
         made_of = units(examples)
         differences = paired_differences(
-            unit_scores(made_of, before, "incumbent"), unit_scores(made_of, after, "candidate")
+            unit_scores(made_of, [before[e.id] for e in examples], "incumbent"),
+            unit_scores(made_of, [after[e.id] for e in examples], "candidate"),
         )
         wins, losses = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
         p_value, effect = sign_p(wins, losses), math.fsum(differences) / len(differences)
@@ -192,17 +222,16 @@ class Incumbent:
         examples = self.ctx.world.examples("gate")
         made_of = units(examples)
         keys = [unit.key for unit in made_of]
-        incumbent, _ = await self._measured(self.reference, "gate", examples)
         if len(made_of) >= FUTILE_FROM:
             first = [made_of[at] for at in sorted(self.gate.first_third(keys))]
             part = [examples[at] for unit in first for at in unit.members]
-            known, cost = await self._measured(candidate, "gate", part)
+            incumbent, known, cost = await self._both(candidate, "gate", examples, part)
             sides = self._sides(incumbent, known, examples, first)
             if self.gate.futile(*sides):
                 if self.reserve is not None:
                     self.reserve.saved(cost.times(len(examples) / len(part) - 1))
                 return self.gate.refuse_early(*sides, of=len(made_of), keys=[unit.key for unit in first])
-        known, _ = await self._measured(candidate, "gate", examples)
+        incumbent, known, _ = await self._both(candidate, "gate", examples, examples)
         return self.gate.look(*self._sides(incumbent, known, examples, made_of), keys=keys)
 
     def _sides(

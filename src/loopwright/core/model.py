@@ -40,10 +40,18 @@ class Request(Frozen):
 
 
 class Reply(Frozen):
-    """``choices`` has n assistant turns. Token ids and log-probabilities are there where the backend has them."""
+    """``choices`` has n assistant turns. Token ids and log-probabilities are there where the backend has them.
+
+    model, system_fingerprint: what a server says of itself; "" where it says nothing.
+    run, time: of a reply that an earlier run had recorded, that run and when it came (UTC seconds); the engine says so.
+    """
 
     choices: tuple[Turn, ...]
     cost: Cost = FREE
+    model: str = ""
+    system_fingerprint: str = ""
+    run: str = ""
+    time: float = 0.0
 
 
 @runtime_checkable
@@ -56,6 +64,8 @@ class Model(Protocol):
         the same ones in the same order, so that floating-point results do not depend on timing.
 
     A model that is asked for every request alone may have ``concurrency``, how many it answers at a time (64 without it).
+    One whose fingerprint does not cover its weights, as a server's cannot, has ``identified`` = False: what it said in an
+    earlier run is then never compared with what it says in this one.
     """
 
     name: str

@@ -62,6 +62,7 @@ class Scope:
         sampling: Sampling | None = None,
         scramble: Callable[[str, Judgement], Judgement] | None = None,
         meter: Meter | None = None,
+        compared: bool = False,
     ) -> None:
         self.engine = engine
         self.scope = scope
@@ -75,6 +76,8 @@ class Scope:
         self._scramble = scramble
         self._meter = meter or Meter()
         self._branches = 0
+        # What is said here is measured or compared, as all of the gate's and the final test's is: see core.origins.
+        self._is_compared = compared or split != "train"
 
     @cached_property
     def rng(self) -> random.Random:
@@ -95,6 +98,7 @@ class Scope:
         fields: dict[str, Any] = {
             "world": self._world, "policy": self.policy, "recipe": self.recipe, "split": self.split,
             "critics": self._critics, "sampling": self.sampling, "scramble": self._scramble, "meter": self._meter,
+            "compared": self._is_compared,
         }  # fmt: skip
         child = type(self)(self.engine, f"{self.scope}/{name}", **(fields | changes))
         child.round = self.round

@@ -52,10 +52,18 @@ class EffectRow:
 
 @dataclass(frozen=True, slots=True)
 class CacheRow:
-    """A reply that any later run may use. ``key`` is the digest of model fingerprint, request and sample seed."""
+    """A reply that a later run may use. ``key`` is the digest of model fingerprint, request and sample seed.
+
+    run: who asked; "" in stores of before. model, system_fingerprint: what the server said of itself, "" where it said
+    nothing. time: when it came, UTC seconds; 0 where that is not known.
+    """
 
     key: str
     value: bytes
+    run: str = ""
+    model: str = ""
+    system_fingerprint: str = ""
+    time: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +132,14 @@ class Store(Protocol):
 
     ``write`` returns once all its rows are durable, in one transaction; concurrent writes share a commit. Writing a row
     again with the same identity (effect key, cache key, candidate hash, rollout id, feedback idempotency, event key)
-    replaces an open effect and otherwise changes nothing.
+    replaces an open effect or the cached reply of another run, and otherwise changes nothing.
     """
 
     blobs: Blobs
 
     async def write(self, rows: Sequence[Row]) -> None: ...
 
-    def cached(self, keys: Sequence[str]) -> dict[str, bytes]: ...
+    def cached(self, keys: Sequence[str]) -> dict[str, CacheRow]: ...
 
     def create_run(self, spec: dict[str, Any], *, seed: int, budget: dict[str, Any], code_version: str) -> RunRow: ...
 

@@ -60,6 +60,7 @@ class Turn(Frozen):
     prompt_ids: token ids of everything the model was given before it wrote this turn, as the backend rendered it.
     token_ids: [T] what it wrote, the end token included when it was sampled.
     logprobs: [T] the sampler's log-probabilities at the sampling temperature, natural log.
+    reasoning: what a server gave of the model's thinking, apart from the text; it is no part of the answer.
     """
 
     role: Literal["system", "user", "assistant", "tool"]
@@ -68,10 +69,11 @@ class Turn(Frozen):
     token_ids: tuple[int, ...] = ()
     logprobs: tuple[float, ...] = ()
     finish: Literal["", "stop", "length"] = ""
+    reasoning: str = ""
 
     def said(self) -> Turn:
         """Its role and text alone."""
-        more = self.finish or self.token_ids or self.prompt_ids or self.logprobs
+        more = self.finish or self.token_ids or self.prompt_ids or self.logprobs or self.reasoning
         return Turn(role=self.role, text=self.text) if more else self
 
 

@@ -17,7 +17,7 @@ from loopwright.core.errors import BudgetExhausted, LoopwrightError, ModelError
 from loopwright.core.feedback import FREE
 from loopwright.core.identity import Asked, describe
 from loopwright.core.model import Limited, Model, Reply, Request
-from loopwright.core.store import CacheRow, Row
+from loopwright.core.store import Row
 
 if TYPE_CHECKING:
     from loopwright.core.engine import Engine
@@ -31,6 +31,7 @@ class _Waiting:
     asked: Asked
     request: Request
     future: asyncio.Future[Reply]
+    compared: bool
 
 
 class Waves:
@@ -41,10 +42,10 @@ class Waves:
         self._waiting: dict[str, list[_Waiting]] = defaultdict(list)
         self._flushing: dict[str, asyncio.Task[None]] = {}
 
-    async def ask(self, role: str, asked: Asked, request: Request) -> Reply:
-        """The reply, once a wave with this request in it was run."""
+    async def ask(self, role: str, asked: Asked, request: Request, *, compared: bool) -> Reply:
+        """The reply, once a wave with this request in it was run. compared: see ``Engine.generate``."""
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._waiting[role].append(_Waiting(asked, request, future))
+        self._waiting[role].append(_Waiting(asked, request, future, compared))
         if role not in self._flushing:
             self._flushing[role] = asyncio.create_task(self._flush(role))
         return await future
@@ -106,7 +107,8 @@ class Waves:
         refused: list[tuple[_Waiting, LoopwrightError]] = []
         try:
             for waiting in todo:
-                hit = hits.get(keys[waiting.asked.key])
+                row = hits.get(keys[waiting.asked.key])
+                hit = self._engine.recalled(model, row, waiting.compared) if row is not None else None
                 if hit is not None:
                     rows.append(self._engine.past.row(waiting.asked, "done", result=hit))
                     done.append((waiting, Reply.model_validate_json(hit)))
@@ -135,7 +137,7 @@ class Waves:
                 cost = reply.cost.model_copy(update={"seconds": seconds})
                 result = reply.model_dump_json(exclude_defaults=True).encode()
                 rows.append(self._engine.past.row(waiting.asked, "done", result=result, cost=cost))
-                rows.append(CacheRow(key=keys[waiting.asked.key], value=result))
+                rows.append(self._engine.kept(keys[waiting.asked.key], result, reply))
                 done.append((waiting, reply))
                 await self._engine.ledger.settle(held.pop(0), cost)
                 self._engine.executed += 1

@@ -93,6 +93,10 @@ def _header(report: Report) -> str:
         f'<div class="verdict nothing"><strong>Doubtful judge: {escape(d.judge)}</strong><p>It {escape(d.message)}.</p></div>'
         for d in report.doubts
     )
+    doubts += "".join(
+        f'<div class="verdict nothing"><strong>The server changed</strong><p>{escape(said)}.</p></div>'
+        for said in report.server_changes
+    )
     return (
         f'<header><p class="brand">Loopwright report</p><h1>{escape(report.task)}</h1>'
         f'<p class="facts">{" &middot; ".join(facts)}</p></header>\n'
@@ -374,6 +378,13 @@ def _small_print(report: Report) -> str:
         notes.append(f"{count} of {report.judged[split]} {split} attempts gave no answer; they are judged as an empty one.")
     notes += [f"No answer ({n} times): {reason}" for reason, n in report.unanswered_reasons.items()]
     notes += [f"{f.slug} (method {f.number}) ended by an error: {f.error}" for f in report.failures]
+    notes += report.server_notices
+    for r in report.replies:
+        if r.run:
+            notes.append(f"{r.count} replies are those of run {r.run}, {r.date}: they were not asked for again.")
+        else:
+            said = f"{r.model or 'no name'}, fingerprint {r.system_fingerprint or 'not given'}"
+            notes.append(f"{r.count} replies came from a server that says it is: {said}.")
     if report.unusable:
         notes.append(f"{report.unusable} calls gave nothing usable.")
     if report.presumed:

@@ -23,6 +23,7 @@ from loopwright.core.gate import Gate, Interval, summarise
 from loopwright.core.groups import unit_scores, units
 from loopwright.core.loop import Incumbent
 from loopwright.core.model import Model, Request, Trainable
+from loopwright.core.origins import from_one_server
 from loopwright.core.outputs import check_folder
 from loopwright.core.policy import prompt_of
 from loopwright.core.registry import get_recipe
@@ -402,16 +403,9 @@ class _Job:
         self.reserve.release()
         winner = self.incumbent.candidate
         examples = self.task.examples("test")
-        scores: dict[str, list[float | None]] = {}
-        cut = 0
-        for candidate in (self.base, winner):
-            if candidate.hash not in scores:
-                known, beyond = await self._test(candidate, examples)
-                scores[candidate.hash] = known
-                cut += beyond
+        before, after, cut = await self._tested(self.base, winner, examples)
         if cut:
             self.stopped += f"; the budget ended before {cut} of the final test's answers were made, which count as missing"
-        before, after = scores[self.base.hash], scores[winner.hash]
         baseline, final = summarise(before), summarise(after)
         gain = [b - a for a, b in zip(before, after, strict=True) if a is not None and b is not None]
         self.engine.past.finish()
@@ -457,7 +451,33 @@ class _Job:
             unproven=unproven,
         )  # fmt: skip
 
-    async def _test(self, candidate: Candidate, examples: Sequence[Example]) -> tuple[list[float | None], int]:
+    async def _tested(
+        self, base: Candidate, winner: Candidate, examples: Sequence[Example]
+    ) -> tuple[list[float | None], list[float | None], int]:
+        """Scores of both, from one server as far as it says, and how many answers the budget had no room for."""
+        cut: dict[str, int] = {}
+        found: dict[str, tuple[str, list[float | None]]] = {}
+
+        async def measured(candidate: Candidate, anew: bool) -> tuple[str, list[float | None]]:
+            place = f"test.{candidate.hash[:16]}{'~2' if anew else ''}"
+            known, beyond = await self._test(candidate, examples, place)
+            if not anew or not beyond:  # half a measurement does not replace a whole one
+                found[candidate.hash], cut[candidate.hash] = (f"{self.ctx.scope}/{place}", known), beyond
+            return found[candidate.hash]
+
+        if winner.hash == base.hash:
+            _, scores = await measured(base, False)
+            return scores, scores, cut[base.hash]
+        before, after, doubt = await from_one_server(
+            self.engine.origins, lambda anew: measured(base, anew), lambda anew: measured(winner, anew)
+        )
+        if doubt:
+            await self.engine.event("server-changed", "test", message=doubt)
+        return before, after, sum(cut.values())
+
+    async def _test(
+        self, candidate: Candidate, examples: Sequence[Example], place: str
+    ) -> tuple[list[float | None], int]:
         """Scores, and how many examples the budget had no room for: what was set aside is an estimate."""
         beyond = 0
 
@@ -470,7 +490,7 @@ class _Job:
                 return None
             return rollout.score
 
-        branch = self.ctx.at(f"test.{candidate.hash[:16]}", split="test")
+        branch = self.ctx.at(place, split="test")
         return await branch.map(one, examples), beyond
 
     async def _result(self, baseline: Interval, final: Interval, gain: list[float], artifact: Path) -> dict[str, Any]:
@@ -513,6 +533,7 @@ class _Job:
             "status": "done",
             "reason": reason,
             "presumed_spent": self.engine.past.presumed,
+            "replies": self.engine.origins.told(),
             "doubts": [
                 {"judge": name, "doubt": doubt, "message": words}
                 for name, heard in self.engine.heard.items()

@@ -63,7 +63,7 @@ async def judge_report(
             row = store.create_run(spec, seed=seed, budget=caps.model_dump(), code_version=__version__)
             async with driving(store, row, backend, cache=True, progress=progress, budget=caps) as engine:
                 policy = Candidate(parts={"prompt": task.prompt.model_dump(mode="json", exclude_defaults=True)})
-                ctx = Context(engine, "judges", world=task, policy=policy)
+                ctx = Context(engine, "judges", world=task, policy=policy, compared=True)
                 audits = [await _audit(ctx.at(f"{i}"), judge, labelled, repeats) for i, judge in enumerate(judges)]
                 if task.compare is not None:
                     audits.append(await _compared(ctx.at("compare"), labelled))

@@ -14,6 +14,7 @@ from loopwright.core.errors import BadOutput
 from loopwright.core.feedback import FREE
 from loopwright.core.gate import Interval
 from loopwright.core.identity import recorded
+from loopwright.core.origins import Origins
 from loopwright.core.policy import Prompt
 from loopwright.core.statistics import betting_log_e, mean_interval
 from loopwright.core.store import CandidateRow, EventRow, Store, told_rollouts
@@ -25,6 +26,7 @@ from loopwright.improve.report_data import (
     Failure,
     Look,
     Offer,
+    Replies,
     Report,
     Round,
     Screened,
@@ -85,6 +87,8 @@ def build_report(store: Store, run_id: str) -> Report:
         rounds=_rounds(events),
         doubts=tuple(_pick(Doubt, event.payload) for event in events.get("doubt", [])),
         failures=tuple(_pick(Failure, event.payload) for event in events.get("failure", [])),
+        server_notices=tuple(str(event.payload["message"]) for event in events.get("server-notice", [])),
+        server_changes=tuple(str(event.payload["message"]) for event in events.get("server-changed", [])),
         stops=tuple(_pick(Stop, event.payload) for event in events.get("stop", [])),
         trainings=tuple(_training(i, event.payload) for i, event in enumerate(events.get("fit", []), 1)),
         **_costs(store, row.id, looks, base),
@@ -172,15 +176,28 @@ def _costs(store: Store, run: str, looks: Sequence[Look], base: str) -> dict[str
     parts: dict[str, Spending] = {}
     total = Spending(part="all")
     repeated = presumed = unusable = 0
+    origins = Origins(run)
     for effect in store.effects(run):
         part = _part(effect.scope, base)
         parts[part] = parts.get(part, Spending(part=part)).plus(effect.cost)
         total = total.plus(effect.cost)
         repeated += effect.attempt > 1
         presumed += effect.status == "open"
+        if effect.kind == "generate" and effect.status == "done":
+            origins.read(effect.result)
         unusable += effect.status == "failed" and issubclass(recorded(effect.error), BadOutput)
     spending = tuple(s for s in parts.values() if s.plus(FREE) != Spending(part=s.part))
-    return {"spent": total, "spending": spending, "repeated": repeated, "presumed": presumed, "unusable": unusable}
+    return {
+        "spent": total, "spending": spending, "repeated": repeated, "presumed": presumed, "unusable": unusable,
+        "replies": _replies(origins),
+    }  # fmt: skip
+
+
+def _replies(origins: Origins) -> tuple[Replies, ...]:
+    told = origins.told()
+    reused = (Replies(count=r["replies"], run=r["run"], date=r["date"]) for r in told["reused"])
+    servers = (Replies(count=s.pop("replies"), **s) for s in told["servers"])
+    return (*reused, *servers)
 
 
 def _part(scope: str, base: str) -> str:

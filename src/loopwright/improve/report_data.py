@@ -136,6 +136,18 @@ class ShotLineage(Frozen):
     new: bool
 
 
+class Replies(Frozen):
+    """Model calls of one origin: of this run by a server that says it is ``model`` with this ``system_fingerprint``, or taken
+    from an earlier run (``run``, with the date of its newest).
+    """
+
+    count: int
+    run: str = ""
+    date: str = ""
+    model: str = ""
+    system_fingerprint: str = ""
+
+
 class Version(Frozen):
     """One candidate. ``look`` is None for the base, which was not offered; lists tell what it changed in its parent.
 
@@ -209,6 +221,9 @@ class Report(Frozen):
     stops: tuple[Stop, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     failures: tuple[Failure, ...] = ()
+    replies: tuple[Replies, ...] = ()
+    server_notices: tuple[str, ...] = ()  # what a server refuses of a request, and what that means
+    server_changes: tuple[str, ...] = ()  # what a server said that it was and is
     trainings: tuple[Training, ...] = ()
     spent: Spending
     spending: tuple[Spending, ...] = ()

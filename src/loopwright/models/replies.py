@@ -39,7 +39,7 @@ def whole_number(usage: Any, field: str) -> int | None:
 
 
 def parse_choice(choice: Any, prompt_ids: Any, logprobs: bool, model: str, redact: Callable[[str], str]) -> Turn:
-    """One choice as a turn. Raises BadOutput of kind malformed, refused or empty."""
+    """One choice as a turn, its reasoning apart. Raises BadOutput of kind malformed or empty, and Refused."""
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(message, dict):
         raise BadOutput(f"{model}: a choice without a message", kind="malformed")
@@ -48,23 +48,75 @@ def parse_choice(choice: Any, prompt_ids: Any, logprobs: bool, model: str, redac
     if refusal or (isinstance(finish, str) and _NO_ANSWER.search(finish)):
         said = redact(str(refusal)[:300]) if refusal else f"stopped by the content filter ({finish})"
         raise Refused(f"{model} refused: {said}")
-    text = message.get("content")
-    if text is not None and not isinstance(text, str):
-        raise BadOutput(f"{model}: expected the content as text, got {type(text).__name__}", kind="malformed")
+    text, thought = _content(message, model, redact)
     if not text or text.isspace():
-        hint = " (it reached max_tokens before it wrote anything; allow more)" if finish == "length" else ""
-        raise BadOutput(f"{model} answered nothing{hint}", kind="empty")
+        raise BadOutput(f"{model} answered nothing{_why_nothing(message, finish, thought)}", kind="empty")
     if not text.isascii():
         text = _whole(text)
     end: Literal["stop", "length"] = "length" if finish == "length" else "stop"
     token_ids = _ints(choice.get("token_ids"))
     if not logprobs and not token_ids:
-        return Turn(role="assistant", text=text, finish=end)
+        return Turn(role="assistant", text=text, finish=end, reasoning=thought)
     values = _logprobs(choice, model) if logprobs else ()
     if values and token_ids and len(values) != len(token_ids):
         token_ids = ()
     known = _ints(prompt_ids) if token_ids else ()
-    return Turn(role="assistant", text=text, finish=end, logprobs=values, token_ids=token_ids, prompt_ids=known)
+    return Turn(
+        role="assistant", text=text, finish=end, logprobs=values, token_ids=token_ids, prompt_ids=known, reasoning=thought
+    )
+
+
+def _content(message: dict[str, Any], model: str, redact: Callable[[str], str]) -> tuple[str, str]:
+    """The text of an answer and, apart from it, what the server shows of the thinking; "" for what is not there."""
+    thoughts = [message.get(key) for key in ("reasoning_content", "reasoning", "thinking")]
+    thought = next((_whole(t) for t in thoughts if isinstance(t, str) and t), "")
+    content = message.get("content")
+    if content is None:
+        return "", thought
+    if isinstance(content, str):
+        return content, thought
+    if isinstance(content, dict):
+        content = [content]
+    if not isinstance(content, list):
+        raise BadOutput(f"{model}: expected the content as text, got {type(content).__name__}", kind="malformed")
+    texts: list[str] = []
+    for part in content:
+        kind = part.get("type", "text") if isinstance(part, dict) else "text"
+        said = part if isinstance(part, str) else _text_of(part) if isinstance(part, dict) else None
+        if kind == "refusal" and isinstance(part, dict):
+            why = redact(str(part.get("refusal") or said)[:300])
+            raise Refused(f"{model} refused: {why}")
+        if kind in ("thinking", "reasoning", "redacted_thinking"):
+            thought = thought or _whole(said or "")
+        elif said is None or kind not in ("text", "output_text"):
+            raise BadOutput(f"{model}: a part of the content is no text: {kind}", kind="malformed")
+        else:
+            texts.append(said)
+    return "".join(texts), thought
+
+
+def _text_of(part: dict[str, Any]) -> str | None:
+    """The text of a part of the content; Mistral nests that of a thought."""
+    for key in ("text", "thinking", "reasoning", "content"):
+        value = part.get(key)
+        if isinstance(value, list):
+            value = "".join(_text_of(inner) or "" for inner in value if isinstance(inner, dict))
+        if isinstance(value, str):
+            return value
+        if isinstance(value, dict) and isinstance(value.get("value"), str):
+            return str(value["value"])
+    return None
+
+
+def _why_nothing(message: dict[str, Any], finish: Any, thought: str) -> str:
+    if finish == "length":
+        what = "wrote anything but its reasoning" if thought else "wrote anything"
+        return f" (it reached max_tokens before it {what}; allow more)"
+    calls = message.get("tool_calls") or ([message["function_call"]] if message.get("function_call") else [])
+    if calls:
+        names = [str((c.get("function") or c).get("name", "?"))[:60] for c in calls if isinstance(c, dict)]
+        return f" (it called {', '.join(names) or 'a tool'} instead, though it was offered no tools)"
+    return " (only its reasoning)" if thought else ""
 
 
 def _whole(text: str) -> str:

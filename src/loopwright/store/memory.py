@@ -59,7 +59,7 @@ class MemoryStore:
         self._closed = False
         self._held: set[str] = set()
         self._runs: dict[str, RunRow] = {}
-        self._cache: dict[str, bytes] = {}
+        self._cache: dict[str, CacheRow] = {}
         self._effects: dict[str, dict[str, EffectRow]] = {}
         self._candidates: dict[str, dict[str, CandidateRow]] = {}
         self._rollouts: dict[str, dict[str, RolloutRow]] = {}
@@ -86,13 +86,16 @@ class MemoryStore:
             return replace(row, payload=payload, time=finite(row.time, "an event's time") or time.time())
         if isinstance(row, RolloutRow):
             finite(row.score, "a rollout's score")
-        elif not isinstance(row, (CacheRow, FeedbackRow)):
+        elif isinstance(row, CacheRow):
+            finite(row.time, "a reply's time")
+        elif not isinstance(row, FeedbackRow):
             raise InputError(f"a store writes the rows of core.store, got {type(row).__name__}")
         return row
 
     def _insert(self, row: Row) -> None:
         if isinstance(row, CacheRow):
-            self._cache.setdefault(row.key, row.value)
+            if row.key not in self._cache or self._cache[row.key].run != row.run:
+                self._cache[row.key] = row
         elif isinstance(row, EffectRow):
             effects = self._effects.setdefault(row.run, {})
             if row.key not in effects or _replaces(row, effects[row.key]):
@@ -108,7 +111,7 @@ class MemoryStore:
             if not row.key or all(event.key != row.key for event in events):
                 events.append(replace(row, seq=len(events) + 1))
 
-    def cached(self, keys: Sequence[str]) -> dict[str, bytes]:
+    def cached(self, keys: Sequence[str]) -> dict[str, CacheRow]:
         """The replies that are known among ``keys``."""
         return {key: self._cache[key] for key in keys if key in self._cache}
 

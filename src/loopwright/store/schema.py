@@ -14,16 +14,16 @@ def _n() -> Column[int]:
     return Column("n", Integer, primary_key=True)
 
 
-def _text(name: str) -> Column[str]:
-    return Column(name, Text, nullable=False)
+def _text(name: str, default: str | None = None) -> Column[str]:
+    return Column(name, Text, nullable=False, server_default=default)
 
 
 def _integer(name: str) -> Column[int]:
     return Column(name, Integer, nullable=False)
 
 
-def _real(name: str, *, nullable: bool = False) -> Column[float]:
-    return Column(name, Float, nullable=nullable)
+def _real(name: str, *, nullable: bool = False, default: str | None = None) -> Column[float]:
+    return Column(name, Float, nullable=nullable, server_default=default)
 
 
 def _bytes(name: str) -> Column[bytes]:
@@ -43,7 +43,10 @@ effect = Table(
     _integer("attempt"), UniqueConstraint("run", "key", name="effect_identity"),
 )  # fmt: skip
 
-cache = Table("cache", metadata, _n(), _text("key"), _bytes("value"), UniqueConstraint("key", name="cache_identity"))
+cache = Table(
+    "cache", metadata, _n(), _text("key"), _bytes("value"), _text("run", ""), _text("model", ""),
+    _text("system_fingerprint", ""), _real("time", default="0"), UniqueConstraint("key", name="cache_identity"),
+)  # fmt: skip
 
 candidate = Table(
     "candidate", metadata, _n(), _text("run"), _text("hash"), _bytes("data"), _text("by"), _integer("round"),

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from loopwright.core.errors import InputError, StoreError, UnknownName
 from loopwright.core.model import Blobs
 from loopwright.core.store import (
+    CacheRow,
     CandidateRow,
     EffectRow,
     EventRow,
@@ -25,7 +26,7 @@ from loopwright.core.store import (
 from loopwright.core.types import digest
 from loopwright.store import statements as sql
 from loopwright.store.blobs import FileBlobs
-from loopwright.store.codec import dump, finite, text, unpack, untext
+from loopwright.store.codec import dump, finite, text
 from loopwright.store.faults import corrupt, faults
 from loopwright.store.ids import uuid7
 from loopwright.store.locks import FileLease, refuse_network
@@ -89,14 +90,15 @@ class SqliteStore:
         if rows:
             await self.writer.write(sql.encode(rows))
 
-    def cached(self, keys: Sequence[str]) -> dict[str, bytes]:
-        """The replies that are known among ``keys``."""
-        found: dict[str, bytes] = {}
+    def cached(self, keys: Sequence[str]) -> dict[str, CacheRow]:
+        """The replies that are known among ``keys``, with where they come from."""
+        found: dict[str, CacheRow] = {}
         for start in range(0, len(keys), _PAGE):
             asked = [text(key) for key in keys[start : start + _PAGE]]
             marks = ",".join("?" * len(asked))
-            for key, value in self._read(f"SELECT key, value FROM cache WHERE key IN ({marks})", asked):
-                found[untext(key)] = unpack(value)
+            for values in self._read(f"SELECT {sql.CACHE} FROM cache WHERE key IN ({marks})", asked):
+                row = self._decode(sql.cache_row, values)
+                found[row.key] = row
         return found
 
     def create_run(self, spec: dict[str, Any], *, seed: int, budget: dict[str, Any], code_version: str) -> RunRow:

@@ -22,6 +22,7 @@ EFFECT = (
     "run, key, scope, kind, content, ordinal, status, summary, result, "
     "calls, prompt_tokens, completion_tokens, seconds, money, error, attempt"
 )
+CACHE = "key, value, run, model, system_fingerprint, time"
 CANDIDATE = 'run, hash, data, "by", round'
 ROLLOUT = "run, id, candidate, example, split, round, replicate, score, data"
 FEEDBACK = "run, idempotency, target, kind, rater, rater_kind, data"
@@ -44,7 +45,13 @@ INSERT_EFFECT = _insert(
     f"(run, key) DO UPDATE SET {_CHANGED} WHERE effect.status = 'open' OR "
     "(effect.status = 'failed' AND (excluded.status = 'done' OR excluded.attempt > effect.attempt))",
 )
-INSERT_CACHE = _insert("cache", "key, value", "(key) DO NOTHING")
+# The newest run's reply is kept: an older one may be of other weights. Within one run the first stands.
+INSERT_CACHE = _insert(
+    "cache",
+    CACHE,
+    "(key) DO UPDATE SET value = excluded.value, run = excluded.run, model = excluded.model, "
+    "system_fingerprint = excluded.system_fingerprint, time = excluded.time WHERE cache.run <> excluded.run",
+)
 INSERT_CANDIDATE = _insert("candidate", CANDIDATE, "(run, hash) DO NOTHING")
 INSERT_ROLLOUT = _insert("rollout", ROLLOUT, "(run, id) DO NOTHING")
 INSERT_FEEDBACK = _insert("feedback", FEEDBACK, "(run, idempotency) DO NOTHING")
@@ -68,7 +75,10 @@ def _effect(row: EffectRow) -> Values:
 
 
 def _cache(row: CacheRow) -> Values:
-    return text(row.key), pack(row.value)
+    return (
+        text(row.key), pack(row.value), text(row.run), text(row.model), text(row.system_fingerprint),
+        finite(row.time, "a reply's time") or 0.0,
+    )  # fmt: skip
 
 
 def _candidate(row: CandidateRow) -> Values:
@@ -116,6 +126,12 @@ def encode(rows: Sequence[Row]) -> Work:
             raise InputError(f"a store writes the rows of core.store, got {type(row).__name__}") from None
         work.setdefault(statement, []).append(encoder(row))
     return work
+
+
+def cache_row(v: Values) -> CacheRow:
+    return CacheRow(
+        key=untext(v[0]), value=unpack(v[1]), run=untext(v[2]), model=untext(v[3]), system_fingerprint=untext(v[4]), time=v[5]
+    )
 
 
 def encode_run(row: RunRow) -> Values:

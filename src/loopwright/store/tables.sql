@@ -42,7 +42,7 @@ CREATE TABLE effect (
 CREATE TABLE cache (
 	n INTEGER NOT NULL, 
 	"key" TEXT NOT NULL, 
-	value BLOB NOT NULL, 
+	value BLOB NOT NULL, run TEXT DEFAULT '' NOT NULL, model TEXT DEFAULT '' NOT NULL, system_fingerprint TEXT DEFAULT '' NOT NULL, time FLOAT DEFAULT '0' NOT NULL, 
 	PRIMARY KEY (n), 
 	CONSTRAINT cache_identity UNIQUE ("key")
 );
@@ -94,4 +94,4 @@ CREATE TABLE event (
 	CONSTRAINT event_order UNIQUE (run, seq)
 );
 CREATE UNIQUE INDEX event_identity ON event (run, "key") WHERE key <> '';
-INSERT INTO alembic_version VALUES ('0001')
+INSERT INTO alembic_version VALUES ('0002')

@@ -1,0 +1,176 @@
+"""Where replies come from: this run or an earlier one, and which model the server says gave them.
+
+A model of ours is known by its weights, so what it answered in an earlier run it would answer again. Behind a server's name
+and address there may be other weights tomorrow. So of a server
+
+* nothing that is measured or compared is taken from an earlier run, and
+* elsewhere a reply of an earlier run is used only if the server says it still is what it was then.
+
+A server that changes during a run is told of, and what is compared is measured again on both sides until both come from one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from loopwright.core.model import Model, Reply
+from loopwright.core.store import CacheRow
+
+T = TypeVar("T")
+
+
+class Origin(NamedTuple):
+    """What a server says of itself with a reply; "" where it says nothing."""
+
+    model: str
+    system_fingerprint: str
+
+    def __str__(self) -> str:
+        return f"{self.model or 'a model without a name'} (fingerprint {self.system_fingerprint or 'not given'})"
+
+
+def identified(model: Model) -> bool:
+    """Whether the model's fingerprint covers what decides its answers; a server's does not."""
+    return bool(getattr(model, "identified", True))
+
+
+def day(seconds: float) -> str:
+    """UTC date and minute; "unknown date" for 0."""
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds)) if seconds else "unknown date"
+
+
+class Origins:
+    """The origins of the replies of one run.
+
+    fresh: replies that this run asked for. reused: replies of earlier runs, by run and time of its newest.
+    """
+
+    def __init__(self, run: str) -> None:
+        self.run = run
+        self.fresh = 0
+        self.reused: Counter[str] = Counter()
+        self._newest: dict[str, float] = {}
+        self._last: dict[str, Origin] = {}  # by the model's own fingerprint
+        self._seen: dict[str, Counter[Origin]] = defaultdict(Counter)
+        self._places: dict[str, dict[str, set[Origin]]] = defaultdict(lambda: defaultdict(set))
+        self._several: set[str] = set()  # models whose servers answer under several fingerprints at once
+
+    def note(self, model: Model, scope: str, reply: Reply) -> tuple[Origin, Origin] | None:
+        """A reply that was used.
+
+        Args:
+            model: who was asked.
+            scope: of the effect.
+            reply: fresh, from this run's record, or from an earlier run.
+
+        Returns:
+            What the server was and what it is now, where it says for the first time in this run that it is another.
+        """
+        if reply.run:
+            self._count(reply)
+            return None
+        self.fresh += 1
+        if identified(model):
+            return None
+        origin = Origin(reply.model, reply.system_fingerprint)
+        seen = self._seen[model.fingerprint]
+        new = origin not in seen
+        seen[origin] += 1
+        self._places[_place(scope)][model.fingerprint].add(origin)
+        before, self._last[model.fingerprint] = self._last.get(model.fingerprint), origin
+        return (before, origin) if new and before is not None else None
+
+    def read(self, result: bytes) -> None:
+        """Count a reply as it stands in the record."""
+        if b'"run":' in result or b'"model":' in result or b'"system_fingerprint":' in result:  # most have none: not read
+            reply = Reply.model_validate_json(result)
+            if reply.run:
+                self._count(reply)
+            else:
+                self._seen[""][Origin(reply.model, reply.system_fingerprint)] += 1
+                self.fresh += 1
+        else:
+            self.fresh += 1
+
+    def _count(self, reply: Reply) -> None:
+        self.reused[reply.run] += 1
+        self._newest[reply.run] = max(reply.time, self._newest.get(reply.run, 0.0))
+
+    def usable(self, model: Model, row: CacheRow, *, compared: bool) -> bool:
+        """Whether a recorded reply may stand for a fresh one.
+
+        Args:
+            model: who would be asked.
+            row: what is recorded.
+            compared: whether the reply will be measured or compared.
+        """
+        if identified(model):
+            return True
+        if compared and row.run != self.run:
+            return False
+        return self._last.get(model.fingerprint) == Origin(row.model, row.system_fingerprint)
+
+    def taken(self, row: CacheRow, reply: Reply) -> Reply:
+        """The recorded reply, marked with the earlier run that it comes from."""
+        if row.run == self.run:
+            return reply
+        return reply.model_copy(update={"run": row.run or "an earlier run", "time": row.time})
+
+    def differ(self, first: str, second: str) -> dict[str, tuple[set[Origin], set[Origin]]]:
+        """Models that both places asked and that were not the same in both, by their fingerprints. Places begin a scope."""
+        a, b = self._places.get(_place(first), {}), self._places.get(_place(second), {})
+        return {m: (a[m], b[m]) for m in a if m in b and a[m] != b[m] and m not in self._several}
+
+    def accept(self, models: Mapping[str, Any]) -> None:
+        """Take it that these servers answer under several fingerprints at once, as one behind a load balancer does."""
+        self._several.update(models)
+
+    def told(self) -> dict[str, Any]:
+        """Plain data for the result: how many replies came from where, and what the servers said they are."""
+        return {
+            "fresh": self.fresh,
+            "reused": [{"run": run, "replies": n, "date": day(self._newest[run])} for run, n in self.reused.items()],
+            "servers": [
+                {"model": o.model, "system_fingerprint": o.system_fingerprint, "replies": n}
+                for seen in self._seen.values() for o, n in seen.items() if any(o)
+            ],
+        }  # fmt: skip
+
+
+async def from_one_server(
+    origins: Origins,
+    first: Callable[[bool], Awaitable[tuple[str, T]]],
+    second: Callable[[bool], Awaitable[tuple[str, T]]],
+) -> tuple[T, T, str]:
+    """Measure two things so that they can be compared, although a server may change meanwhile.
+
+    Args:
+        origins: of the run.
+        first: gives the scope in which one of them was measured, and its result; told True, it measures anew.
+        second: the other.
+
+    Returns:
+        Both results, and a warning: "" unless the server kept changing, so that what is compared is of several origins.
+    """
+    (here, a), (there, b) = await first(False), await second(False)
+    if origins.differ(here, there):
+        here, a = await first(True)
+    if origins.differ(here, there):
+        there, b = await second(True)
+    mixed = origins.differ(here, there)
+    if not mixed:
+        return a, b, ""
+    origins.accept(mixed)
+    sides = (f"{_listed(x)} against {_listed(y)}" for x, y in mixed.values())
+    return a, b, f"a server answers under several names at once, so what is compared comes from several: {'; '.join(sides)}"
+
+
+def _listed(origins: set[Origin]) -> str:
+    return " and ".join(sorted(map(str, origins)))
+
+
+def _place(scope: str) -> str:
+    return "/".join(scope.split("/", 2)[:2])

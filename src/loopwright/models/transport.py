@@ -1,0 +1,240 @@
+"""One server over HTTP: bounded retries with jitter, a deadline, and a circuit that opens when it is down."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import random
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from loopwright.core.errors import BadOutput, InputError, ModelError, ModelUnavailable, QuotaExhausted
+from loopwright.models.access import Access
+from loopwright.models.failures import ServerError, failure, meant_status, retry_after, server_error
+from loopwright.models.lanes import Lanes
+
+if TYPE_CHECKING:
+    import aiohttp
+
+_RETRIED = ("connection", "timeout", "server", "rate-limit")
+_REFUSED = re.compile(r"support param|UnsupportedParam|only one completion choice", re.I)  # of LiteLLM and llama.cpp, in a 500
+
+
+class Refusal(Exception):
+    """A 4xx that may be about a field of the request, not about this prompt: with what the server said and the error it is."""
+
+    def __init__(self, said: ServerError, error: ModelError) -> None:
+        super().__init__(str(error))
+        self.said = said
+        self.error = error
+
+
+Outcome = dict[str, Any] | tuple[ModelError, float | None, ServerError | None]
+
+
+class Transport:
+    """Posts JSON to ``{base_url}/chat/completions``; see ``models.openai.OpenAIModel`` for the options."""
+
+    def __init__(
+        self,
+        name: str,
+        access: Access,
+        *,
+        concurrency: int,
+        timeout: float,
+        deadline: float,
+        attempts: int,
+        backoff: float,
+        longest_wait: float,
+        circuit: int,
+        cooldown: float,
+        jitter: int,
+        sleep: Callable[[float], Awaitable[object]],
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+    ) -> None:
+        for option, value in (("concurrency", concurrency), ("attempts", attempts), ("circuit", circuit)):
+            if value < 1:
+                raise InputError(f"{option}: expected a number of at least 1, got {value!r}")
+        self._name = name
+        self._access = access
+        self._redact = access.redact
+        self._concurrency, self._timeout, self._deadline, self._attempts = concurrency, timeout, deadline, attempts
+        self._backoff, self._longest_wait, self._cooldown = backoff, longest_wait, cooldown
+        self._circuit = circuit
+        self._failed = 0  # calls in a row
+        self._tried = 0.0  # when the open circuit last let a call through
+        self._reason: ModelError | None = None
+        self._random = random.Random(jitter)
+        self._sleep, self._clock, self._wall = sleep, clock, wall
+        self._channels: WeakKeyDictionary[asyncio.AbstractEventLoop, _Channel] = WeakKeyDictionary()
+
+    async def post(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The JSON of a good answer, after bounded retries and unless the circuit is open.
+
+        Raises:
+            Refusal: a 4xx that is not about the key, the account or this prompt.
+            ModelError: any other failure.
+        """
+        self._check_circuit()
+        try:
+            data = await self._retried(json.dumps(body, separators=(",", ":")).encode())
+        except BadOutput:  # the server is well: it is this prompt that it turned away, or this answer that is broken
+            self._failed = 0
+            raise
+        except Refusal:
+            raise
+        except ModelError as error:
+            raise self.noted(error) from None
+        self._failed = 0
+        return data
+
+    def noted(self, error: ModelError) -> ModelError:
+        """Count a call that failed for good."""
+        self._failed += 1
+        self._reason = error
+        if self._failed == self._circuit:
+            self._tried = self._clock()
+        return error
+
+    async def close(self) -> None:
+        """Close this loop's connections, and those of loops that are gone."""
+        for loop, channel in list(self._channels.items()):
+            if loop is asyncio.get_running_loop():
+                await channel.session.close()
+                del self._channels[loop]
+            elif loop.is_closed():
+                channel.drop()
+                del self._channels[loop]
+
+    def _check_circuit(self) -> None:
+        if self._failed < self._circuit:
+            return
+        now = self._clock()
+        if now - self._tried >= self._cooldown:
+            self._tried = now
+            return
+        reason = self._reason
+        message = f"not asked: the last {self._failed} calls failed, most recently: {reason}"
+        if isinstance(reason, QuotaExhausted):
+            raise QuotaExhausted(message)
+        raise ModelUnavailable(message, kind=getattr(reason, "kind", "bad-request"), attempts=0)
+
+    async def _retried(self, payload: bytes) -> dict[str, Any]:
+        channel = self._channel()
+        until = math.inf
+        attempt = 0
+
+        def post() -> Awaitable[Outcome]:
+            nonlocal until
+            if attempt == 1:  # the deadline does not run while the call waits for its first turn
+                until = self._clock() + self._deadline
+            return self._post(channel, payload, min(self._timeout, until - self._clock()))
+
+        while True:
+            attempt += 1
+            outcome = await channel.lanes.run(post)
+            if isinstance(outcome, dict):
+                return outcome
+            error, asked_wait, said = outcome
+            if said is not None:
+                raise Refusal(said, error)
+            broken = isinstance(error, BadOutput) and error.kind == "malformed"
+            if not broken and not (isinstance(error, ModelUnavailable) and error.kind in _RETRIED):
+                raise error
+            # Full jitter, on top of the server's own wish where it has one: the calls must not all return at once.
+            wait = self._random.uniform(0.0, min(self._longest_wait, self._backoff * 2.0 ** min(attempt - 1, 60)))
+            wait += asked_wait or 0.0
+            late = self._clock() + wait >= until
+            if attempt >= self._attempts or late:
+                why = f"would pass the deadline of {self._deadline:g} s" if late else "failed too"
+                note = f" (tried {attempt} times; another try {why})" if late else f" (tried {attempt} times)"
+                if isinstance(error, BadOutput):
+                    raise BadOutput(f"{error}{note}", kind=error.kind)
+                assert isinstance(error, ModelUnavailable)
+                raise ModelUnavailable(f"{error}{note}", kind=error.kind, attempts=attempt)
+            await self._sleep(wait)
+
+    async def _post(self, channel: _Channel, payload: bytes, seconds: float) -> Outcome:
+        """The JSON of a good answer; or what went wrong, how many seconds the server asks to wait, and what it refuses."""
+        from aiohttp import ClientError, ClientTimeout
+
+        timeout = channel.timeout if seconds >= self._timeout else ClientTimeout(total=max(seconds, 0.001))
+        where = f"{self._name} at {self._access.base_url}"
+        try:
+            # A redirect would turn the POST into a GET, or carry the key to another host.
+            async with channel.session.post(
+                channel.url, data=payload, timeout=timeout, allow_redirects=False
+            ) as answer:
+                raw = await answer.read()
+                wait = retry_after(answer.headers.get("Retry-After"), self._wall)
+                return self._read(answer.status, raw, where, wait)
+        except TimeoutError:
+            return ModelUnavailable(f"{where}: no answer within {seconds:g} s", kind="timeout"), None, None
+        except (ClientError, OSError, ValueError) as error:
+            said = self._redact(str(error) or type(error).__name__)
+            return ModelUnavailable(f"{where}: {said}", kind="connection"), None, None
+
+    def _read(self, status: int, raw: bytes, where: str, wait: float | None) -> Outcome:
+        """An answer read: some servers put errors and pages of HTML into a 200."""
+        if status == 200:
+            try:
+                data = json.loads(raw)
+            except (ValueError, RecursionError):
+                if raw.lstrip()[:1] == b"<":  # of a proxy or a login: as if it had said 502
+                    return failure(502, raw, where, self._redact), wait, None
+                start = self._redact(raw[:200].decode("utf-8", "replace"))
+                return BadOutput(f"{where}: the reply is not JSON: {start!r}", kind="malformed"), wait, None
+            if not isinstance(data, dict):
+                data = {"": data}
+            if data.get("choices") or not (data.get("error") or data.get("object") == "error"):
+                return data
+            status = meant_status(server_error(raw))
+        said = server_error(raw)
+        if status == 500 and 400 <= said.status < 500:  # a proxy wrapped the refusal of what is behind it
+            status = said.status
+        error = failure(status, raw, where, self._redact)
+        refused = status == 403 or (status in (500, 501) and _REFUSED.search(said.message) is not None)
+        about_fields = isinstance(error, ModelUnavailable) and (error.kind == "bad-request" or refused)
+        return error, wait, said if about_fields else None
+
+    def _channel(self) -> _Channel:
+        """This event loop's session: aiohttp's belong to the loop they were made in."""
+        loop = asyncio.get_running_loop()
+        channel = self._channels.get(loop)
+        if channel is None:
+            for other in [other for other in self._channels if other.is_closed()]:
+                self._channels.pop(other).drop()
+            channel = _Channel(self._access, self._concurrency, self._timeout)
+            self._channels[loop] = channel
+        return channel
+
+
+class _Channel:
+    """What belongs to one event loop."""
+
+    def __init__(self, access: Access, concurrency: int, timeout: float) -> None:
+        import aiohttp
+        from yarl import URL
+
+        self.connector: aiohttp.BaseConnector
+        base_url, headers = access.base_url, access.headers()
+        if base_url.startswith("unix:"):
+            self.connector = aiohttp.UnixConnector(path=base_url.removeprefix("unix:"), limit=concurrency)
+            base_url = "http://localhost/v1"
+        else:
+            self.connector = aiohttp.TCPConnector(limit=concurrency)
+        self.url = URL(f"{base_url}/chat/completions")
+        self.timeout = aiohttp.ClientTimeout(total=timeout)
+        self.lanes = Lanes(concurrency)
+        self.session: aiohttp.ClientSession = aiohttp.ClientSession(
+            connector=self.connector, headers=headers, cookie_jar=aiohttp.DummyCookieJar(), timeout=self.timeout,
+            trust_env=access.trust_env,
+        )  # fmt: skip
+
+    def drop(self) -> None:
+        """Let go of the session of a loop that is closed, on which nothing can be awaited any more."""
+        self.session.detach()

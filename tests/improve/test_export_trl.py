@@ -69,7 +69,7 @@ def test_of_several_turns_the_last_is_taught_and_nothing_of_the_user() -> None:
 ROLES = st.sampled_from(["user", "assistant", "tool"])
 
 
-@given(st.lists(st.tuples(ROLES, st.text(max_size=5)), min_size=1, max_size=8))
+@given(st.lists(st.tuples(ROLES, st.text("ab?\n", min_size=1, max_size=5).filter(str.strip)), min_size=1, max_size=8))
 def test_a_completion_is_one_assistant_turn_and_no_prompt_ends_with_one(turns: list[Said]) -> None:
     conversation = [turn("user", "go"), *(turn(role, text) for role, text in turns)]
     rows = exported([attempt("a", "e0", conversation, 1.0)], "sft")
@@ -95,6 +95,16 @@ def test_a_worked_example_is_no_answer() -> None:
     assert [len(r["prompt"]) for f in ("sft", "grpo") for r in exported(rows, f)] == [3, 3]
 
 
+def test_of_an_attempt_without_an_answer_the_prompt_and_the_correction_are_kept() -> None:
+    edit = Edit(before="", after="4", by=Rater(kind="human", name="ada"))
+    for last in ([], [turn("assistant", "  ")]):
+        rows, counts = [attempt("a", "e0", [turn(*ASK), *last], 0.0, edit), refined("b", "e1")], Counts()
+        assert [r["completion"] for r in exported(rows, "sft", counts=counts)] == [[message(*ANSWER)]] * 2
+        assert counts.unanswered == 1
+        assert [r["id"] for r in exported(rows, "grpo")] == ["e0", "e1"]
+        assert len(exported(rows, "kto")) == 1 and exported(rows, "dpo") == []
+
+
 def test_cut_answers_are_marked_or_left_out() -> None:
     rows = [
         refined("a"),
@@ -110,6 +120,10 @@ def test_cut_answers_are_marked_or_left_out() -> None:
     assert [r["completion"][0]["content"] for r in exported(rows, "sft", without_cut=True, counts=counts)] == ["4"]
     assert counts.cut == 2 and counts.written == 1
     assert exported(rows, "dpo", without_cut=True) == []
+    # what a person wrote instead is whole
+    edit = Edit(before="4 be", after="4", by=Rater(kind="human", name="ada"))
+    mended = attempt("d", "e0", [turn(*ASK), turn("assistant", "4 be", finish="length")], 1.0, edit)
+    assert [r["completion"][0]["content"] for r in exported([mended], "sft", without_cut=True)] == ["4"]
     # a draft that was cut is part of the prompt, and the answer is whole
     draft = [turn(*ASK), turn("assistant", "5", finish="length"), turn(*CRITIQUE), turn(*ANSWER)]
     assert [r["cut"] for r in exported([attempt("a", "e0", draft, 1.0)], "sft")] == [False]

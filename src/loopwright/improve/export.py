@@ -47,7 +47,7 @@ class Counts:
     """What an export read and wrote; filled while its lines are read.
 
     missing: attempts without a score. cut: attempts whose answer was cut off at max_tokens, marked or left out.
-    unanswered: attempts in which the policy gave no answer; they are left out.
+    unanswered: attempts in which the policy gave no answer; there is none to export.
     """
 
     read: int = 0
@@ -130,17 +130,17 @@ def export_lines(
         if isinstance(feedback, Preference):
             preferences.append(feedback)
         said.setdefault(row.target, []).append(feedback)
-    attempts = _attempts(store, run, split, said, counts, wanted, without_cut=without_cut)
+    attempts = _attempts(store, run, split, said, counts, wanted)
     if format == "sft":
-        rows: Iterable[dict[str, Any]] = _sft(attempts, threshold)
+        rows: Iterable[dict[str, Any]] = _sft(attempts, threshold, without_cut)
     elif format == "messages":
-        rows = ({"messages": r["prompt"] + r["completion"], "cut": r["cut"]} for r in _sft(attempts, threshold))
+        rows = ({"messages": r["prompt"] + r["completion"], "cut": r["cut"]} for r in _sft(attempts, threshold, without_cut))
     elif format == "kto":
-        rows = _mixed(_once(_kto(attempts, threshold)))
+        rows = _mixed(_once(_kto(attempts, threshold, without_cut)))
     elif format == "grpo":
         rows = _grpo(attempts)
     else:
-        rows = _pairs(attempts, preferences, margin=format == "reward")
+        rows = _pairs(attempts, preferences, margin=format == "reward", without_cut=without_cut)
     return _lines(_once(rows), counts)
 
 
@@ -178,8 +178,7 @@ def _question(example: Example) -> str:
 
 
 def _attempts(
-    store: Store, run: str, split: str, said: dict[str, list[Feedback]], counts: Counts, wanted: frozenset[str] | None,
-    *, without_cut: bool,
+    store: Store, run: str, split: str, said: dict[str, list[Feedback]], counts: Counts, wanted: frozenset[str] | None
 ) -> Iterator[Rollout]:  # fmt: skip
     for row in store.rollouts(run, split):
         rollout = Rollout.model_validate_json(row.data)
@@ -190,13 +189,9 @@ def _attempts(
         rollout = rollout.model_copy(update={"feedback": (*said.get(rollout.id, ()), *rollout.feedback)})
         if rollout.score is None:
             counts.missing += 1
-        if rollout.unanswered:  # it has a score, but there is nothing in it to learn from
-            counts.unanswered += 1
-        if rollout.unanswered or rollout.status == "lost":
-            continue
-        cut = _cut(rollout)
-        counts.cut += cut
-        if not (cut and without_cut):
+        counts.unanswered += rollout.unanswered
+        counts.cut += rollout.cut
+        if rollout.status != "lost":
             yield rollout
 
 
@@ -216,14 +211,13 @@ def _prompt(rollout: Rollout) -> list[Message]:
     return _messages(rollout.turns[:end])
 
 
-def _completion(rollout: Rollout) -> list[Message]:
-    at = _answer(rollout)
-    return [] if at is None else _messages([rollout.turns[at]])
+def _completion(rollout: Rollout, without_cut: bool) -> list[Message]:
+    """The answer; empty where none was given, or where it was cut off and such ones are not wanted.
 
-
-def _cut(rollout: Rollout) -> bool:
+    An attempt without an answer still has a prompt, and what people said should have been answered.
+    """
     at = _answer(rollout)
-    return at is not None and rollout.turns[at].finish == "length"
+    return [] if at is None or rollout.unanswered or (rollout.cut and without_cut) else _messages([rollout.turns[at]])
 
 
 def _answer(rollout: Rollout) -> int | None:
@@ -242,24 +236,24 @@ def _opening(rollout: Rollout) -> list[Message]:
     return _prompt(rollout) if first is None else _messages(rollout.turns[:first])
 
 
-def _sft(attempts: Iterable[Rollout], threshold: float) -> Iterator[dict[str, Any]]:
+def _sft(attempts: Iterable[Rollout], threshold: float, without_cut: bool) -> Iterator[dict[str, Any]]:
     for rollout in attempts:
         prompt = _prompt(rollout)
         taught = [f.output for f in rollout.feedback if isinstance(f, Demonstration)]
         taught += [f.after for f in rollout.feedback if isinstance(f, Edit)]
         for text in taught:
             yield {"prompt": prompt, "completion": _said(text), "cut": False}
-        completion = _completion(rollout)
+        completion = _completion(rollout, without_cut)
         if completion and rollout.score is not None and rollout.score >= threshold:
-            yield {"prompt": prompt, "completion": completion, "cut": _cut(rollout)}
+            yield {"prompt": prompt, "completion": completion, "cut": rollout.cut}
 
 
-def _kto(attempts: Iterable[Rollout], threshold: float) -> Iterator[dict[str, Any]]:
+def _kto(attempts: Iterable[Rollout], threshold: float, without_cut: bool) -> Iterator[dict[str, Any]]:
     for rollout in attempts:
-        completion = _completion(rollout)
+        completion = _completion(rollout, without_cut)
         if completion and rollout.score is not None:
             label = rollout.score >= threshold
-            yield {"prompt": _prompt(rollout), "completion": completion, "label": label, "cut": _cut(rollout)}
+            yield {"prompt": _prompt(rollout), "completion": completion, "label": label, "cut": rollout.cut}
 
 
 def _mixed(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -322,14 +316,16 @@ def _pair(chosen: _Answer, rejected: _Answer) -> dict[str, Any]:
     return {"prompt": chosen.prompt, "chosen": chosen.completion, "rejected": rejected.completion, "cut": cut}
 
 
-def _pairs(attempts: Iterable[Rollout], preferences: Iterable[Preference], *, margin: bool) -> Iterator[dict[str, Any]]:
+def _pairs(
+    attempts: Iterable[Rollout], preferences: Iterable[Preference], *, margin: bool, without_cut: bool
+) -> Iterator[dict[str, Any]]:
     """Best with worst, second best with second worst, ... of each prompt; then the pairs that somebody compared."""
     groups: dict[str, list[_Answer]] = {}
     by_id: dict[str, _Answer] = {}
     edits: list[dict[str, Any]] = []
     for rollout in attempts:
         answer = _Answer(
-            rollout.id, rollout.score, _completion(rollout), rollout.example.id, _prompt(rollout), _cut(rollout)
+            rollout.id, rollout.score, _completion(rollout, without_cut), rollout.example.id, _prompt(rollout), rollout.cut
         )
         if not answer.completion:
             continue

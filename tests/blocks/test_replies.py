@@ -70,7 +70,7 @@ def test_number(text, value):
     [
         ("Yes.", True), ("**no**, it is not", False), ("It fails the test.\nAnswer: No", False), ("[[Yes]]", True),
         ("I see no reason to say yes", None), ("maybe", None), ("Nothing", None), ('{"met": false}', False),
-        ('{"why": "there is no sum", "answer": "yes"}', None), ("", None),
+        ('{"why": "there is no sum", "answer": "yes"}', True), ("", None),
     ],
 )  # fmt: skip
 def test_yes(text, value):

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from pydantic import JsonValue
 
-_FENCE = re.compile(r"```[ \t]*[\w+-]*[ \t]*\n(.*?)(?:\n?[ \t]*```|\Z)", re.DOTALL)
+from loopwright.blocks.text.fences import fences, without_thinking
+
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
 _KEY = re.compile(r"[\w .-]+?(?=\s*[:=])")
 _BARE = re.compile(r"[^,}\]\n]+")
@@ -24,17 +25,31 @@ def read_json(text: str) -> JsonValue:
     comments, commas too many or too few, brackets that were never closed. A number at which the text was cut off is left
     out, as it may lack digits. Of several the last one counts, as it comes after the thinking.
     """
-    blocks = [*_FENCE.findall(text), text]
-    for block in reversed(blocks[:-1]) if len(blocks) > 1 else ():
-        found = _last(block, json_only=True)
-        if found is not None:
+    found = all_json(text)
+    return found[-1] if found else None
+
+
+def all_json(text: str) -> list[JsonValue]:
+    """All JSON objects and lists in a reply, in order, as ``read_json`` reads them.
+
+    Args:
+        text: A reply; thinking is left out. What stands in fenced blocks counts before what stands around them, unless the
+            whole reply begins as JSON: a text in it may hold fences of its own.
+
+    Returns:
+        Those of the first place that holds any, and strict JSON before what had to be repaired. None that is empty.
+    """
+    answer = without_thinking(text)
+    blocks = [block.text for block in reversed(fences(answer))]
+    for place in [answer, *blocks] if answer.lstrip()[:1] in ("{", "[") else [*blocks, answer]:
+        found = _all(place, json_only=True)
+        if found:
             return found
-    found = _last(text, json_only=True)
-    return found if found is not None else _last(text, json_only=False)
+    return _all(answer, json_only=False)
 
 
-def _last(text: str, *, json_only: bool) -> JsonValue:
-    found: JsonValue = None
+def _all(text: str, *, json_only: bool) -> list[JsonValue]:
+    found: list[JsonValue] = []
     decoder = json.JSONDecoder(parse_constant=_refuse)
     at = 0
     while at < len(text):
@@ -52,7 +67,7 @@ def _last(text: str, *, json_only: bool) -> JsonValue:
             at += 1
             continue
         if isinstance(value, dict | list) and value:
-            found = value
+            found.append(value)
     return found
 
 

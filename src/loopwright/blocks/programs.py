@@ -5,18 +5,69 @@ from __future__ import annotations
 import ast
 import builtins
 import re
+import textwrap
 
-_FENCE = re.compile(r"```[ \t]*[\w+-]*[ \t]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
+from loopwright.blocks.text.fences import Fence, code_in, fences, split_thinking, without_thinking
+
 _DEFINES = re.compile(r"^\s*(?:async\s+def|def|class)\s", re.MULTILINE)
+_PYTHON = frozenset({"", "python", "py", "python3", "py3", "ipython", "ipython3"})
 
 
 def program_of(output: str) -> str:
-    """The program in an answer: its first fenced block that defines something, else its first, else all of it.
+    """The program in an answer: its fenced block that defines something; a later block that defines the same anew counts instead.
 
-    A fence that the end of the answer cut off counts.
+    Args:
+        output: A whole reply; thinking before it is left out. Of thinking that never ended the last block counts.
+
+    Returns:
+        The program; where no block defines anything the last block in Python, else all of the answer. A fence that the end of the
+        answer cut off counts. Fences inside the program, as in a docstring, belong to it.
     """
-    blocks: list[str] = _FENCE.findall(output)
-    return next((b for b in blocks if _DEFINES.search(b)), blocks[0] if blocks else output)
+    said = split_thinking(output)
+    answer = said.thinking if said.unended else said.answer
+    chosen, names = "", set[str]()
+    for block in _blocks(answer):
+        if not _DEFINES.search(block):
+            continue
+        defined = _defined(block)
+        if not chosen or (said.unended and defined) or (defined and (names <= defined or not names)):
+            chosen, names = block, defined
+    return chosen or code_in(output, tuple(_PYTHON - {""}))
+
+
+def _blocks(answer: str) -> list[str]:
+    """The blocks of an answer that may be Python, each as long as it must be to be a whole program."""
+    found: list[str] = []
+    until = 0
+    for block in fences(answer):
+        if block.start < until or (block.language not in _PYTHON and _parsed(block.text) is None):
+            continue
+        text = block.text
+        if block.closed and _parsed(text) is None:
+            longer = _longer(answer, block)
+            if longer is not None:
+                text, until = longer
+        found.append(textwrap.dedent(text) if _parsed(text) is None else text)
+    return found
+
+
+def _longer(answer: str, block: Fence) -> tuple[str, int] | None:
+    """The program that goes on behind a fence which is part of it, as in a docstring, and where it ends."""
+    lines = answer[block.start :].replace("\r\n", "\n").split("\n")
+    inside = block.text.count("\n") + 1
+    for i in range(inside + 2, len(lines)):
+        if re.fullmatch(r"[ \t]*(?:`{3,}|~{3,})[ \t]*", lines[i]):
+            text = textwrap.dedent("\n".join(lines[1:i]))
+            if _parsed(text) is not None:
+                return text, block.start + len("\n".join(lines[: i + 1]))
+    return None
+
+
+def _defined(text: str) -> set[str]:
+    """The functions and classes that a program defines; none where it is not Python."""
+    tree = _parsed(text)
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return {node.name for node in tree.body if isinstance(node, kinds)} if tree else set()
 
 
 def asserts_in(text: str) -> list[str]:
@@ -26,7 +77,8 @@ def asserts_in(text: str) -> list[str]:
     One that calls nothing, or only what Python brings, tests nobody's program and is left out.
     """
     found: list[str] = []
-    for block in _FENCE.findall(text) or [text]:
+    answer = without_thinking(text)
+    for block in [b.text for b in fences(answer)] or [answer]:
         trees = [_parsed(block)] if _parsed(block) else [_parsed(line.strip()) for line in block.splitlines()]
         for tree in filter(None, trees):
             tests = [node for node in tree.body if isinstance(node, ast.FunctionDef) and not ast.unparse(node.args)]

@@ -1,0 +1,1 @@
+"""Reading what a model wrote: fenced blocks, thinking, numbers, scores and choices. One reader for each, used everywhere."""

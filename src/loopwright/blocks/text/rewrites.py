@@ -1,0 +1,108 @@
+"""The new version of a text in a model's reply, where it was asked for between fences."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from loopwright.blocks.text.fences import Fence, fences, split_thinking
+from loopwright.blocks.text.reading import Reading
+
+_QUOTES = (('"""', '"""'), ("'''", "'''"), ('"', '"'), ("'", "'"), ("\u201c", "\u201d"), ("\u2018", "\u2019"), ("\u00ab", "\u00bb"))
+_NEW = re.compile(
+    r"(?i)\b(?:new|improved?|better|revised|updated|rewritten|rewrite|final|finished|corrected|instead|version|result|"
+    r"(?:the|my|this|here\W{1,2}(?:s|is)(?: the)?) (?:prompt|instructions?|text))\b"
+)
+_OLD = re.compile(
+    r"(?i)\b(?:examples?|for instance|e\.g|such as|like (?:this|so)|looks? like|format|forms?|old|original(?:ly)?|previous(?:ly)?|before|current(?:ly)?|"
+    r"draft|first|attempt|inputs?|outputs?|questions?|case|because|would|error|failed|answers?|replies|reply|returns?|prints?|usage)\b"
+)
+_LANGUAGES = frozenset(
+    "text txt plain plaintext markdown md prompt python py python3 json yaml toml html xml sql bash sh console jinja none instruction".split()
+)
+
+
+def text_in(text: str, *, cut: bool = False) -> Reading[str]:
+    """The text that a model was asked to write between fences: a new instruction, a documentation.
+
+    Args:
+        text: The reply; thinking before it is left out.
+        cut: Whether the reply was cut off at its limit of tokens. What is missing cannot be known, so it is then refused.
+
+    Returns:
+        The one fenced text, exactly as it stands there but for white space around it; without any, the whole reply without quotation
+        marks around it. Of several it is the one that is introduced as the new text, and not as an example, a draft or what was there
+        before. Where that does not tell, the reason why none was taken.
+    """
+    if cut:
+        return Reading(None, "the reply was cut off at its limit of tokens, so the text may lack its end; allow more max_tokens")
+    said = split_thinking(text)
+    if said.unended:
+        return Reading(None, "the thinking was never ended, so there is no text")
+    answer = said.answer
+    blocks = [block for block in fences(answer) if _whole(block).strip()]
+    if not blocks:
+        return Reading("" if fences(answer) else _unquoted(answer))
+    outer = _outermost(answer, blocks)
+    if outer is not None:
+        return Reading(outer)
+    texts = list(dict.fromkeys(_whole(block).strip() for block in blocks))
+    if len(texts) == 1:
+        return _single(answer, blocks)
+    leads = [_lead(answer, blocks, i) for i in range(len(blocks))]
+    new = [t for t, lead in zip(map(_whole, blocks), leads, strict=True) if _NEW.search(lead)]
+    other = [t for t, lead in zip(map(_whole, blocks), leads, strict=True) if not _OLD.search(lead)]
+    for found in (new[-1:], other if len({t.strip() for t in other}) == 1 else []):
+        if found:
+            return Reading(found[0].strip())
+    return Reading(None, f"there are {len(texts)} fenced texts, and nothing says which is the new one; expected one")
+
+
+def _single(answer: str, blocks: Sequence[Fence]) -> Reading[str]:
+    lead = _lead(answer, blocks, 0)
+    around = answer[: blocks[0].start] + answer[blocks[0].end :]
+    if re.search(r"(?i)\b(?:for example|examples?|for instance|e\.g|such as|like (?:this|so)|in this form(?:at)?)\b\W*$", lead) and not _NEW.search(lead):
+        if len(around.split()) > len(lead.split()):
+            return Reading(None, "the only fenced text is introduced as an example; expected the new text, whole, between fences")
+    return Reading(_whole(blocks[0]).strip())
+
+
+def _whole(block: Fence) -> str:
+    """The text of a block, with what stands behind the opening fence where those are words of the text."""
+    words = block.info.split()
+    attributes = any(sign in block.info for sign in "={}:")
+    if len(words) > 1 and words[0].casefold() not in _LANGUAGES and not attributes:
+        return f"{block.info}\n{block.text}"
+    return block.text
+
+
+def _lead(answer: str, blocks: Sequence[Fence], at: int) -> str:
+    """The last line of words before a block."""
+    before = answer[blocks[at - 1].end if at else 0 : blocks[at].start]
+    return next((line for line in reversed(before.splitlines()) if line.strip(" \t#*>-_")), "")
+
+
+def _outermost(answer: str, blocks: Sequence[Fence]) -> str | None:
+    """What stands between the first fence and the last, where a text with fences of the same length inside was fenced.
+
+    The sign of it: a block that ends with a colon, so that what it announces stands behind the fence that closed it.
+    """
+    first, last = blocks[0], fences(answer)[-1]
+    if len(fences(answer)) < 2 or not first.text.rstrip().endswith(":") or any(block.info for block in fences(answer)[1:]):
+        return None
+    if answer[last.end :].strip() or not last.closed:
+        return None
+    return "\n".join(answer[first.start : last.end].replace("\r\n", "\n").strip().split("\n")[1:-1]).strip()
+
+
+def _unquoted(answer: str) -> str:
+    """A reply without fences: without the quotation marks around it, or around all that follows a line such as "Here it is:"."""
+    found = re.sub(r"\A(`+)(?!`)(.*?)(?<!`)\1\Z", r"\2", answer.strip(), flags=re.DOTALL).strip()
+    first, _, rest = found.partition("\n")
+    for plain in (found, rest.strip() if first.rstrip().endswith(":") else ""):
+        for opening, closing in _QUOTES:
+            inside = plain[len(opening) : -len(closing)]
+            quoted = len(plain) > len(opening + closing) and plain.startswith(opening) and plain.endswith(closing)
+            if quoted and opening not in inside and closing not in inside:
+                return inside.strip()
+    return found

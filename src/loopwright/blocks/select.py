@@ -6,6 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from loopwright.blocks.text.fences import split_thinking
 from loopwright.core.types import Rollout
 
 Pair = tuple[Rollout, Rollout]
@@ -23,13 +24,15 @@ def majority(answers: Sequence[str | None]) -> int:
 def final_answer(rollout: Rollout, extract: str = "") -> str | None:
     """What a rollout votes for: the first group, or the whole match, of the regular expression ``extract`` in its output.
 
-    Without ``extract`` the whole output, white space folded. None where it failed or nothing matches.
+    Without ``extract`` the whole output, white space folded. Thinking in ``<think>`` tags before it is left out. None where it
+    failed, its thinking was never ended, or nothing matches.
     """
-    if rollout.status != "ok":
+    said = split_thinking(rollout.output)
+    if rollout.status != "ok" or said.unended:
         return None
     if not extract:
-        return " ".join(rollout.output.split())
-    found = re.search(extract, rollout.output)
+        return " ".join(said.answer.split())
+    found = re.search(extract, said.answer)
     return (found.group(1) if found.re.groups else found.group(0)) if found else None
 
 

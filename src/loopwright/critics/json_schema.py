@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from loopwright.blocks.text.fences import without_thinking
 from loopwright.core.errors import InputError
 from loopwright.core.feedback import Feedback, Missing, Rater, Verdict
 from loopwright.core.types import Rollout, digest
@@ -56,7 +57,7 @@ def schema(schema: Mapping[str, Any]) -> Critic:
 
     async def judge(rollout: Rollout, ctx: Context) -> Feedback:
         try:
-            value = strict_json(rollout.output)
+            value = strict_json(without_thinking(rollout.output))
         except ValueError as error:
             return Verdict(passed=False, message=f"not JSON: {error}", by=by)
         try:

@@ -31,10 +31,11 @@ def _exact(section: Section, folder: Path, role: str) -> Parts:
 def _number(section: Section, folder: Path, role: str) -> Parts:
     tolerance = float(section.number("tolerance", 0.0, low=0.0))
     strict, which = section.flag("strict", False), section.choice("which", ("last", "only"), "last")
+    decimal = section.choice("decimal", (".", ","), ".")
     return Parts(
-        match.number(tolerance=tolerance, strict=strict, which=which),
-        {"tolerance": tolerance, "strict": strict, "which": which},
-        needs_target=True, problem=match.number_problem, graded=False,
+        match.number(tolerance=tolerance, strict=strict, which=which, decimal=decimal),
+        {"tolerance": tolerance, "strict": strict, "which": which, **({"decimal": decimal} if decimal != "." else {})},
+        needs_target=True, problem=match.number_problem(decimal), graded=False,
     )  # fmt: skip
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from decimal import Decimal, DecimalException
+from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
 import regex as rx
 
+from loopwright.blocks.text.fences import split_thinking, without_thinking
+from loopwright.blocks.text.numbers import Number, Point, last_boxed, read_numbers
 from loopwright.core.errors import CheckerError
 from loopwright.core.feedback import Feedback, Missing, Rater, Verdict
 from loopwright.core.types import Example, Rollout
@@ -17,9 +18,7 @@ from loopwright.core.world import Critic
 if TYPE_CHECKING:
     from loopwright.core.context import Context
 
-_SIGNS = str.maketrans({"\u2212": "-", "\u2013": "-", "\uff0d": "-"})
-# A sign belongs to a number unless something stands right before it: in "5-9" the minus is an operation.
-_NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?|(?<![\w.])[-+]?\.\d+")
+UNENDED = "the thinking was never ended, so there is no answer"
 
 
 def _short(text: str) -> str:
@@ -53,7 +52,8 @@ def exact_problem(example: Example) -> str:
 def exact(*, strip: bool = True, casefold: bool = False) -> Critic:
     """The answer is the target, or one of a list of them.
 
-    strip: ignore white space around both. casefold: ignore the difference of upper and lower case.
+    strip: ignore white space around both. casefold: ignore the difference of upper and lower case. Thinking in ``<think>`` tags
+    before the answer is no part of it.
     """
 
     def plain(text: str) -> str:
@@ -66,67 +66,115 @@ def exact(*, strip: bool = True, casefold: bool = False) -> Critic:
         accepted = _accepted(rollout.example.target)
         if accepted is None:
             raise CheckerError(f"example {rollout.example.id}: {exact_problem(rollout.example)}")
-        if plain(rollout.output) in map(plain, accepted):
+        said = split_thinking(rollout.output)
+        if plain(said.answer) in map(plain, accepted):
             return Verdict(passed=True, by=by)
         wanted = " or ".join(repr(_short(t)) for t in accepted[:3])
-        return Verdict(passed=False, message=f"expected {wanted}, got {_short(rollout.output)!r}", by=by)
+        got = UNENDED if said.unended else f"got {_short(said.answer)!r}"
+        return Verdict(passed=False, message=f"expected {wanted}, {got}", by=by)
 
     return judge
 
 
-def _decimal(text: str) -> Decimal | None:
-    try:
-        value = Decimal(text.replace(",", ""))
-    except DecimalException:
-        return None
-    return value if value.is_finite() else None
-
-
-def numbers(text: str) -> list[Decimal]:
-    """The numbers in a text, in order; thousands may be set off by commas."""
-    found = (_decimal(m.group()) for m in _NUMBER.finditer(text.translate(_SIGNS)))
-    return [value for value in found if value is not None]
-
-
-def _target_number(target: Any) -> Decimal | None:
+def _target_number(target: Any, decimal: Point) -> Number | None:
+    """A target as a number; None where it is none, or can be read in two ways."""
     if isinstance(target, bool) or not isinstance(target, str | int | float):
         return None
-    text = str(target).translate(_SIGNS).strip()
-    return _decimal(text) if isinstance(target, int | float) or _NUMBER.fullmatch(text) else None
+    found = _alone(str(target).strip(), decimal if isinstance(target, str) else ".")
+    return found if found is not None and found.value is not None else None
 
 
-def number_problem(example: Example) -> str:
-    if _target_number(example.target) is not None:
-        return ""
-    return f'checker number expects a number, or text that is one such as "3.5", got {example.target!r}'
+def _alone(text: str, decimal: Point) -> Number | None:
+    """The number that all of a text is."""
+    found = read_numbers(text, decimal)
+    return found[0] if len(found) == 1 and (found[0].start, found[0].end) == (0, len(text)) else None
 
 
-def number(*, tolerance: float = 0.0, strict: bool = False, which: Literal["last", "only"] = "last") -> Critic:
+def number_problem(decimal: Point = ".") -> Callable[[Example], str]:
+    """Why ``number`` cannot judge an example, or ""."""
+
+    def problem(example: Example) -> str:
+        if _target_number(example.target, decimal) is not None:
+            return ""
+        mark = "" if decimal == "." else f' with {decimal!r} as its decimal mark, such as "3,5"; a JSON number is read as one'
+        wanted = 'a number, or text that is one such as "3.5", "1/2" or "5%"' if not mark else f"a number, or text that is one{mark}"
+        return f"checker number expects {wanted}, got {example.target!r}"
+
+    return problem
+
+
+def number(
+    *, tolerance: float = 0.0, strict: bool = False, which: Literal["last", "only"] = "last", decimal: Point = "."
+) -> Critic:
     """The number in the answer is the target.
 
-    tolerance: greatest absolute difference, in the unit of the target. strict: the answer must be a number and nothing
-    else. which: the last number of the answer counts, or there must be only one.
+    Numbers are read as people write them: thousands set off by commas, spaces or apostrophes, currencies, fractions (also in
+    LaTeX and mixed), powers of ten, percent ("5%" is right for a target of 5, of 0.05 and of "5%"), words such as million.
+
+    Args:
+        tolerance: Greatest absolute difference, in the unit of the target.
+        strict: The answer must be a number and nothing else.
+        which: The last number of the answer counts, or that in its last ``\\boxed{}``; or there must be only one.
+        decimal: The decimal mark of answers and of targets that are text. With "," thousands are set off by points.
+
+    Returns:
+        A critic that gives a Verdict. A number that can be read in two ways ("1,5" or "1.234,56" where the decimal mark is a point)
+        is wrong, and the message says why. Thinking before the answer is left out.
     """
-    by = Rater(kind="code", name="number", version=f"tolerance={tolerance:g},strict={strict},which={which}")
-    allowed = Decimal(repr(tolerance))
+    more = "" if decimal == "." else f",decimal={decimal}"
+    by = Rater(kind="code", name="number", version=f"tolerance={tolerance:g},strict={strict},which={which}{more}")
+    allowed = Fraction(repr(tolerance))
 
     async def judge(rollout: Rollout, ctx: Context) -> Feedback:
-        wanted = _target_number(rollout.example.target)
+        wanted = _target_number(rollout.example.target, decimal)
         if wanted is None:
-            raise CheckerError(f"example {rollout.example.id}: {number_problem(rollout.example)}")
-        answer = rollout.output.strip()
-        found = numbers(answer)
-        if strict and not _NUMBER.fullmatch(answer.translate(_SIGNS)):
-            return Verdict(passed=False, message=f"expected a number and nothing else, got {_short(answer)!r}", by=by)
-        if not found:
-            return Verdict(passed=False, message=f"no number in {_short(answer)!r}", by=by)
-        if which == "only" and len(found) > 1:
-            return Verdict(passed=False, message=f"expected one number, got {len(found)}", by=by)
-        if abs(found[-1] - wanted) <= allowed:
+            raise CheckerError(f"example {rollout.example.id}: {number_problem(decimal)(rollout.example)}")
+        said = split_thinking(rollout.output)
+        answer = said.answer.strip()
+        found, problem = _given(answer, wanted, strict=strict, which=which, decimal=decimal)
+        if said.unended:
+            found, problem = None, UNENDED
+        if found is None or found.value is None:
+            return Verdict(passed=False, message=problem if found is None else found.problem, by=by)
+        if found.equals(wanted, allowed):
             return Verdict(passed=True, by=by)
-        return Verdict(passed=False, message=f"expected {wanted:f}, got {found[-1]}", by=by)
+        return Verdict(passed=False, message=f"expected {_shown(wanted)}, got {_shown(found)}", by=by)
 
     return judge
+
+
+def _given(
+    answer: str, wanted: Number, *, strict: bool, which: Literal["last", "only"], decimal: Point
+) -> tuple[Number | None, str]:
+    """The number that an answer gives, or None and what is wrong with it."""
+    if strict:
+        alone = _alone(answer, decimal)
+        if alone is None or not (alone.bare or not wanted.bare):
+            return None, f"expected a number and nothing else, got {_short(answer)!r}"
+        return alone, ""
+    boxed = last_boxed(answer) if which == "last" else None
+    found = read_numbers(boxed, decimal) if boxed is not None else []
+    found = found or read_numbers(answer, decimal)
+    if not found:
+        return None, f"no number in {_short(answer)!r}"
+    if which == "only" and len(found) > 1:
+        return None, f"expected one number, got {len(found)}"
+    return found[-1], ""
+
+
+def _shown(number: Number) -> str:
+    """A number in digits: exact where it has an end, else as a fraction."""
+    value = number.value
+    assert value is not None
+    rest, places = value.denominator, 0
+    while rest % 10 == 0 or rest % 5 == 0 or rest % 2 == 0:
+        rest //= 10 if rest % 10 == 0 else 5 if rest % 5 == 0 else 2
+        places += 1
+    if rest != 1 or places > 40:
+        return _short(str(value))
+    digits = f"{abs(value.numerator) * 10**places // value.denominator:0{places + 1}d}"
+    whole, part = (digits[:-places], digits[-places:].rstrip("0")) if places else (digits, "")
+    return _short(("-" if value < 0 else "") + whole + (f".{part}" if part else "")) + ("%" if number.percent else "")
 
 
 FLAGS: Mapping[str, int] = {"ignorecase": rx.IGNORECASE, "dotall": rx.DOTALL, "multiline": rx.MULTILINE}
@@ -156,13 +204,14 @@ def regex(pattern: str | None = None, *, flags: tuple[str, ...] = (), strip: boo
 
     async def judge(rollout: Rollout, ctx: Context) -> Feedback:
         wanted = fixed or rx.compile(str(rollout.example.target), mode)
+        answer = without_thinking(rollout.output)
         try:
-            if wanted.fullmatch(rollout.output.strip() if strip else rollout.output, timeout=SECONDS):
+            if wanted.fullmatch(answer.strip() if strip else answer, timeout=SECONDS):
                 return Verdict(passed=True, by=by)
         except TimeoutError:
-            what = f"{wanted.pattern!r} took longer than {SECONDS:g} s on {_short(rollout.output)!r}"
+            what = f"{wanted.pattern!r} took longer than {SECONDS:g} s on {_short(answer)!r}"
             return Missing(expected="verdict", message=f"{what}: make its repetitions unambiguous", by=by)
-        message = f"the answer does not match {wanted.pattern!r}: {_short(rollout.output)!r}"
+        message = f"the answer does not match {wanted.pattern!r}: {_short(answer)!r}"
         return Verdict(passed=False, message=message, by=by)
 
     return judge

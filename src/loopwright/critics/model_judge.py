@@ -10,7 +10,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from loopwright.blocks.replies import read_letter, read_number
+from loopwright.blocks.text.choices import choice_in
+from loopwright.blocks.text.fences import without_thinking
+from loopwright.blocks.text.scores import score_in
 from loopwright.blocks.trust import Knots, calibrated
 from loopwright.core.errors import BadOutput
 from loopwright.core.feedback import Feedback, Missing, Preference, Rater, Score
@@ -77,7 +79,8 @@ def judge(
     repeats: how often it is asked, in one call; the score is the mean of what can be read, ``readings`` is each.
     temperature: 0 for one reading and 0.7 for several where it is None.
     calibration: knots from the score's share of its range to the probability that the answer is right, which is then given.
-    A reply without a number, or with one out of range, is no reading; without any the judgement is Missing.
+    A reply without a number, with several that could be it, or with one out of range, is no reading; without any the judgement is
+    Missing, and says why. The judge is shown the answer without the thinking before it.
     """
     of = [rubric, prompt, low, high, *([repeats, temperature] if repeats > 1 or temperature else [])]
     by = Rater(kind="model", name="judge", version=digest([*of, *([calibration] if calibration else [])])[:12])
@@ -86,7 +89,7 @@ def judge(
         example = rollout.example
         target = example.target if isinstance(example.target, str) else str(example.target)
         values = {
-            "rubric": rubric, "question": example.question, "answer": rollout.output, "target": target,
+            "rubric": rubric, "question": example.question, "answer": without_thinking(rollout.output), "target": target,
             "low": f"{low:g}", "high": f"{high:g}",
         }  # fmt: skip
         replies = await asked(
@@ -94,11 +97,12 @@ def judge(
         )
         if isinstance(replies, Missing):
             return replies.model_copy(update={"by": by})
-        numbers = [read_number(reply.text, cut=reply.finish == "length") for reply in replies]
+        read = [score_in(reply.text, high=high, cut=reply.finish == "length") for reply in replies]
+        numbers = [reading.value for reading in read]
         inside = [n for n in numbers if n is not None and low <= n <= high]
         if not inside:
             out = next((n for n in numbers if n is not None), None)
-            message = f"the judge gave no score: {replies[0].text[:200]!r}"
+            message = f"the judge gave no score ({read[0].problem}): {replies[0].text[:200]!r}"
             if out is not None:
                 message = f"the judge said {out:g}, not from {low:g} to {high:g}"
             return Missing(expected="score", message=message, by=by)
@@ -149,13 +153,16 @@ def pairwise(
     is a tie, and ``readings`` (the share for the first answer in each order) shows the contradiction. One order that cannot
     be read leaves nothing to cancel, so the comparison is Missing. Without ``swap``, ``shown`` says in which order they were.
     repeats, temperature: as in ``judge``, in each order.
+    Only a verdict counts ("Better: A", "Answer A is better"), as ``blocks.text.choices`` reads it; a reply that only mentions an
+    answer, contradicts itself, or was cut off before its verdict line is Missing, and says why.
     """
     by = Rater(kind="model", name="judge", version=digest([rubric, prompt, swap, repeats, temperature])[:12])
 
     async def look(first: Rollout, second: Rollout, ctx: Context) -> float | Missing:
         """The share of replies for the one shown first."""
         values = {
-            "rubric": rubric, "question": first.example.question, "first": first.output, "second": second.output,
+            "rubric": rubric, "question": first.example.question,
+            "first": without_thinking(first.output), "second": without_thinking(second.output),
         }  # fmt: skip
         replies = await asked(
             ctx, filled(prompt, values), repeats=repeats, temperature=temperature, max_tokens=max_tokens
@@ -163,9 +170,10 @@ def pairwise(
         if isinstance(replies, Missing):
             return replies.model_copy(update={"by": by, "expected": "preference"})
         worth = {"A": 1.0, "B": 0.0, "tie": 0.5}
-        said = [worth[letter] for reply in replies if (letter := read_letter(reply.text)) is not None]
+        read = [choice_in(reply.text, cut=reply.finish == "length") for reply in replies]
+        said = [worth[reading.value] for reading in read if reading.value is not None]
         if not said:
-            message = f"the judge named neither answer: {replies[0].text[:200]!r}"
+            message = f"the judge named neither answer ({read[0].problem}): {replies[0].text[:200]!r}"
             return Missing(expected="preference", message=message, by=by)
         return math.fsum(said) / len(said)
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from loopwright.blocks.text.fences import code_in
 from loopwright.core.errors import CheckerError
 from loopwright.core.feedback import Feedback, Rater, Verdict
 from loopwright.core.types import Example, Rollout
@@ -25,7 +26,6 @@ from loopwright.critics.section import Section
 if TYPE_CHECKING:
     from loopwright.core.context import Context
 
-_FENCE = re.compile(r"```[ \t]*\w*[ \t]*\n(.*?)(?:\n?[ \t]*```|\Z)", re.DOTALL)
 _WORD = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|[()]|\border\s+by\b", re.IGNORECASE)  # quoted text, a bracket, or what orders
 _READS = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
 _LONGEST = 1_000_000  # bytes of a value: one call of zeroblob may ask for all of the memory otherwise
@@ -48,9 +48,8 @@ class Found:
 
 
 def query_of(output: str) -> str:
-    """The query in an answer: its first fenced block, else all of it."""
-    fenced = _FENCE.search(output)
-    return (fenced[1] if fenced else output).strip().rstrip(";").strip()
+    """The query in an answer: its last fenced block in SQL, else its last block, else all of it, without thinking."""
+    return code_in(output, ("sql", "sqlite", "sqlite3")).strip().rstrip(";").strip()
 
 
 def read_only(path: Path) -> sqlite3.Connection:

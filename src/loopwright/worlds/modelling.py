@@ -11,9 +11,9 @@ Needs highspy (``pip install 'loopwright[milp]'``) where answers are judged. Pro
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable, Mapping, Sequence
 
+from loopwright.blocks.text.fences import code_in
 from loopwright.core.context import Context
 from loopwright.core.errors import InputError, UnknownName
 from loopwright.core.feedback import CODE, Feedback, Verdict
@@ -29,7 +29,6 @@ FORM = (
     "It begins with maximize or minimize. Variables are at least 0. 'bounds', 'integer' and 'binary' may be left out. Write "
     "every sum out, in numbers and names of your own."
 )
-_FENCED = re.compile(r"```[ \t]*[\w+-]*[ \t]*\n(.*?)(?:\n?[ \t]*```|\Z)", re.DOTALL)
 _ITEMS = ("tent", "stove", "lamp", "rope", "camera", "drill", "map case", "blanket", "kettle", "axe", "radio", "net")
 _GOODS = ("chairs", "tables", "shelves", "stools", "benches", "cabinets", "desks", "frames")
 _PEOPLE = ("Ada", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gus", "Hana")
@@ -183,9 +182,8 @@ def _program(
 
 
 def program_in(answer: str) -> str:
-    """The program of an answer: its last fenced block, else all of it."""
-    found = _FENCED.findall(answer)
-    return str(found[-1] if found else answer).strip()
+    """The program of an answer: its last fenced block, else all of it, without thinking."""
+    return code_in(answer, ("lp",)).strip()
 
 
 async def check(rollout: Rollout, ctx: Context) -> Feedback:

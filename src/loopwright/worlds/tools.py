@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
+from loopwright.blocks.text.fences import code_in
 from loopwright.core.errors import InputError, TaskError
 from loopwright.core.types import digest
 from loopwright.core.world import Tool
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 _PASSAGE_WORDS = 120
 _OUTPUT_CHARS = 4000
 _TEXT_FILES = (".txt", ".md", ".rst", ".csv", ".tsv", ".json", ".jsonl", ".html", ".toml", ".yaml", ".yml", ".py")
-_FENCE = re.compile(r"```[\w+-]*\n(.*?)```", re.DOTALL)
 
 
 def read_tools(section: Section, folder: Path) -> tuple[dict[str, Tool], dict[str, JsonValue]]:
@@ -61,8 +61,7 @@ def read_tools(section: Section, folder: Path) -> tuple[dict[str, Tool], dict[st
 
 async def python(text: str, ctx: Context) -> str:
     """What Python code prints, run in the sandbox; a fenced block is taken out of its fence."""
-    fenced = _FENCE.search(text)
-    outcome = await ctx.run(fenced[1] if fenced else text)
+    outcome = await ctx.run(code_in(text, ("python", "py", "python3")))
     said = str(outcome["stdout"])[:_OUTPUT_CHARS]
     if outcome["status"] == "ok":
         return said or "(no output; use print)"

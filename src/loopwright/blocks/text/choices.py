@@ -94,7 +94,7 @@ class _Reader:
     def tiers(self, text: str) -> Iterator[tuple[list[str], bool]]:
         """What decides, the surest first, and whether it is a verdict that a cut reply holds as well."""
         yield self._json(text), True
-        yield [self._one(m[1]) or "" for m in re.finditer(rf"(?i)<(?:{'|'.join(_VERDICTS)})>([^<>]*)</", text) if self._one(m[1])][-1:], True
+        yield [found for m in re.finditer(rf"(?i)<(?:{'|'.join(_VERDICTS)})>([^<>]*)</", text) if (found := self._one(m[1], labelled=True))][-1:], True
         lines = [_plain(line) for line in text.splitlines() if line.strip()]
         whole, partly = self._verdicts(lines)
         yield whole[-1:], True
@@ -118,18 +118,18 @@ class _Reader:
         letter = (groups.get("x") or "").casefold()
         return self.by_name.get(letter) or (TIE if letter == "c" and self.ties else None)
 
-    def _one(self, text: str, exactly: bool = False) -> str | None:
+    def _one(self, text: str, exactly: bool = False, labelled: bool = False) -> str | None:
         """The option that a text is, nothing else; a single letter in a line of several must be written as it was given."""
         found = self._meant((self.alone_exactly if exactly else self.alone).fullmatch(text.strip()))
-        bare_c = text.strip().strip(_MARKS + ".!") in ("C", "c")
-        return None if found == TIE and bare_c else found
+        unclear = text.strip().strip(_MARKS + ".!").casefold() in ("c", "neither", "both", "same", "even")  # good, or bad?
+        return None if found == TIE and unclear and not labelled else found
 
     def _json(self, text: str) -> list[str]:
         for data in reversed(all_json(text)) if "{" in text else ():
             fields = list(_fields(data))
             for names in (_VERDICTS, None):
                 said = [value for key, value in fields if names is None or set(re.findall(r"[a-z]+", key.casefold())) & set(names)]
-                found = [one for value in said for s in strings(value) or () if (one := self._one(s))]
+                found = [one for value in said for s in strings(value) or () if (one := self._one(s, labelled=names is not None))]
                 found += [one for value in said if isinstance(value, int) and (one := self.by_name.get(str(value)))]
                 if found:
                     return found
@@ -144,7 +144,7 @@ class _Reader:
         whole: list[str] = []
         partly: list[str] = []
         for i, line in enumerate(lines):
-            if i + 1 < len(lines) and self.heading.fullmatch(line) and (found := self._one(lines[i + 1])):
+            if i + 1 < len(lines) and self.heading.fullmatch(line) and (found := self._one(lines[i + 1], labelled=True)):
                 whole.append(found)
             for sentence in re.split(r"(?<=[.!?;])\s+", line):
                 found = self._verdict(self.line.fullmatch(sentence.lstrip(_MARKS + " ([")))
@@ -264,7 +264,7 @@ def yes_in(text: str, yes: str = "yes", no: str = "no", *, cut: bool = False) ->
     Args:
         text: The reply; thinking before it is left out.
         yes, no: The two words that were asked for.
-        cut: Whether the reply was cut off; the word with which it begins counts still.
+        cut: Whether the reply was cut off at its limit of tokens; then only a line such as "Answer: yes", or how it begins, counts.
 
     Returns:
         True for ``yes``, False for ``no``, or the reason why there is neither. In JSON a field such as "answer" decides; in text a
@@ -281,7 +281,7 @@ def yes_in(text: str, yes: str = "yes", no: str = "no", *, cut: bool = False) ->
             return Reading(None, f"it says both {yes} and {no}")
         if found:
             return Reading(found.pop())
-    value = truth(answer, yes, no)
+    value = truth(answer, yes, no, cut=cut)
     return Reading(value, "" if value is not None else f"it says neither {yes} nor {no} clearly")
 
 
@@ -295,8 +295,8 @@ def _said_in(data: JsonValue, yes: str, no: str) -> set[bool]:
     return set()
 
 
-def truth(value: JsonValue, yes: str = "yes", no: str = "no") -> bool | None:
-    """What one value means: True for ``yes``, False for ``no``, None for what is not clear."""
+def truth(value: JsonValue, yes: str = "yes", no: str = "no", *, cut: bool = False) -> bool | None:
+    """What one value means: True for ``yes``, False for ``no``, None for what is not clear, as ``yes_in`` says."""
     if isinstance(value, bool):
         return value
     if isinstance(value, dict):
@@ -316,7 +316,7 @@ def truth(value: JsonValue, yes: str = "yes", no: str = "no") -> bool | None:
     begins = re.match(rf"(?i)({either})(?!\w){_CLAUSE if _determiner(words) else ''}", plain)
     if begins and not re.match(r"\W*(?:/|or\b)\s*\w", plain[begins.end() :]):
         return meant[begins[1].casefold()]
-    for place in ([lines[-1]] if lines else []) + [value]:
+    for place in [lines[-1], value] if lines and not cut else []:
         ends = re.search(rf"(?i)(?:^|[:=\u2013\u2014>|-])[\s\[(<{_MARKS}]*({either})[\s.!\])>{_MARKS}]*$", place)
         if ends:
             return meant[ends[1].casefold()]

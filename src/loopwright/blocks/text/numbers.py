@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-Decimal = Literal[".", ","]
+Point = Literal[".", ","]
 
 _MOST = 4000  # digits; a longer number is a way to keep a computer busy, and Python's int() refuses it
 _SIGNS = {"\u2212": "-", "\u2013": "-", "\u2012": "-", "\uff0d": "-", "\u02d7": "-", "\ufe63": "-", "\uff0b": "+"}
@@ -39,7 +39,7 @@ _BY: dict[str, str] = {".": "|".join(_GROUPED[n] for n in ("indian", "comma", "s
                        ",": "|".join(_GROUPED[n] for n in ("dot", "space", "quote", "low"))}  # fmt: skip
 
 
-def _mantissa(point: Decimal) -> re.Pattern[str]:
+def _mantissa(point: Point) -> re.Pattern[str]:
     mark = re.escape(point)
     whole = rf"(?:{_BY[point]}|\d+)"
     return re.compile(rf"(?:(?:{whole})(?:(?:{mark}|\{{{mark}\}})\d+)?|{mark}\d+){_ENDS}")
@@ -100,7 +100,7 @@ class Number:
         return any(abs(a - b) <= tolerance for a in self.values for b in other.values)
 
 
-def read_numbers(text: str, point: Decimal = ".") -> list[Number]:
+def read_numbers(text: str, point: Point = ".") -> list[Number]:
     """The numbers in a text, in order.
 
     Args:
@@ -116,7 +116,7 @@ def read_numbers(text: str, point: Decimal = ".") -> list[Number]:
     return list(_scan(plain, text, point))
 
 
-def number_of(text: str, point: Decimal = ".") -> Number | None:
+def number_of(text: str, point: Point = ".") -> Number | None:
     """The number that all of a text is, white space and the marks of mathematics and emphasis around it aside; else None."""
     inside = text.strip()
     for opening, closing in (("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("`", "`")):
@@ -139,7 +139,7 @@ def last_boxed(text: str) -> str | None:
     return found
 
 
-def _scan(plain: str, text: str, point: Decimal) -> Iterator[Number]:
+def _scan(plain: str, text: str, point: Point) -> Iterator[Number]:
     at = 0
     while at < len(plain):
         found = _at(plain, text, at, point)
@@ -150,7 +150,7 @@ def _scan(plain: str, text: str, point: Decimal) -> Iterator[Number]:
             at = found.end
 
 
-def _at(plain: str, text: str, at: int, point: Decimal) -> Number | None:
+def _at(plain: str, text: str, at: int, point: Point) -> Number | None:
     """The number that begins here, sign and currency included."""
     first = plain[at]
     if not (first.isdecimal() or first in "-+.,$\\\u20ac\u00a3\u00a5\u20b9\u20a9\u20bd\u221a\u03c0\u221e" or first.isalpha() or _is_vulgar(first)):
@@ -200,7 +200,7 @@ def _raised_unit(plain: str, at: int) -> bool:
 _Quantity = tuple[Fraction | None, int, bool, int | None, str, bool]
 
 
-def _quantity(plain: str, at: int, point: Decimal, currency: bool) -> _Quantity | None:
+def _quantity(plain: str, at: int, point: Point, currency: bool) -> _Quantity | None:
     """(value, end, percent, over, problem, bare) of the number without its sign that begins here."""
     if whole := _HEX.match(plain, at):
         return None, whole.end(), False, None, f"{whole[0]} is not a decimal number", False
@@ -300,14 +300,14 @@ def _past(plain: str, at: int) -> int:
             return len(plain)
 
 
-def _both_ways(digits: str, point: Decimal) -> str:
+def _both_ways(digits: str, point: Point) -> str:
     other = "," if point == "." else "."
     if re.fullmatch(rf"\d*{re.escape(other)}\d+|\d{{1,3}}(?:{re.escape(point)}\d{{3}})+(?:{re.escape(other)}\d+)?", digits):
         return f"{digits} can be read with {other!r} as the decimal mark or as several numbers; decimal = {other!r} reads it as one"
     return f"{digits} is not written as one number"
 
 
-def _exact(digits: str, point: Decimal) -> Fraction:
+def _exact(digits: str, point: Point) -> Fraction:
     bare = re.sub(r"[{}]", "", digits)
     whole, _, rest = bare.rpartition(point) if point in bare else (bare, "", "")
     whole = re.sub(r"\D", "", whole)

@@ -33,7 +33,7 @@ async def p_true(
     replies = await ctx.generate(
         [*turns, Turn(role="user", text=ask)], role="judge", n=samples, max_tokens=4, temperature=temperature
     )
-    said = [answer for reply in replies if (answer := read_yes(reply.text, yes, no)) is not None]
+    said = [answer for reply in replies if (answer := read_yes(reply.text, yes, no, cut=reply.finish == "length")) is not None]
     if not said:
         return Missing(expected="score", message=f"no clear {yes} or {no} in {samples} replies", by=by)
     return Score(value=sum(said) / len(said), aspect="correct", by=by, confidence=len(said) / samples)

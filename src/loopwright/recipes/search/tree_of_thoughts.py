@@ -15,11 +15,11 @@ several thoughts come from several samples, not from one list. A judgement witho
 whose every judgement has none is worth 0.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Literal
 
 from loopwright.blocks.orders import beam, deepening
+from loopwright.blocks.text.choices import choice_in
 from loopwright.blocks.tree import Grown, Node, Tree, own_value
 from loopwright.core.context import Context
 from loopwright.core.errors import BadOutput
@@ -125,7 +125,5 @@ async def tree_of_thoughts(
 
 
 def last_of(reply: Turn, words: Sequence[str]) -> str:
-    """The last of the words that a reply names; nothing where it names none."""
-    pattern = "|".join(re.escape(word) for word in words)
-    found: list[str] = re.findall(rf"(?<!\w)(?:{pattern})(?!\w)", reply.text, re.IGNORECASE)
-    return next((w for w in words if found and w.lower() == found[-1].lower()), "")
+    """Which of the words a reply decides for; nothing where it decides for none, or was cut off before it did."""
+    return choice_in(reply.text, words, cut=reply.finish == "length", ties=False).value or ""

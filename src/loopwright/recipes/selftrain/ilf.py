@@ -23,6 +23,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from loopwright.blocks.replies import read_yes
 from loopwright.core.context import Context
 from loopwright.core.model import FitOptions
 from loopwright.core.registry import improver
@@ -60,7 +61,7 @@ async def ilf(
     temperature: float = 1.0,
     fit: FitOptions = FitOptions(epochs=4, batch=16),
 ) -> AsyncGenerator[Candidate, bool]:
-    """``yes``: how a reply begins that says yes, in any case. ``least``: no refinement is learned that is worth less, of 1."""
+    """``yes``: the word that a reply says which means it, in any case. ``least``: no refinement is learned that is worth less, of 1."""
 
     async def worth(item: tuple[Rollout, Rollout, str], ctx: Context) -> float:
         """How much of the feedback a refinement takes up, as ``choose`` has it judged."""
@@ -77,7 +78,7 @@ async def ilf(
         for ask in asks:
             asked = filled(ask, fill)
             said += await ctx.generate(asked, role="judge", n=votes, temperature=0.0 if votes == 1 else temperature)
-        return sum(turn.text.strip().lower().startswith(yes.lower()) for turn in said) / len(said)
+        return sum(read_yes(turn.text, yes) is True for turn in said) / len(said)
 
     policy = base
     learned: list[Rollout] = []

@@ -83,7 +83,9 @@ def asserts_in(text: str) -> list[str]:
         for tree in filter(None, trees):
             tests = [node for node in tree.body if isinstance(node, ast.FunctionDef) and not ast.unparse(node.args)]
             bodies = [tree.body, *(test.body for test in tests)]
-            found += [ast.unparse(node) for body in bodies for node in body if isinstance(node, ast.Assert) and _calls(node)]
+            found += [
+                ast.unparse(node) for body in bodies for node in body if isinstance(node, ast.Assert) and _calls(node)
+            ]
     return list(dict.fromkeys(found))
 
 

@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from pydantic import JsonValue
 
 from loopwright.blocks.json_text import read_json, strings
-from loopwright.blocks.text.choices import choice_in, truth, yes_in
+from loopwright.blocks.text.choices import choice_in
 from loopwright.blocks.text.fences import without_thinking
 from loopwright.blocks.text.rewrites import text_in
 from loopwright.blocks.text.scores import score_in
+from loopwright.blocks.text.yes_no import truth, yes_in
 
 _ITEM = re.compile(
     r"^[ \t]*(?:(?:step|question|q)?[ \t]*\(?(\d+)[.):]|[-*\u2022])[ \t]+(.+?)[ \t]*$", re.IGNORECASE | re.MULTILINE
@@ -34,7 +35,7 @@ def read_number(text: str, name: str = "score", *, high: float | None = None, cu
 
 
 def read_yes(text: str, yes: str = "yes", no: str = "no", *, cut: bool = False) -> bool | None:
-    """Whether a reply says ``yes`` or ``no``, as ``blocks.text.choices.yes_in`` reads it; None where that is not clear."""
+    """Whether a reply says ``yes`` or ``no``, as ``blocks.text.yes_no.yes_in`` reads it; None where that is not clear."""
     return yes_in(text, yes, no, cut=cut).value
 
 
@@ -76,7 +77,11 @@ def read_answers(text: str, count: int, yes: str = "yes", no: str = "no") -> lis
     if isinstance(found, dict):
         keys = [re.search(r"\d+", key) for key in found]  # by number where the keys are the numbers
         by_number = {int(key[0]): value for key, value in zip(keys, found.values(), strict=True) if key}
-        said = [by_number[i] for i in range(1, count + 1)] if set(by_number) == {*range(1, count + 1)} else list(found.values())
+        said = (
+            [by_number[i] for i in range(1, count + 1)]
+            if set(by_number) == {*range(1, count + 1)}
+            else list(found.values())
+        )
     elif isinstance(found, list):
         said = found
     if len(said) == count:

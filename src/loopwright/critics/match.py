@@ -96,8 +96,9 @@ def number_problem(decimal: Point = ".") -> Callable[[Example], str]:
     def problem(example: Example) -> str:
         if _target_number(example.target, decimal) is not None:
             return ""
-        mark = "" if decimal == "." else f' with {decimal!r} as its decimal mark, such as "3,5"; a JSON number is read as one'
-        wanted = 'a number, or text that is one such as "3.5", "1/2" or "5%"' if not mark else f"a number, or text that is one{mark}"
+        wanted = 'a number, or text that is one such as "3.5", "1/2" or "5%"'
+        if decimal == ",":
+            wanted = 'a number, or text that is one with a comma as decimal mark, such as "3,5"; JSON numbers keep their point'
         return f"checker number expects {wanted}, got {example.target!r}"
 
     return problem
@@ -118,8 +119,8 @@ def number(
         decimal: The decimal mark of answers and of targets that are text. With "," thousands are set off by points.
 
     Returns:
-        A critic that gives a Verdict. A number that can be read in two ways ("1,5" or "1.234,56" where the decimal mark is a point)
-        is wrong, and the message says why. Thinking before the answer is left out.
+        A critic that gives a Verdict. A number that can be read in two ways ("1,5" or "1.234,56" where the decimal mark is a
+        point) is wrong, and the message says why. Thinking before the answer is left out.
     """
     more = "" if decimal == "." else f",decimal={decimal}"
     by = Rater(kind="code", name="number", version=f"tolerance={tolerance:g},strict={strict},which={which}{more}")

@@ -54,7 +54,12 @@ def split_thinking(text: str) -> Thinking:
         thoughts.append(rest[tags[0].end() : end.start()])
         rest = rest[end.end() :]
     first = next(iter(_TAG.finditer(rest)), None)
-    if first is not None and _closes(first) and not thoughts and (_alone(rest, first) or not _fenced(rest, first.start())):
+    if (
+        first is not None
+        and _closes(first)
+        and not thoughts
+        and (_alone(rest, first) or not _fenced(rest, first.start()))
+    ):
         thoughts.append(rest[: first.start()])
         rest = rest[first.end() :]
     for tag in _TAG.finditer(rest):  # thinking that began after some words
@@ -140,7 +145,9 @@ class _Line:
         return bool(self.mark) and not self.info
 
     def closes(self, opening: _Line) -> bool:
-        same = self.mark[:1] == opening.mark[0] and len(self.mark) >= len(opening.mark) and self.quoted == opening.quoted
+        same = (
+            self.mark[:1] == opening.mark[0] and len(self.mark) >= len(opening.mark) and self.quoted == opening.quoted
+        )
         return self.bare and same and self.indent <= opening.indent + _DEEPER
 
     @property
@@ -230,7 +237,7 @@ def _dedented(line: str, opening: _Line) -> str:
     """A line without as much white space as stands before the fence, and without the marks of a quotation."""
     width = opening.indent
     if opening.quoted:
-        quoted = re.match(r"[ \t]*(?:>[ \t]?){1,%d}" % opening.quoted, line)
+        quoted = re.match(rf"[ \t]*(?:>[ \t]?){{1,{opening.quoted}}}", line)
         return line[quoted.end() :] if quoted else line
     at = column = 0
     while at < len(line) and column < width and line[at] in " \t":

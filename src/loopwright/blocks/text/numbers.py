@@ -19,15 +19,27 @@ _MOST = 4000  # digits; a longer number is a way to keep a computer busy, and Py
 _SIGNS = {"\u2212": "-", "\u2013": "-", "\u2012": "-", "\uff0d": "-", "\u02d7": "-", "\ufe63": "-", "\uff0b": "+"}
 _SPACES = dict.fromkeys("\u00a0\u202f\u2009\u2007\u2008\u200a\u2002\u2003\u205f\u3000", " ")
 _PLAIN = str.maketrans(
-    _SIGNS | _SPACES
-    | {"\u2044": "/", "\u2215": "/", "\uff0c": ",", "\uff0e": ".", "\uff05": "%", "\u2019": "'", "\u00b7": "*", "\u22c5": "*", "\u2715": "*"}
+    _SIGNS | _SPACES | {"\u2044": "/", "\u2215": "/", "\uff0c": ",", "\uff0e": ".", "\uff05": "%", "\u2019": "'"}
+    | dict.fromkeys("\u00b7\u22c5\u2715", "*")
 )  # fmt: skip
 _SUPERSCRIPT = str.maketrans("\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u207a\u207b", "0123456789+-")
 _SUPER = "\u2070\u00b9\u00b2\u00b3\u2074-\u2079\u207a\u207b"
 _VULGAR = "\u00bc-\u00be\u2150-\u215e"
-_WORDS = {"thousand": 3, "million": 6, "millions": 6, "mio": 6, "mn": 6, "billion": 9, "billions": 9, "bn": 9, "trillion": 12}
+_WORDS = {
+    "thousand": 3,
+    "million": 6,
+    "millions": 6,
+    "mio": 6,
+    "mn": 6,
+    "billion": 9,
+    "billions": 9,
+    "bn": 9,
+    "trillion": 12,
+}
 _SHORT = {"k": 3, "m": 6, "b": 9, "bn": 9, "mn": 6, "t": 12}
-_CURRENCY = r"(?:(?:US|C|A|CA|AU|NZ|HK|S)?\\?[$\u20ac\u00a3\u00a5\u20b9\u20a9\u20bd]|\b(?:USD|EUR|GBP|CHF|JPY|CNY|INR)\b)"
+_CURRENCY = (
+    r"(?:(?:US|C|A|CA|AU|NZ|HK|S)?\\?[$\u20ac\u00a3\u00a5\u20b9\u20a9\u20bd]|\b(?:USD|EUR|GBP|CHF|JPY|CNY|INR)\b)"
+)
 
 # The mantissas, longest first. Each group of digits is named by what parts them.
 _GROUPED = {
@@ -47,13 +59,19 @@ def _mantissa(point: Point) -> re.Pattern[str]:
 
 _MANTISSA: dict[str, re.Pattern[str]] = {".": _mantissa("."), ",": _mantissa(",")}
 _ODD = re.compile(r"\d+(?:[.,'_]\d+)+|[.,]\d+")  # digits parted in a way that is neither
-_SIGN = re.compile(rf"(?:(?P<word>\b(?:minus|negative)\s+)|(?P<sign>[-+]))?\s?(?:{_CURRENCY}\s?)?(?P<late>[-+])?", re.IGNORECASE)
-_FRAC = re.compile(r"\\[dtc]?frac\s*(?:\{\s*([-+]?\d+)\s*\}\s*\{\s*([-+]?\d+)\s*\}|(\d)\s*(\d)(?!\d)|\{\s*(\d+)\s*\}\s*(\d)(?!\d))")
+_SIGN = re.compile(
+    rf"(?:(?P<word>\b(?:minus|negative)\s+)|(?P<sign>[-+]))?\s?(?:{_CURRENCY}\s?)?(?P<late>[-+])?", re.IGNORECASE
+)
+_FRAC = re.compile(
+    r"\\[dtc]?frac\s*(?:\{\s*([-+]?\d+)\s*\}\s*\{\s*([-+]?\d+)\s*\}|(\d)\s*(\d)(?!\d)|\{\s*(\d+)\s*\}\s*(\d)(?!\d))"
+)
 _OPAQUE = re.compile(r"\\[dtc]?frac\b|\\sqrt\b|\\pi\b|\u221a|\u03c0|\\infty\b|\u221e")
 _POWER = re.compile(
     rf"\s?(?:\u00d7|\*|x|X|\\times|\\cdot)\s?10\s?(?:\^\s?(?:\{{\s*([-+]?\d+)\s*\}}|\(\s*([-+]?\d+)\s*\)|([-+]?\d+))|\*\*\s?([-+]?\d+)|([{_SUPER}]+))"
 )
-_RAISED = re.compile(rf"\s?(?:\^\s?(?:\{{\s*([-+]?\d+)\s*\}}|\(\s*([-+]?\d+)\s*\)|([-+]?\d+))|\*\*\s?([-+]?\d+)|([{_SUPER}]+))")
+_RAISED = re.compile(
+    rf"\s?(?:\^\s?(?:\{{\s*([-+]?\d+)\s*\}}|\(\s*([-+]?\d+)\s*\)|([-+]?\d+))|\*\*\s?([-+]?\d+)|([{_SUPER}]+))"
+)
 _E = re.compile(r"[eE]([-+]?\d+)(?!\w)")
 _OVER = re.compile(r"\s?/\s?(\d+)(?![\d.,]*\d|\s?/\s?\d)")
 _HEX = re.compile(r"0[xX][0-9a-fA-F]+(?!\w)")
@@ -123,7 +141,11 @@ def number_of(text: str, point: Point = ".") -> Number | None:
         if len(inside) > len(opening + closing) and inside.startswith(opening) and inside.endswith(closing):
             inside = inside[len(opening) : -len(closing)].strip()
     found = read_numbers(inside, point)
-    return found[0] if len(found) == 1 and not inside[: found[0].start].strip() and not inside[found[0].end :].strip() else None
+    return (
+        found[0]
+        if len(found) == 1 and not inside[: found[0].start].strip() and not inside[found[0].end :].strip()
+        else None
+    )
 
 
 def last_boxed(text: str) -> str | None:
@@ -153,15 +175,20 @@ def _scan(plain: str, text: str, point: Point) -> Iterator[Number]:
 def _at(plain: str, text: str, at: int, point: Point) -> Number | None:
     """The number that begins here, sign and currency included."""
     first = plain[at]
-    if not (first.isdecimal() or first in "-+.,$\\\u20ac\u00a3\u00a5\u20b9\u20a9\u20bd\u221a\u03c0\u221e" or first.isalpha() or _is_vulgar(first)):
+    if not (
+        first.isdecimal()
+        or first in "-+.,$\\\u20ac\u00a3\u00a5\u20b9\u20a9\u20bd\u221a\u03c0\u221e"
+        or first.isalpha()
+        or _is_vulgar(first)
+    ):
         return None
     before = plain[at - 1] if at else ""
     inside = before.isalnum() or before == "_" or (before in ".," and at > 1 and plain[at - 2].isdecimal())
     if first.isalpha() and not _SIGN_WORD.match(plain, at):
         return None
+    inside = inside and unicodedata.category(before) != "Lo"  # scripts such as Chinese put no spaces between words
     if inside and (first.isdecimal() or first in ".,-+" or first.isalpha() or _is_vulgar(first)):
-        if not (before.isalpha() and unicodedata.category(before) == "Lo"):  # 共5个: no spaces between words
-            return None
+        return None
     if before in "^{" and _raised_unit(plain, at):
         return None
     sign = _SIGN.match(plain, at)
@@ -185,7 +212,10 @@ def _at(plain: str, text: str, at: int, point: Point) -> Number | None:
 
 
 _MONEY = re.compile(_CURRENCY, re.IGNORECASE)
-_SIGN_WORD = re.compile(r"(?:minus|negative)\s+(?:[$\u20ac\u00a3]\s?)?[\d.]|(?:US|C|A|CA|AU|NZ|HK|S)\$\s?[\d-]|(?:USD|EUR|GBP|CHF|JPY|CNY|INR)\s?[\d-]", re.I)
+_SIGN_WORD = re.compile(
+    r"(?:minus|negative)\s+(?:[$\u20ac\u00a3]\s?)?[\d.]|(?:US|C|A|CA|AU|NZ|HK|S)\$\s?[\d-]|(?:USD|EUR|GBP|CHF|JPY|CNY|INR)\s?[\d-]",
+    re.I,
+)
 
 
 def _is_vulgar(letter: str) -> bool:
@@ -206,7 +236,9 @@ def _quantity(plain: str, at: int, point: Point, currency: bool) -> _Quantity | 
         return None, whole.end(), False, None, f"{whole[0]} is not a decimal number", False
     if whole := _FRAC.match(plain, at):
         top, below = [int(g) for g in whole.groups() if g is not None]
-        return _finished(plain, whole.end(), Fraction(top, below) if below else None, "" if below else "a fraction over 0")
+        return _finished(
+            plain, whole.end(), Fraction(top, below) if below else None, "" if below else "a fraction over 0"
+        )
     if whole := _OPAQUE.match(plain, at):
         end = _past(plain, whole.end())
         return None, end, False, None, f"{plain[at:end]!r:.60} is not a plain number", False
@@ -302,8 +334,10 @@ def _past(plain: str, at: int) -> int:
 
 def _both_ways(digits: str, point: Point) -> str:
     other = "," if point == "." else "."
-    if re.fullmatch(rf"\d*{re.escape(other)}\d+|\d{{1,3}}(?:{re.escape(point)}\d{{3}})+(?:{re.escape(other)}\d+)?", digits):
-        return f"{digits} can be read with {other!r} as the decimal mark or as several numbers; decimal = {other!r} reads it as one"
+    if re.fullmatch(
+        rf"\d*{re.escape(other)}\d+|\d{{1,3}}(?:{re.escape(point)}\d{{3}})+(?:{re.escape(other)}\d+)?", digits
+    ):
+        return f"{digits} is one number only with {other!r} as the decimal mark, which decimal = {other!r} makes it"
     return f"{digits} is not written as one number"
 
 

@@ -8,17 +8,29 @@ from collections.abc import Sequence
 from loopwright.blocks.text.fences import Fence, fences, split_thinking
 from loopwright.blocks.text.reading import Reading
 
-_QUOTES = (('"""', '"""'), ("'''", "'''"), ('"', '"'), ("'", "'"), ("\u201c", "\u201d"), ("\u2018", "\u2019"), ("\u00ab", "\u00bb"))
+_QUOTES = (
+    ('"""', '"""'),
+    ("'''", "'''"),
+    ('"', '"'),
+    ("'", "'"),
+    ("\u201c", "\u201d"),
+    ("\u2018", "\u2019"),
+    ("\u00ab", "\u00bb"),
+)
 _NEW = re.compile(
     r"(?i)\b(?:new|improved?|better|revised|updated|rewritten|rewrite|final|finished|corrected|instead|version|result|"
     r"(?:the|my|this|here\W{1,2}(?:s|is)(?: the)?) (?:prompt|instructions?|text))\b"
 )
 _OLD = re.compile(
-    r"(?i)\b(?:examples?|for instance|e\.g|such as|like (?:this|so)|looks? like|format|forms?|old|original(?:ly)?|previous(?:ly)?|before|current(?:ly)?|"
-    r"draft|first|attempt|inputs?|outputs?|questions?|case|because|would|error|failed|answers?|replies|reply|returns?|prints?|usage)\b"
+    r"(?i)\b(?:examples?|for instance|e\.g|such as|like (?:this|so)|looks? like|format|forms?|old|original(?:ly)?|"
+    r"previous(?:ly)?|before|current(?:ly)?|draft|first|attempt|inputs?|outputs?|questions?|case|because|would|error|failed|"
+    r"answers?|replies|reply|returns?|prints?|usage)\b"
+)
+_EXAMPLE = re.compile(
+    r"(?i)\b(?:for example|examples?|for instance|e\.g|such as|like (?:this|so)|in this form(?:at)?)\b\W*$"
 )
 _LANGUAGES = frozenset(
-    "text txt plain plaintext markdown md prompt python py python3 json yaml toml html xml sql bash sh console jinja none instruction".split()
+    "text txt plain plaintext markdown md prompt instruction none python py python3 json yaml toml html xml sql bash sh".split()
 )
 
 
@@ -30,12 +42,14 @@ def text_in(text: str, *, cut: bool = False) -> Reading[str]:
         cut: Whether the reply was cut off at its limit of tokens. What is missing cannot be known, so it is then refused.
 
     Returns:
-        The one fenced text, exactly as it stands there but for white space around it; without any, the whole reply without quotation
-        marks around it. Of several it is the one that is introduced as the new text, and not as an example, a draft or what was there
-        before. Where that does not tell, the reason why none was taken.
+        The one fenced text, exactly as it stands there but for white space around it; without any, the whole reply without
+        quotation marks around it. Of several it is the one that is introduced as the new text, and not as an example, a draft or
+        what was there before. Where that does not tell, the reason why none was taken.
     """
     if cut:
-        return Reading(None, "the reply was cut off at its limit of tokens, so the text may lack its end; allow more max_tokens")
+        return Reading(
+            None, "the reply was cut off at its limit of tokens, so the text may lack its end; allow more max_tokens"
+        )
     said = split_thinking(text)
     if said.unended:
         return Reading(None, "the thinking was never ended, so there is no text")
@@ -61,9 +75,10 @@ def text_in(text: str, *, cut: bool = False) -> Reading[str]:
 def _single(answer: str, blocks: Sequence[Fence]) -> Reading[str]:
     lead = _lead(answer, blocks, 0)
     around = answer[: blocks[0].start] + answer[blocks[0].end :]
-    if re.search(r"(?i)\b(?:for example|examples?|for instance|e\.g|such as|like (?:this|so)|in this form(?:at)?)\b\W*$", lead) and not _NEW.search(lead):
-        if len(around.split()) > len(lead.split()):
-            return Reading(None, "the only fenced text is introduced as an example; expected the new text, whole, between fences")
+    if _EXAMPLE.search(lead) and not _NEW.search(lead) and len(around.split()) > len(lead.split()):
+        return Reading(
+            None, "the only fenced text is introduced as an example; expected the new text, whole, between fences"
+        )
     return Reading(_whole(blocks[0]).strip())
 
 
@@ -88,7 +103,11 @@ def _outermost(answer: str, blocks: Sequence[Fence]) -> str | None:
     The sign of it: a block that ends with a colon, so that what it announces stands behind the fence that closed it.
     """
     first, last = blocks[0], fences(answer)[-1]
-    if len(fences(answer)) < 2 or not first.text.rstrip().endswith(":") or any(block.info for block in fences(answer)[1:]):
+    if (
+        len(fences(answer)) < 2
+        or not first.text.rstrip().endswith(":")
+        or any(block.info for block in fences(answer)[1:])
+    ):
         return None
     if answer[last.end :].strip() or not last.closed:
         return None

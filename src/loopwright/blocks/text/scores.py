@@ -2,8 +2,8 @@
 
 What is read, in this order: a JSON field or a tag of exactly that name; a line, or a sentence, that begins with the name ("Final
 score: 7", "Score (0-10): 7", "| Score | 7 |"), one that holds nothing else first; a number in the form of a result (``[[7]]``,
-``\\boxed{7}``); the name in a sentence ("I give it a score of 7"); "7/10" and "7 out of 10"; a line that is a number alone. A range
-behind the name is no score, and neither is the greatest score that there could be. Where what is read first allows two
+``\\boxed{7}``); the name in a sentence ("I give it a score of 7"); "7/10" and "7 out of 10"; a line that is a number alone. A
+range behind the name is no score, and neither is the greatest score that there could be. Where what is read first allows two
 values, there is none.
 """
 
@@ -27,22 +27,29 @@ _WHOLE = frozenset(
 )  # in front of the name they leave it the score of all of the answer
 _SUMS = ("overall", "total", "verdict")
 _BOUNDS = frozenset(
-    "max maximum min minimum highest lowest best worst perfect possible top full passing pass threshold average mean previous prior "
-    "last old baseline target expected range low high other".split()
+    "max maximum min minimum highest lowest best worst perfect possible top full passing pass threshold average mean previous "
+    "prior last old baseline target expected range low high other".split()
 )
 _END = "\ue000"  # put at the end of a reply that was cut off: a number that it follows may lack digits
-_SCALE = r"(?:\s*(?:\([^()\n]*\)|\[[^\[\]\n]*\d[^\[\]\n]*\]|(?:out of|from|between|on a scale)\b[^:=|\n]{0,40}?|/\s?\d+))?"
+_SCALE = (
+    r"(?:\s*(?:\([^()\n]*\)|\[[^\[\]\n]*\d[^\[\]\n]*\]|(?:out of|from|between|on a scale)\b[^:=|\n]{0,40}?|/\s?\d+))?"
+)
 _MARKS = "*`_\"'\u201c\u201d"
 _BETWEEN = rf"[\s{_MARKS}]*"
 _POINT = rf"(?:{_BETWEEN}(?:[:=|\u2192]|->|\b(?:is|was|would be|equals)\b:?|\s[-\u2013\u2014](?=\s)))"
 _OF = re.compile(r"\W{0,3}\s*(?:\(|\[)?\s*(?:out of|of|/)\s*(?:a possible\s*)?(\d+(?:\.\d+)?)", re.I)
 _AND = re.compile(r"\s*(?:-|\u2013|\u2014|to|or|and|~|&)\s*[-+]?\.?\d", re.I)
-_NOTHING = re.compile(rf"(?:\s|[\])}}>.,;!|$*`_\"'\u201c\u201d]|\(?\s*(?:out of|of|/)\s*\d+(?:\.\d+)?\)?|points?\b|stars?\b|\\[\])])*{_END}?", re.I)
-_BEFORE = re.compile(
-    r"(?i)\b(?:if|unless|whether|than|below|above|under|over|between|least|most|up to|not|n't|never|no|to (?:get|reach|earn|deserve|merit)|"
-    r"for an?|worth an?|like an?)\b[^.;:]*$|n't\b[^.;:]*$"
+_NOTHING = re.compile(
+    rf"(?:\s|[\])}}>.,;!|$*`_\"'\u201c\u201d]|\(?\s*(?:out of|of|/)\s*\d+(?:\.\d+)?\)?|points?\b|stars?\b|\\[\])])*{_END}?",
+    re.I,
 )
-_AFTER = re.compile(r"(?i)^[^.;\n]{0,30}\b(?:would|could|might|should|requires?|needs?|means?|is (?:for|reserved)|if|unless)\b")
+_BEFORE = re.compile(
+    r"(?i)\b(?:if|unless|whether|than|below|above|under|over|between|least|most|up to|not|n't|never|no|"
+    r"to (?:get|reach|earn|deserve|merit)|for an?|worth an?|like an?)\b[^.;:]*$|n't\b[^.;:]*$"
+)
+_AFTER = re.compile(
+    r"(?i)^[^.;\n]{0,30}\b(?:would|could|might|should|requires?|needs?|means?|is (?:for|reserved)|if|unless)\b"
+)
 
 
 class _Found(NamedTuple):
@@ -94,12 +101,15 @@ def _tiers(answer: str, reply: str, names: tuple[str, ...], high: float | None) 
     yield own, False
     if names[0] == "score":
         marked = [m[1] or m[2] for m in re.finditer(r"\[\[([^\[\]]*)\]\]|\\(?:boxed|fbox)\{([^{}]*)\}", reply)]
-        yield [f for f in map(lambda m: _value(m, high), marked) if f.value is not None], False
+        yield [f for said in marked if (f := _value(said, high)).value is not None], False
     yield [_value(rest, high) for kind, rest in labelled if kind == "sum"], False
     yield [_value(rest, high) for kind, rest in labelled if kind == "part"], False
     yield list(_in_sentences(reply, names, high)), False
     if names[0] == "score":
-        shares = [_value(reply[m.start() :], high) for m in re.finditer(r"(?<![\w./-])\d+(?:\.\d+)?\s*(?:/|out of)\s*\d+", reply, re.I)]
+        shares = [
+            _value(reply[m.start() :], high)
+            for m in re.finditer(r"(?<![\w./-])\d+(?:\.\d+)?\s*(?:/|out of)\s*\d+", reply, re.I)
+        ]
         yield [f for f in shares if f.value is not None or high is not None], False
     lines = [_value(line, high) for line in _lines(reply)]
     yield [f for f in lines if f.alone and (f.value is not None or f.problem)], False
@@ -191,7 +201,11 @@ def _number(value: JsonValue, high: float | None) -> _Found:
 
 
 def _lines(text: str) -> list[str]:
-    return [line.strip().lstrip("#>|*- \t\u2022") if not re.match(r"\s*-[\d.]", line) else line.strip() for line in text.splitlines() if line.strip(" \t|-:")]
+    return [
+        line.strip().lstrip("#>|*- \t\u2022") if not re.match(r"\s*-[\d.]", line) else line.strip()
+        for line in text.splitlines()
+        if line.strip(" \t|-:")
+    ]
 
 
 def _labelled(text: str, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
@@ -205,7 +219,10 @@ def _labelled(text: str, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         rf"{_SCALE}(?P<rest>.*)",
         re.I | re.DOTALL,
     )
-    bare = re.compile(rf"(?P<before>(?:[\w'-]+\s+){{0,2}}?)(?P<name>{word}){_SCALE}{_BETWEEN}(?P<rest>[-+]?[.\d\u2212].*|)", re.I | re.DOTALL)
+    bare = re.compile(
+        rf"(?P<before>(?:[\w'-]+\s+){{0,2}}?)(?P<name>{word}){_SCALE}{_BETWEEN}(?P<rest>[-+]?[.\d\u2212].*|)",
+        re.I | re.DOTALL,
+    )
     sums = re.compile(rf"(?:{'|'.join(_SUMS)}){_SCALE}{_POINT}+{_BETWEEN}(?P<rest>\S.*)", re.I | re.DOTALL)
     lines = _lines(text)
     for i, line in enumerate(lines):
@@ -231,14 +248,18 @@ def _labelled(text: str, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
 
 def _hedged(before: str, rest: str) -> bool:
     number = re.match(r"\W*[\d.]+", rest)
-    return bool(_BEFORE.search(before)) or (number is not None and bool(_AFTER.match(rest[number.end() :].split("(")[0])))
+    return bool(_BEFORE.search(before)) or (
+        number is not None and bool(_AFTER.match(rest[number.end() :].split("(")[0]))
+    )
 
 
 def _in_sentences(text: str, names: tuple[str, ...], high: float | None) -> Iterator[_Found]:
     """Numbers behind the name within a sentence that says neither what if nor how many there could be."""
     word = "|".join(map(re.escape, names))
     for sentence in re.split(r"(?<=[.!?;])\s+|\n", text):
-        for found in re.finditer(rf"(?i)\b(?:{word})\b{_BETWEEN}(?:of|is|was|:|=|at)\s*{_BETWEEN}([-+\u2212]?[.\d].*)", sentence):
+        for found in re.finditer(
+            rf"(?i)\b(?:{word})\b{_BETWEEN}(?:of|is|was|:|=|at)\s*{_BETWEEN}([-+\u2212]?[.\d].*)", sentence
+        ):
             before = sentence[: found.start()]
             if set(_words(before)[-2:]) & _BOUNDS or _hedged(before, found[1]):
                 continue

@@ -61,7 +61,7 @@ async def ilf(
     temperature: float = 1.0,
     fit: FitOptions = FitOptions(epochs=4, batch=16),
 ) -> AsyncGenerator[Candidate, bool]:
-    """``yes``: the word that a reply says which means it, in any case. ``least``: no refinement is learned that is worth less, of 1."""
+    """``yes``: the word in a reply that means it, in any case. ``least``: no refinement is learned that is worth less, of 1."""
 
     async def worth(item: tuple[Rollout, Rollout, str], ctx: Context) -> float:
         """How much of the feedback a refinement takes up, as ``choose`` has it judged."""

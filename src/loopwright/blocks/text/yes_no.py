@@ -1,0 +1,103 @@
+"""Yes or no in a judge's reply, in whatever two words were asked for.
+
+How the reply begins or a line such as "Answer: yes" decides, and a word that is said of something. "no" before a noun
+("no errors") is no answer, and "not correct" is not "correct".
+"""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import JsonValue
+
+from loopwright.blocks.json_text import all_json
+from loopwright.blocks.text.choices import MARKS, POINT, fields, plain
+from loopwright.blocks.text.fences import split_thinking
+from loopwright.blocks.text.reading import Reading
+
+_ASKED = (
+    "answer", "final answer", "verdict", "met", "result", "decision", "judgment", "judgement", "conclusion", "correct",
+    "satisfied", "passed",
+)  # fmt: skip
+_LABEL = rf"(?i)(?:(?:the|my|final|short)\s+)*(?:{'|'.join(_ASKED)})\??{POINT}[\s\[(<{MARKS}]*"
+_NO_NOUN = (  # what may follow "no" at the beginning of an answer: "No errors" is none
+    r"(?=[\s*_`\"')\]]*(?:$|[.,:;!)\]\n|(/\u2014-]|"
+    r"\b(?:it|the|this|that|there|they|he|she|i|we|because|since|as|answer|response|step|none|all|both|not)\b))"
+)
+_DENIED = re.compile(r"(?i)(?:(?:\bnot|n't|n\u2019t|\bnever|\bneither)\s+(?:\w+\s+)?|\bno\s+(?:\w+\s+){1,4})$")
+
+
+def yes_in(text: str, yes: str = "yes", no: str = "no", *, cut: bool = False) -> Reading[bool]:
+    """Whether a reply says one word or the other.
+
+    Args:
+        text: The reply; thinking before it is left out.
+        yes, no: The two words that were asked for.
+        cut: Whether the reply was cut off at its limit of tokens; then only a line such as "Answer: yes" and how it begins count.
+
+    Returns:
+        True for ``yes``, False for ``no``, or the reason why there is neither. In JSON a field such as "answer" decides; in text
+        a line such as "Answer: yes", else how the reply begins, else its last line, else the only one of them that is said at
+        all.
+    """
+    said = split_thinking(text)
+    if said.unended:
+        return Reading(None, "the thinking was never ended, so there is no answer")
+    for data in reversed(all_json(said.answer)) if "{" in said.answer else ():
+        found = _said_in(data, yes, no)
+        if len(found) > 1:
+            return Reading(None, f"it says both {yes} and {no}")
+        if found:
+            return Reading(found.pop())
+    value = truth(said.answer, yes, no, cut=cut)
+    return Reading(value, "" if value is not None else f"it says neither {yes} nor {no} clearly")
+
+
+def truth(value: JsonValue, yes: str = "yes", no: str = "no", *, cut: bool = False) -> bool | None:
+    """What one value means: True for ``yes``, False for ``no``, None for what is not clear, as ``yes_in`` says."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, dict):
+        found = _said_in(value, yes, no)
+        return found.pop() if len(found) == 1 else None
+    if not isinstance(value, str):
+        return None
+    words = {True: yes.strip(), False: no.strip()}
+    meant = {word.casefold(): key for key, word in words.items()}
+    either = "|".join(re.escape(word) for word in sorted(words.values(), key=len, reverse=True))
+    lines = [plain(line) for line in value.strip().splitlines() if line.strip()]
+    labelled = [m for line in lines if (m := re.match(rf"{_LABEL}({either})(?!\w)(?!\W*(?:/|or\b)\s*\w)", line))]
+    if labelled:
+        return meant[labelled[-1][1].casefold()]
+    begin = value.strip().lstrip(MARKS + " [(<#>")
+    follows = _NO_NOUN if words[False].casefold() == "no" else ""
+    begins = re.match(rf"(?i)({either})(?!\w){follows}(?!\W*(?:/|or\b)\s*\w)", begin)
+    if begins:
+        return meant[begins[1].casefold()]
+    for place in [lines[-1], value] if lines and not cut else []:
+        ends = re.search(rf"(?i)(?:^|[:=\u2013\u2014>|-])[\s\[(<{MARKS}]*({either})[\s.!\])>{MARKS}]*$", place)
+        if ends:
+            return meant[ends[1].casefold()]
+        held = {key for key, word in words.items() if _says(place, word)}
+        if len(held) == 1:
+            return held.pop()
+    return None
+
+
+def _said_in(data: JsonValue, yes: str, no: str) -> set[bool]:
+    """What the fields of JSON mean that are called "answer" and the like, else all of its fields."""
+    everything = list(fields(data))
+    for named in (True, False):
+        values = [truth(v, yes, no) for k, v in everything if not named or k.casefold().strip() in _ASKED]
+        if found := {value for value in values if value is not None}:
+            return found
+    return set()
+
+
+def _says(text: str, word: str) -> bool:
+    """Whether a word is said of something: not "no" before a noun, and not what is denied."""
+    for found in re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE):
+        noun = word.casefold() == "no" and re.match(r"\s+\w", text[found.end() :])
+        if not noun and not _DENIED.search(text[: found.start()][-80:]):
+            return True
+    return False

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from tiny_llama import Memory  # noqa: E402
 from transformers import AutoModelForCausalLM  # noqa: E402
 
-from loopwright.core.errors import InputError  # noqa: E402
+from loopwright.core.errors import InputError, ModelNotFound  # noqa: E402
 from loopwright.core.model import FitJob, Sample  # noqa: E402
 from loopwright.models.embedded import Embedded  # noqa: E402
 from loopwright.models.llama import pack  # noqa: E402
@@ -254,6 +254,8 @@ def test_damaged_adapters_are_told(tmp_path):
     (tmp_path / "adapter_model.safetensors").rename(tmp_path / "adapter_model.bin")
     with pytest.raises(InputError, match="older PEFT"):
         lora.import_adapter(tmp_path)
+    with pytest.raises(ModelNotFound, match="older PEFT"):
+        kit.model(adapter=tmp_path)
 
 
 def test_training_goes_on_from_an_adapter_with_patterns(tmp_path):

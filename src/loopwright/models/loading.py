@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 LAB = "lab"  # the laboratory's model, which comes with the package
 LAB_FOLDER = Path(__file__).parents[1] / "worlds" / "lab" / "model"
 ROLES_FOLDER = LAB_FOLDER.parent / "adapters"  # a folder for each role that it was taught
+ADAPTER = "adapter_model.safetensors"
 NO_END = (
     "the model has no token that ends an answer, within its vocabulary: name one as eos_token_id in generation_config.json or "
     "config.json, or as eos_token in tokenizer_config.json"
@@ -74,6 +75,9 @@ def locate_adapter(adapter: str | Path) -> Path:
     """The folder of an adapter: a role of the lab model by its name, else a path. Raises ModelNotFound."""
     for folder in (ROLES_FOLDER / str(adapter), Path(adapter).expanduser()):
         if (folder / "adapter_config.json").is_file():
+            if not (folder / ADAPTER).is_file():
+                old = " (adapter_model.bin there is of an older PEFT)" if (folder / "adapter_model.bin").exists() else ""
+                raise ModelNotFound(f"{folder} has no {ADAPTER}{old}: save the adapter with PEFT's save_pretrained")
             return folder
     raise ModelNotFound(
         f"there is no adapter {str(adapter)!r}: give a folder as PEFT writes it, with adapter_config.json, or a role of the lab "
@@ -139,7 +143,7 @@ def fingerprint(folder: Path, dtype: torch.dtype, adapter: Path | None = None) -
     for path in found:
         parts += [path.name, smollm2.sha256(path)]
     if adapter is not None:
-        parts += [smollm2.sha256(adapter / name) for name in ("adapter_config.json", "adapter_model.safetensors")]
+        parts += [smollm2.sha256(adapter / name) for name in ("adapter_config.json", ADAPTER)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

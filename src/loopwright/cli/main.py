@@ -14,6 +14,7 @@ from loopwright import __version__
 from loopwright.cli import catalogue, judging, keeping, using, watching, working
 from loopwright.cli.shared import State, StoreOption, emit, forgive, say
 from loopwright.core.errors import LoopwrightError
+from loopwright.core.extras import of as missing_extra
 
 app = typer.Typer(
     name="loopwright",
@@ -82,6 +83,8 @@ def execute(arguments: Sequence[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and (missing := missing_extra(error)) is not None:
+            return _fail(missing, str(missing), missing.exit_code, json)
         # Typer carries its own copy of click, so its usage errors are known by their shape.
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):
             return _usage(error, json)

@@ -6,11 +6,11 @@ import importlib.util
 import sys
 from types import ModuleType
 
-from loopwright.core.errors import InputError
+from loopwright.core.extras import missing
 
 
-def lazy(name: str, *, extra: str = "") -> ModuleType:
-    """The module, loaded when its first attribute is asked for. ``extra`` is what to install where it is missing."""
+def lazy(name: str) -> ModuleType:
+    """The module, loaded when its first attribute is asked for. Raises MissingExtra where its package is not installed."""
     if name in sys.modules:
         return sys.modules[name]
     try:
@@ -20,8 +20,7 @@ def lazy(name: str, *, extra: str = "") -> ModuleType:
             raise
         spec = None
     if spec is None or spec.loader is None:
-        hint = f"; type: pip install 'loopwright[{extra}]'" if extra else ""
-        raise InputError(f"the package {name.partition('.')[0]} is not installed{hint}")
+        raise missing(name)
     loader = importlib.util.LazyLoader(spec.loader)
     spec.loader = loader
     module = importlib.util.module_from_spec(spec)

@@ -78,7 +78,7 @@ def solve_facts(facts: str, knowledge: str) -> Solved | None:
     """
     if not _FACTS.fullmatch(facts):
         return None
-    clingo: Any = lazy("clingo", extra="asp")
+    clingo: Any = lazy("clingo")
     said: list[str] = []
     sets: list[tuple[str, ...]] = []
     stage: Stage = "parse"

@@ -54,7 +54,7 @@ def optimum(program: LinearProgram, seconds: float = 5.0) -> Optimum:
         raise InputError("OR-Tools is loaded in this process, and HiGHS cannot be beside it: use a process of its own")
     if any(program.lower.get(n, 0.0) > program.upper.get(n, float("inf")) for n in program.names):
         return Optimum(status="infeasible", said="Infeasible")
-    highspy: Any = lazy("highspy", extra="milp")
+    highspy: Any = lazy("highspy")
     solver = highspy.Highs()
     for option, value in (("output_flag", False), ("threads", 1), ("time_limit", seconds), ("mip_rel_gap", 0.0)):
         solver.setOptionValue(option, value)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loopwright.core.errors import InputError, ModelError, ModelNotFound
+from loopwright.core.extras import MissingExtra
 from loopwright.core.feedback import Feedback, Missing, Rater, Score
 from loopwright.core.seen import worst
 from loopwright.core.types import Rollout
@@ -61,7 +62,7 @@ def reward_parts(section: Section, folder: Path, role: str) -> Parts:
     try:
         model = RewardModel(path)
         version = model.fingerprint
-    except (ModelError, ModelNotFound) as error:
+    except (ModelError, ModelNotFound, MissingExtra) as error:
         raise section.fail("folder", str(error)) from None
     return Parts(
         reward_model(model, center=center, scale=scale, version=version),

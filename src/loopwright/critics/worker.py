@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from loopwright.core.errors import LoopwrightError
+from loopwright.core.extras import hint
 from loopwright.critics.section import Section, near
 
 _SCRIPT = Path(__file__).with_name("_worker.py")
@@ -159,8 +160,8 @@ class Worker:
             at = f" ({self.function.file.name} line {reply['line']})" if reply["line"] else ""
             if request is None:
                 _end(self._held)
-                raise CallFailed(f"could not be imported: {reply['error']}{at}")
-            raise CallFailed(f"{reply['error']}{at}")
+                raise CallFailed(f"could not be imported: {reply['error']}{at}{hint(reply['error'])}")
+            raise CallFailed(f"{reply['error']}{at}{hint(reply['error'])}")
         return reply["value"]
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import tomli_w
 
 from loopwright.core.errors import InputError, StoreCorrupt
+from loopwright.core.extras import named
 from loopwright.core.model import Blobs, Exportable, Sampling
 from loopwright.core.types import Candidate
 from loopwright.models import without_adapter
@@ -80,8 +81,9 @@ def write_artifact(
 
 def _write_weights(blob: bytes, folder: Path, model: ModelName, base: str | None) -> str:
     """Returns the name of their model that the weights have, which a path in the folder takes the place of."""
-    from loopwright.training.blob import from_bytes
-    from loopwright.training.lora import export_adapter
+    with named():
+        from loopwright.training.blob import from_bytes
+        from loopwright.training.lora import export_adapter
 
     try:
         export_adapter(blob, folder, base=base)
@@ -121,7 +123,8 @@ def read_artifact(folder: Path, blobs: Blobs, *, unproven: bool = False) -> tupl
     if (folder / "adapter" / OWN_FORM).is_file():
         parts["adapter"] = blobs.put((folder / "adapter" / OWN_FORM).read_bytes())
     elif (folder / "adapter").is_dir():
-        from loopwright.training.lora import import_adapter
+        with named():
+            from loopwright.training.lora import import_adapter
 
         parts["adapter"] = blobs.put(import_adapter(folder / "adapter", base=manifest.get("base")))
     return Candidate(parts=parts), manifest

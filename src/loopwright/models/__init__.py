@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from loopwright.core import extras
 from loopwright.core.beside import module_named, names_beside
 from loopwright.core.errors import InputError, ModelNotFound, UnknownName
 from loopwright.core.model import Blobs, Model
@@ -31,7 +32,7 @@ def load(spec: str | Mapping[str, Any], *, blobs: Blobs | None = None, **options
     "adapter": ...} or {"backend": "scripted", "answer": ...}, with further options of the backend. ``blobs`` is where the
     embedded model keeps adapters; without it they stay in memory. ``priced`` says that money is capped (see OpenAIModel),
     ``device`` where the embedded model computes; both may be given for any backend. Raises UnknownName for a backend, module or
-    function that does not exist, InputError for options it does not take.
+    function that does not exist, InputError for options it does not take, MissingExtra where a package is not installed.
     """
     backend, given = _split(spec) if isinstance(spec, str) else _fields(spec)
     given.update(options)
@@ -40,14 +41,15 @@ def load(spec: str | Mapping[str, Any], *, blobs: Blobs | None = None, **options
     if backend != "embedded":
         given.pop("device", None)  # the others compute elsewhere, or hardly
     try:
-        if backend == "embedded":
-            return _embedded(given, blobs)
-        if backend == "openai":
-            return _openai(given)
-        if backend == "scripted":
-            return _scripted(given)
-        if backend == "world":
-            return _world(given, blobs)
+        with extras.named():
+            if backend == "embedded":
+                return _embedded(given, blobs)
+            if backend == "openai":
+                return _openai(given)
+            if backend == "scripted":
+                return _scripted(given)
+            if backend == "world":
+                return _world(given, blobs)
     except TypeError as error:
         if "argument" not in str(error):
             raise
@@ -100,6 +102,7 @@ def _apart(path: Any) -> tuple[Any, str | None]:
 
 
 def _embedded(given: dict[str, Any], blobs: Blobs | None) -> Embedded:
+    extras.require("torch", "transformers", "safetensors")  # which it imports when it is first asked something
     from loopwright.models.embedded import Embedded
 
     path, adapter = _apart(given.pop("path", None))

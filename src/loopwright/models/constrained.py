@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from loopwright.core.errors import InputError
+from loopwright.core.extras import named
 
 HELD = 16  # schemas kept ready
 # Spaces and line ends between the parts are fixed: small models would otherwise fill their answer with them.
@@ -41,12 +42,8 @@ class Grammars:
     """Makes matchers for a tokenizer of transformers' fast kind. ``ends``: the token ids that end an answer."""
 
     def __init__(self, tokenizer: Any, vocabulary: int, ends: Collection[int]) -> None:
-        try:
+        with named():
             from llguidance import hf
-        except ImportError:
-            raise InputError(
-                "a JSON schema for answers of an embedded model needs llguidance: pip install 'loopwright[embedded]'"
-            ) from None
         self._tokenizer = hf.from_tokenizer(tokenizer, n_vocab=vocabulary, eos_token=sorted(ends))
         self._known: OrderedDict[str, Any] = OrderedDict()
 

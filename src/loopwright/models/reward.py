@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from loopwright.core.errors import InputError, ModelError, ModelNotFound
+from loopwright.core.extras import require
 from loopwright.models.smollm2 import say
 
 
@@ -32,6 +33,7 @@ class RewardModel:
         device: str = "auto",
         progress: Callable[[str], None] = say,
     ) -> None:
+        require("torch", "transformers", "safetensors")
         self.folder = Path(folder).expanduser()
         config = self.folder / "config.json"
         if not config.is_file():

@@ -20,7 +20,7 @@ def digits(
     tasks: int = 5, batch: int = 10, held_out: float = 0.3, told: bool = False, shuffled: bool = False, permuted: bool = False,
 ) -> Incremental:  # fmt: skip
     """Split class-incremental; see Incremental. Pixels are divided by 16. Raises InputError without scikit-learn."""
-    datasets: Any = lazy("sklearn.datasets", extra="digits")
+    datasets: Any = lazy("sklearn.datasets")
     data = datasets.load_digits()
     return Incremental(
         "digits", data.data / 16.0, data.target, tasks=tasks, batch=batch, held_out=held_out, told=told, shuffled=shuffled,

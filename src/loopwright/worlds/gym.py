@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def made(env: str, **options: Any) -> gymnasium.Env[Any, Any]:
     """The environment by its id. Raises UnknownName with the near ones, InputError for what cannot be a learner's world."""
-    gym: Any = lazy("gymnasium", extra="gym")
+    gym: Any = lazy("gymnasium")
     known = list(gym.registry)
     name = env.rpartition("/")[2] if env not in known else env
     if name not in known and ":" not in env:
@@ -42,7 +42,7 @@ def made(env: str, **options: Any) -> gymnasium.Env[Any, Any]:
 
 def _size(env: str, space: Any) -> int:
     """How many numbers an observation is."""
-    gym: Any = lazy("gymnasium", extra="gym")
+    gym: Any = lazy("gymnasium")
     try:
         size: int | None = gym.spaces.flatdim(space)
     except (NotImplementedError, ValueError) as error:
@@ -82,7 +82,7 @@ class Player:
             raise InputError(f"{self.name} failed in {what}: {error!r}") from error
 
     def _flat(self, observation: Any) -> list[float]:
-        gym: Any = lazy("gymnasium", extra="gym")
+        gym: Any = lazy("gymnasium")
         space = self.environment.observation_space
         try:
             flat = np.asarray(gym.spaces.flatten(space, observation), dtype=float).ravel()

@@ -33,7 +33,7 @@ class Pictures(NamedTuple):
 @cache
 def digits(held_out: bool = False) -> Pictures:
     """1,297 of scikit-learn's digits, or the 500 others. Raises InputError where scikit-learn is not installed."""
-    datasets: Any = lazy("sklearn.datasets", extra="digits")
+    datasets: Any = lazy("sklearn.datasets")
     whole = datasets.load_digits()
     order = np.random.default_rng(0).permutation(len(whole.target))
     at = order[:HELD_OUT] if held_out else order[HELD_OUT:]
@@ -48,7 +48,7 @@ def picture(output: str) -> Array:
 @cache
 def reader() -> Callable[[Array], Array]:
     """Probabilities [n, 10] of the digits in pictures [n, 64]: a logistic regression on the pictures to learn from."""
-    models: Any = lazy("sklearn.linear_model", extra="digits")
+    models: Any = lazy("sklearn.linear_model")
     shown = digits()
     fitted = models.LogisticRegression(C=0.1, max_iter=1000).fit(shown.x, shown.labels)
     return lambda x: np.asarray(fitted.predict_proba(np.clip(x, 0.0, 1.0)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from pydantic import ValidationError
@@ -11,10 +13,13 @@ from pydantic import ValidationError
 from loopwright.checks.toy import ToyModel, ToyWorld
 from loopwright.claims import Claim, all_claims, claim_of, reproduce
 from loopwright.claims.catalogue import write_catalogue
-from loopwright.claims.reproduce import read_result
+from loopwright.claims.judged import drawn
+from loopwright.claims.reproduce import read_result, rejudged
+from loopwright.core.context import Context
 from loopwright.core.errors import InputError, UnknownName
 from loopwright.core.registry import all_recipes, get_recipe
 from loopwright.core.statistics import t_interval
+from loopwright.core.types import Example
 from loopwright.worlds import registry
 from loopwright.worlds.registry import Known
 
@@ -25,7 +30,7 @@ def _toy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def toy(recipe: str, **more: object) -> Claim:
-    given = {"baseline": "answer", "world": "toy", "metric": "score", "direction": "higher", "seeds": 3, **more}
+    given = {"baseline": "answer", "world": "toy", "metric": "score", "direction": "higher", "seeds": 8, **more}
     return Claim.model_validate({"recipe": recipe, **given})
 
 
@@ -46,7 +51,7 @@ def test_a_claim_that_is_not_so_does_not_hold() -> None:
 
 
 def test_an_improver_is_scored_by_its_last_offer() -> None:
-    result = run(toy("rest-em", options={"rounds": 1, "samples": 4, "epochs": 2}, seeds=2))
+    result = run(toy("rest-em", options={"rounds": 1, "samples": 4, "epochs": 2}), seeds=2)
     assert result.difference > 0.2
     assert result.cost["recipe"]["sequences"] == 24 * 4 and result.cost["baseline"]["sequences"] == 0
     assert result.cost["recipe"]["trained"] > 0
@@ -60,7 +65,9 @@ def test_more_than_the_budget_is_no_comparison() -> None:
 
 def test_fewer_seeds_are_a_first_look() -> None:
     result = run(toy("best-of-n"), seeds=2)
-    assert result.claim == "not yet" and len(result.values) == 2 and "2 of 3 seeds" in result.notes[0]
+    assert result.claim == "not yet" and len(result.values) == 2 and "2 of 8 seeds" in result.notes[0]
+    few = run(toy("best-of-n", seeds=4), seeds=4)
+    assert few.claim == "not yet" and "4 of 8 seeds" in few.notes[0], "no row may ask for fewer than a verdict takes"
 
 
 def test_both_arms_have_one_shape_and_someone_answers() -> None:
@@ -74,14 +81,14 @@ def test_both_arms_have_one_shape_and_someone_answers() -> None:
 
 def test_learners_meet_the_same_luck_and_the_result_is_written(tmp_path: Path) -> None:
     claim = Claim(
-        recipe="lin-ucb", baseline="epsilon-greedy", world="bandit", metric="regret", direction="lower", seeds=6,
+        recipe="lin-ucb", baseline="epsilon-greedy", world="bandit", metric="regret", direction="lower", seeds=8,
         setting={"steps": 600, "world": {"arms": 3}},
     )  # fmt: skip
     told: list[str] = []
     result = reproduce(
         "lin-ucb", claim=claim, out=tmp_path, conformance=False, on_progress=lambda what, data: told.append(what)
     )
-    assert result.claim == "holds" and result.cost["recipe"]["steps"] == 600 and told == ["seed"] * 6
+    assert result.claim == "holds" and result.cost["recipe"]["steps"] == 600 and told == ["seed"] * 8
     again = reproduce("lin-ucb", claim=claim, out=None, conformance=False)
     assert again.values == result.values
     assert read_result(tmp_path, "lin-ucb") == result
@@ -93,7 +100,43 @@ def test_learners_meet_the_same_luck_and_the_result_is_written(tmp_path: Path) -
 
 def test_the_same_recipe_against_itself_is_no_better() -> None:
     result = run(toy("best-of-n", baseline="best-of-n"))
-    assert (result.claim, result.difference, result.low, result.high) == ("does not hold", 0.0, 0.0, 0.0)
+    assert (result.claim, result.difference, result.low, result.high) == ("does not hold", 0.0, None, None)
+    assert "every seed gave the same difference" in result.notes[0]
+    exact = run(toy("best-of-n", baseline="best-of-n", setting={"exact": True}))
+    assert (exact.claim, exact.low, exact.high, exact.notes) == ("does not hold", 0.0, 0.0, ())
+
+
+def test_seeds_that_share_questions_are_not_taken_for_independent() -> None:
+    """The same forty questions with every seed: what is particular about them does not average out over seeds."""
+    shared = run(toy("best-of-n", options={"n": 2}))
+    assert shared.questions == 40
+    alone = t_interval([v["recipe"] - v["baseline"] for v in shared.values])
+    assert shared.low is not None and shared.high is not None
+    assert shared.high - shared.low >= alone[1] - alone[0] - 2e-6
+
+
+def test_a_stored_result_is_judged_by_the_rules_of_today() -> None:
+    result = run(toy("best-of-n", options={"n": 8}))
+    assert rejudged(result) == result
+    old = result.model_copy(update={"values": result.values[:4], "questions": None, "notes": ("4 of 3 seeds were run",)})
+    assert rejudged(old).claim == "not yet" and rejudged(old).notes == ("4 of 8 seeds were run",)
+    same = old.model_copy(update={"values": tuple({"seed": s, "recipe": 0.5208, "baseline": 0.5} for s in range(8))})
+    assert (rejudged(same).claim, rejudged(same).low) == ("does not hold", None)
+
+
+def test_seeds_of_a_value_that_is_no_mean_are_given_other_questions() -> None:
+    class Examples:
+        def examples(self, split: str) -> list[Example]:
+            return [Example(id=str(i), input=str(i)) for i in range(50)]
+
+    def of(seed: int, **setting: int) -> list[str]:
+        ctx = SimpleNamespace(world=Examples(), engine=SimpleNamespace(seed=seed))
+        return [e.id for e in drawn(cast(Context, ctx), setting, apart=True)]
+
+    asked = [of(seed, examples=6) for seed in range(100, 108)]
+    assert len({i for ids in asked for i in ids}) == 48
+    assert of(3, examples=6) == of(3, examples=6) and len(of(3)) == 50
+    assert len(set(of(0, examples=30)) | set(of(1, examples=30))) == 30, "too few to keep apart"
 
 
 def test_rows_are_whole_and_name_what_exists() -> None:

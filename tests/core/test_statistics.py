@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loopwright.core.paired_tests import sign_p
-from loopwright.core.statistics import betting_log_e, gaffke_p, mean_interval, t_interval, wilson
+from loopwright.core.statistics import betting_log_e, gaffke_p, mean_interval, t_interval, two_way_interval, wilson
 
 
 @pytest.mark.parametrize(
@@ -166,3 +166,55 @@ def test_values_that_are_all_the_same_are_no_certainty(value: float) -> None:
     assert t_interval([value] * 4, exact=True) == pytest.approx((value, value))
     low, high = t_interval([value, value, value, value + 1e-3])
     assert low < value < high < math.inf
+
+
+# ---- seeds that share questions --------------------------------------------------------------------------------------------
+
+
+def drawn_table(rng: random.Random, pool: int, seeds: int, each: int) -> list[dict[str, float]]:
+    """Every question has its own gain, every seed its own luck; the truth over all questions and seeds is 0."""
+    gains = [rng.gauss(0, 0.3) for _ in range(pool)]
+    table = []
+    for _ in range(seeds):
+        luck = rng.gauss(0, 0.03)
+        table.append({str(q): gains[q] + luck + rng.gauss(0, 0.2) for q in rng.sample(range(pool), each)})
+    return table
+
+
+@pytest.mark.parametrize(("pool", "each"), [(48, 48), (60, 48)])
+def test_shared_questions_widen_the_interval_as_they_must(pool: int, each: int) -> None:
+    rng = random.Random(pool)
+    runs, alone, both = 250, 0, 0
+    for _ in range(runs):
+        table = drawn_table(rng, pool, 8, each)
+        low, high = t_interval([math.fsum(row.values()) / each for row in table])
+        alone += low <= 0 <= high
+        low, high = two_way_interval(table)
+        both += low <= 0 <= high
+    assert both / runs >= 0.93
+    assert alone / runs < 0.75, "seeds alone take the same questions for new ones"
+
+
+def test_with_questions_of_their_own_it_is_students_interval_over_seeds() -> None:
+    rng = random.Random(4)
+    table = [{f"{s}-{q}": rng.gauss(0.1 * s, 0.05) for q in range(20)} for s in range(8)]
+    means = [math.fsum(row.values()) / 20 for row in table]
+    # By the seeds V is the same; what is added, question less pair, is only the factors n / (n - 1), which agree.
+    assert two_way_interval(table) == pytest.approx(t_interval(means), rel=1e-9)
+
+
+def test_the_variance_is_cameron_gelbach_and_millers_by_hand() -> None:
+    table = [{"a": 1.0, "b": 0.0}, {"a": 0.8, "b": 0.1}, {"a": 0.9, "b": -0.3}]
+    middle = 2.5 / 6
+    by_seed = sum((m - middle) ** 2 for m in (0.5, 0.45, 0.3)) / 9 * 3 / 2
+    parts = {q: sum(row[q] - middle for row in table) / 6 for q in "ab"}
+    by_question = sum(p * p for p in parts.values()) * 2
+    both = sum((v - middle) ** 2 for row in table for v in row.values()) / 36 * 6 / 5
+    half = 12.7062 * math.sqrt(max(by_seed, by_question, by_seed + by_question - both))
+    assert two_way_interval(table) == pytest.approx((middle - half, middle + half), rel=1e-4)
+
+
+def test_nothing_is_known_of_one_seed_one_question_or_no_spread() -> None:
+    for table in ([{"a": 0.1, "b": 0.3}], [{"a": 0.1}, {"a": 0.3}], [{"a": 0.1, "b": 0.1}] * 4):
+        assert two_way_interval(table) == (-math.inf, math.inf)
+    assert two_way_interval([{"a": 0.1, "b": 0.1}] * 4, exact=True) == pytest.approx((0.1, 0.1))

@@ -23,11 +23,21 @@ from loopwright.critics import build_critic
 UNHEARD = 0.5  # what a judgement that did not come is worth: a coin
 
 
-def drawn(ctx: Context, setting: Mapping[str, Any]) -> list[Example]:
-    """The test examples of this seed, the same for both arms."""
+def drawn(ctx: Context, setting: Mapping[str, Any], *, apart: bool = False) -> list[Example]:
+    """The test examples of this seed, the same for both arms.
+
+    apart: seeds in a row share none, as far as there are enough: for values that are no mean over examples, whose interval cannot
+    allow for examples in common.
+    """
     examples = list(ctx.world.examples("test"))
     size = setting.get("examples")
-    return random.Random(ctx.engine.seed).sample(examples, size) if isinstance(size, int) and size < len(examples) else examples
+    if not isinstance(size, int) or size >= len(examples):
+        return examples
+    if not apart:
+        return random.Random(ctx.engine.seed).sample(examples, size)
+    random.Random("apart").shuffle(examples)
+    begin = ctx.engine.seed % (len(examples) // size) * size
+    return examples[begin : begin + size]
 
 
 async def critic_value(ctx: Context, slug: str, options: Mapping[str, Any], setting: Mapping[str, Any], caps: Budget) -> float:
@@ -36,7 +46,7 @@ async def critic_value(ctx: Context, slug: str, options: Mapping[str, Any], sett
     ``answers`` of the setting are sampled for each, before the budget begins; the checker says which are right.
     """
     count = setting.get("answers", 2)
-    made = await ctx.at("answers", split="test").rollout(ctx.policy, drawn(ctx, setting), n=int(count), temperature=1.0)
+    made = await ctx.at("answers", split="test").rollout(ctx.policy, drawn(ctx, setting, apart=True), n=int(count), temperature=1.0)
     known = [r for r in made if r.score is not None]
     ledger: Ledger = ctx.engine.ledger
     spent = ledger.spent
@@ -71,7 +81,7 @@ async def measure_value(
     if not isinstance(solver, Mapping):
         raise InputError(f'the setting of a measure\'s claim names {run} = {{"recipe": ..., "options": ...}}, got {solver!r}')
     answering: JsonValue = {"recipe": get_recipe(str(solver["recipe"])).address, "options": dict(solver.get("options") or {})}
-    examples = drawn(ctx, setting)
+    examples = drawn(ctx, setting, apart=True)
     candidate = ctx.policy.child(solver=answering)
     branch = ctx.at("measured", split="test")
     made = [*await branch.evaluate(ctx.policy, examples), *await branch.evaluate(candidate, examples)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -13,11 +13,11 @@ from typing import Any, Literal
 from loopwright import __version__
 from loopwright.checks.suite import check_recipe
 from loopwright.claims.runners import Arm, Runner
-from loopwright.claims.table import Claim, claim_of
+from loopwright.claims.table import LEAST_SEEDS, Claim, claim_of
 from loopwright.core.errors import BudgetExhausted, UnknownName
 from loopwright.core.feedback import Frozen
 from loopwright.core.registry import get_recipe
-from loopwright.core.statistics import t_interval
+from loopwright.core.statistics import t_interval, two_way_interval
 
 Verdict = Literal["holds", "does not hold", "not yet"]
 Progress = Callable[[str, dict[str, Any]], None]
@@ -27,6 +27,7 @@ class Result(Frozen):
     """What was found. ``claim`` is the verdict, ``row`` the claim itself; ``values`` has one entry a seed.
 
     difference: mean over seeds of what the recipe is better by, in units of the metric, with its 95% interval.
+    questions: how many different ones were scored, where seeds may share them; the interval then allows for that.
     conforms: whether every check passes; None where they were not run.
     """
 
@@ -37,6 +38,7 @@ class Result(Frozen):
     difference: float | None = None
     low: float | None = None
     high: float | None = None
+    questions: int | None = None
     values: tuple[dict[str, Any], ...] = ()
     cost: dict[str, dict[str, float]] = {}
     failed_checks: dict[str, str] = {}
@@ -56,8 +58,8 @@ def reproduce(
 ) -> Result:
     """Run the recipe's claim and write ``<out>/<slug>.json``; a recipe without a claim is only checked.
 
-    seeds: fewer than the claim's give a first look, whose verdict is "not yet". out: None writes nothing. claim: a row of
-    your own instead of the one in the table. Raises UnknownName for a recipe that does not exist.
+    seeds: fewer than the claim's, or than LEAST_SEEDS, give a first look, whose verdict is "not yet". out: None writes nothing.
+    claim: a row of your own instead of the one in the table. Raises UnknownName for a recipe that does not exist.
     """
     recipe = get_recipe(slug)
     row = claim or claim_of(slug)
@@ -65,7 +67,7 @@ def reproduce(
     started = time.monotonic()
     found: dict[str, Any] = {"claim": "not yet", "notes": ("no claim has been written for this recipe",)}
     if row is not None:
-        found = _compare(row, row.seeds if seeds is None else seeds, tell)
+        found = _compare(row, max(row.seeds, LEAST_SEEDS) if seeds is None else seeds, tell)
     if conformance:
         results = check_recipe(recipe, on_result=lambda r: tell("check", asdict(r)))
         found["conforms"] = all(r.passed for r in results)
@@ -99,26 +101,71 @@ def _compare(claim: Claim, seeds: int, tell: Progress) -> dict[str, Any]:
     finally:
         runner.close()
     sign = 1.0 if claim.direction == "higher" else -1.0
-    paired = zip(arms["recipe"], arms["baseline"], strict=True)
+    paired = list(zip(arms["recipe"], arms["baseline"], strict=True))
     differences = [sign * (mine.value - theirs.value) for mine, theirs in paired]
-    low, high = t_interval(differences)
-    verdict = _verdict(claim, low, len(differences))
-    if verdict == "not yet":
-        notes.append(f"{len(differences)} of {claim.seeds} seeds were run")
-    elif verdict == "does not hold" and high > claim.margin:
-        notes.append("the interval reaches beyond the margin on both sides: neither shown nor refuted")
+    tables = [_by_question(mine, theirs, sign) for mine, theirs in paired]
+    questions = None
+    if tables and all(tables):
+        low, high = two_way_interval(tables, exact=_exact(claim))
+        questions = len({question for table in tables for question in table})
+    else:
+        low, high = t_interval(differences, exact=_exact(claim))
     return {
-        "claim": verdict, "row": claim.model_dump(mode="json"), "values": tuple(values), "notes": tuple(notes),
-        "difference": _rounded(sum(differences) / len(differences)) if differences else None,
-        "low": _rounded(low), "high": _rounded(high),
-        "cost": {name: _cost(list_) for name, list_ in arms.items()},
+        **_judged(claim, differences, low, high, notes), "row": claim.model_dump(mode="json"), "values": tuple(values),
+        "questions": questions, "cost": {name: _cost(list_) for name, list_ in arms.items()},
     }  # fmt: skip
 
 
-def _verdict(claim: Claim, low: float, seeds: int) -> Verdict:
-    if seeds < claim.seeds:
-        return "not yet"
-    return "holds" if low > claim.margin else "does not hold"
+def _by_question(mine: Arm, theirs: Arm, sign: float) -> dict[str, float]:
+    """What the recipe is better by on each question; empty where the value of an arm is no mean over questions."""
+    if mine.scores.keys() != theirs.scores.keys():
+        return {}
+    return {question: sign * (score - theirs.scores[question]) for question, score in mine.scores.items()}
+
+
+def _exact(claim: Claim) -> bool:
+    """Whether nothing in the world or the arms is drawn, so that values may be the same for every seed."""
+    return claim.setting.get("exact") is True
+
+
+def _judged(claim: Claim, differences: Sequence[float], low: float, high: float, notes: Sequence[str]) -> dict[str, Any]:
+    """The verdict, with the interval that it is by and what there is to say about it."""
+    told, least = list(notes), max(claim.seeds, LEAST_SEEDS)
+    verdict: Verdict = "not yet"
+    if len(differences) < least:
+        told.append(f"{len(differences)} of {least} seeds were run")
+    else:
+        verdict = "holds" if low > claim.margin else "does not hold"
+        if math.isinf(high):
+            told.append("every seed gave the same difference, so that nothing is known of what varies")
+        elif verdict == "does not hold" and high > claim.margin:
+            told.append("the interval reaches beyond the margin on both sides: neither shown nor refuted")
+    return {
+        "claim": verdict, "notes": tuple(told), "low": _rounded(low), "high": _rounded(high),
+        "difference": _rounded(sum(differences) / len(differences)) if differences else None,
+    }  # fmt: skip
+
+
+def rejudged(result: Result) -> Result:
+    """A stored result by the rules of today, from its values; its interval stays where it needs what was not stored.
+
+    Args:
+        result: as ``read_result`` gives it.
+
+    Returns:
+        The same with difference, interval, verdict and notes made again.
+    """
+    if result.row is None or not result.values:
+        return result
+    claim = Claim.model_validate(result.row)
+    sign = 1.0 if claim.direction == "higher" else -1.0
+    differences = [sign * (v["recipe"] - v["baseline"]) for v in result.values]
+    low, high = t_interval(differences, exact=_exact(claim))
+    if result.questions is not None:
+        low, high = (end if kept is None else kept for end, kept in ((-math.inf, result.low), (math.inf, result.high)))
+    made = ("every seed gave", "the interval reaches")
+    notes = [note for note in result.notes if not note.endswith("seeds were run") and not note.startswith(made)]
+    return result.model_copy(update=_judged(claim, differences, low, high, notes))
 
 
 def _rounded(value: float) -> float | None:

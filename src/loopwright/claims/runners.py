@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from loopwright import __version__
@@ -20,6 +20,7 @@ from loopwright.core.context import Context
 from loopwright.core.engine import Engine
 from loopwright.core.errors import InputError
 from loopwright.core.feedback import Cost
+from loopwright.core.gate import counted
 from loopwright.core.model import FitJob, Fitted, Model, Reading, Reply, Request, Sample, Trainable
 from loopwright.core.registry import get_recipe
 from loopwright.core.types import Budget, Candidate, Turn
@@ -33,7 +34,8 @@ ANSWER = "answer"  # the baseline that is no recipe
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One run. ``sequences`` were sampled, ``trained`` were fitted on; ``steps`` are a Learner's."""
+    """One run. ``sequences`` were sampled, ``trained`` were fitted on; ``steps`` are a Learner's; ``scores`` by question, where
+    the value is their mean."""
 
     value: float
     sequences: int = 0
@@ -41,6 +43,7 @@ class Arm:
     trained: int = 0
     steps: int = 0
     seconds: float = 0.0
+    scores: Mapping[str, float] = field(default_factory=dict)
 
 
 class PerSequence:
@@ -131,6 +134,7 @@ class Runner:
         model = (PerSequenceTrainable if isinstance(self.model, Trainable) else PerSequence)(self.model)
         row = self.store.create_run({"claim": slug}, seed=seed, budget={}, code_version=__version__)
         caps = self.claim.budget
+        scores: dict[str, float] = {}
         ledger = Ledger(Budget(calls=caps.get("sequences"), tokens=caps.get("tokens")))
         engine = Engine(
             store=self.store, run=row, ledger=ledger, models={"policy": model}, convert=convert, cache=False,
@@ -149,15 +153,15 @@ class Runner:
             final = ctx.policy
             if slug != ANSWER:
                 final = final.child(solver={"recipe": get_recipe(slug).address, "options": dict(options)})
-            value = await self._value(ctx, final)
+            value, scores = await self._value(ctx, final, side)
             spent = ledger.spent
         else:
             final = await self._improved(ctx, slug, options)
             spent = ledger.spent  # the test below is the harness's, the same for both arms
             ledger.budget = Budget()
-            value = await self._value(ctx, final)
+            value, scores = await self._value(ctx, final, side)
         trained = getattr(model, "trained", 0)
-        return Arm(value, spent.calls, spent.tokens, trained, seconds=time.monotonic() - started)
+        return Arm(value, spent.calls, spent.tokens, trained, seconds=time.monotonic() - started, scores=scores)
 
     async def _improved(self, ctx: Context, slug: str, options: Mapping[str, Any]) -> Candidate:
         """The last candidate that the Improver offers; where it offers none, the start."""
@@ -175,21 +179,23 @@ class Runner:
         answering = self.claim.setting.get("answering")
         return last if answering is None or "solver" in last.parts else last.child(solver=answering)
 
-    async def _value(self, ctx: Context, candidate: Candidate) -> float:
+    async def _value(self, ctx: Context, candidate: Candidate, side: str) -> tuple[float, dict[str, float]]:
         if self.claim.metric == "score":
-            return await self._score(ctx, candidate)
+            return await self._score(ctx, candidate, side)
         figure: Figure | None = getattr(self.world, "figure", None)
         if figure is None:
             raise InputError(f"{self.claim.world} measures candidates by score, it has no figure of its own")
-        return await figure(candidate, ctx.at("figure", split="test"))
+        return await figure(candidate, ctx.at("figure", split="test")), {}
 
-    async def _score(self, ctx: Context, candidate: Candidate) -> float:
-        """Mean score on the test split; an example without a score is worth nothing, and that is the candidate's doing."""
+    async def _score(self, ctx: Context, candidate: Candidate, side: str) -> tuple[float, dict[str, float]]:
+        """Mean score on the test split and the scores by example, a missing one counted as in every comparison."""
         # Every seed draws its own, the same for both arms: greedy answers differ between seeds by this alone.
         examples = drawn(ctx, self.claim.setting)
         branch = ctx.at("test", split="test")
-        scores = [r.score for r in await branch.evaluate(candidate, examples)]
-        return sum(s or 0.0 for s in scores) / len(scores)
+        rollouts = await branch.evaluate(candidate, examples)
+        better = (side == "recipe") == (self.claim.direction == "higher")  # is a high score in favour of the claim
+        worth = counted([r.score for r in rollouts], "candidate" if better else "incumbent")
+        return sum(worth) / len(worth), {r.example.id: w for r, w in zip(rollouts, worth, strict=True)}
 
     def _learner(self, slug: str, options: Mapping[str, Any], seed: int) -> Arm:
         if self.claim.metric in FIGURES:

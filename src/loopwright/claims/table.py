@@ -14,6 +14,8 @@ from loopwright.core.feedback import Frozen
 
 _MACHINERY = {"table", "reproduce", "runners", "judged", "catalogue", "by_hand", "playing", "watched"}
 
+LEAST_SEEDS = 8  # for a verdict: with fewer, Student's interval of skewed values misses too often, and a collapse stays unseen
+
 
 class Claim(Frozen):
     """One row; the fields are told in the package's docstring."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -164,6 +164,49 @@ def t_interval(values: Sequence[float], *, level: float = 0.95, exact: bool = Fa
     spread = math.sqrt(math.fsum((d - mean) ** 2 for d in values) / (n - 1) / n)
     half = _t_quantile(0.5 + level / 2, n - 1) * spread
     return mean - half, mean + half
+
+
+def two_way_interval(
+    table: Sequence[Mapping[str, float]], *, level: float = 0.95, exact: bool = False
+) -> tuple[float, float]:
+    """Interval for the mean over seeds of the mean over questions, where the same question may be asked with several seeds.
+
+    Values of one question are alike whatever the seed, so seeds that share questions are not independent. The variance is
+    clustered both ways, V_seed + V_question - V_both (Cameron, Gelbach and Miller, Journal of Business and Economic
+    Statistics 2011), at least the larger of the first two, and Student's quantile is that of the fewer clusters. Where no
+    question comes twice it is Student's interval over seeds, or wider if there are fewer questions than seeds.
+
+    Args:
+        table: for every seed, a value by question: of a paired comparison, the difference.
+        level: coverage.
+        exact: as ``t_interval`` has it.
+
+    Returns:
+        Both ends; infinite with fewer than two seeds or questions, or with a spread of 0 where the values are not exact.
+    """
+    seeds = len(table)
+    means = [math.fsum(row.values()) / len(row) for row in table]
+    questions: dict[str, float] = {}
+    both, middle = 0.0, math.fsum(means) / max(seeds, 1)
+    for row in table:
+        for question, value in row.items():
+            part = (value - middle) / (seeds * len(row))
+            questions[question] = questions.get(question, 0.0) + part
+            both += part * part
+    if seeds < 2 or len(questions) < 2:
+        return -math.inf, math.inf
+
+    def clustered(parts: Sequence[float]) -> float:
+        return math.fsum(part * part for part in parts) * len(parts) / (len(parts) - 1)
+
+    by_seed = clustered([(mean - middle) / seeds for mean in means])
+    by_question = clustered(list(questions.values()))
+    pairs = sum(len(row) for row in table)
+    variance = max(by_seed, by_question, by_seed + by_question - both * pairs / (pairs - 1))
+    if variance <= 1e-24 * max(1.0, middle * middle):
+        return (middle, middle) if exact else (-math.inf, math.inf)
+    half = _t_quantile(0.5 + level / 2, min(seeds, len(questions)) - 1) * math.sqrt(variance)
+    return middle - half, middle + half
 
 
 def _t_quantile(p: float, freedom: int) -> float:

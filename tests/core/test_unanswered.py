@@ -219,6 +219,19 @@ def test_counts_of_attempts_and_the_reasons_of_those_without() -> None:
     assert measured(rollouts)["score"] == 0.5
 
 
+def test_attempts_at_one_example_are_one_value_of_the_interval() -> None:
+    """Sixteen examples, each asked eight times, half of them always right: sixteen values, not 128."""
+    rollouts = [
+        attempt("x").model_copy(update={"example": Example(id=f"e{i}", input=f"{i}"), "feedback": (Score(value=float(i % 2)),)})
+        for i in range(16) for _ in range(8)
+    ]  # fmt: skip
+    found, once = measured(rollouts), measured(rollouts[::8])
+    assert found == once and (found["n"], found["score"], found["missing"]) == (16, 0.5, 0)
+    assert found["high"] - found["low"] > 0.4, "as wide as that of sixteen"
+    more = [*rollouts, attempt("y")]
+    assert measured(more) == {**found, "missing": 1}
+
+
 def test_a_later_turn_that_failed_does_not_pass_for_the_earlier_answer() -> None:
     assert NOTHING["failed later"].output == ""
     assert run(context()._judged(NOTHING["failed later"], (exact,))).score == 0.0

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from html.parser import HTMLParser
 
 import pytest
 from run_rows import write_run
 
 from loopwright.core.errors import UnknownName
+from loopwright.core.feedback import Missing, Score
 from loopwright.core.store import EventRow, RunRow
+from loopwright.core.types import Example, Rollout
 from loopwright.improve.html import render_html, verdict
-from loopwright.improve.report import build_report, compare_scores, final_scores
+from loopwright.improve.report import build_report, compare_answers, final_answers, shown_better
 from loopwright.improve.report_data import Report
 from loopwright.store import MemoryStore
 
@@ -25,8 +28,8 @@ def test_counts_and_scores(learned: Learned) -> None:
     assert [(k.look, k.accepted) for k in report.looks] == [(1, True), (2, False)]
     assert report.final is not None and report.final.score == 0.75
     assert report.gain is not None
-    assert (report.gain.n, report.gain.missing) == (3, 1)
-    assert report.gain.effect == pytest.approx(2 / 3)
+    assert (report.gain.n, report.gain.missing) == (4, 1)
+    assert report.gain.effect == pytest.approx(2 / 4), "what the baseline was not judged on is no gain, and not left out"
     assert report.outcomes == {"fixed": 2, "right": 1, "missing": 1}
     assert report.missing == {"test": 1, "train": 1}
     assert report.missing_reasons == {"the checker hung": 2}
@@ -98,12 +101,33 @@ def test_unknown_run(learned: Learned) -> None:
         build_report(learned[0], "zzz")
 
 
-def test_final_scores_and_paired_difference(learned: Learned) -> None:
-    scores = final_scores(*_named(learned))
-    assert scores == dict.fromkeys(("e0", "e1", "e2", "e3"), 1.0)
-    assert compare_scores(scores, {"other": 1.0}) is None
-    difference = compare_scores({"e0": 0.0, "e1": None}, scores)
-    assert difference is not None and (difference.effect, difference.n, difference.missing) == (1.0, 1, 1)
+def answers(scores: Sequence[float | None], name: str = "e") -> dict[str, Rollout]:
+    def one(i: int, score: float | None) -> Rollout:
+        said = Missing(expected="score", message="hung") if score is None else Score(value=score)
+        return Rollout(id=f"{name}{i}", example=Example(id=f"{name}{i}", input=f"{i}"), turns=(), feedback=(said,))
+
+    return {f"{name}{i}": one(i, score) for i, score in enumerate(scores)}
+
+
+def test_final_answers_and_paired_difference(learned: Learned) -> None:
+    final = final_answers(*_named(learned))
+    assert {key: rollout.score for key, rollout in final.items()} == dict.fromkeys(("e0", "e1", "e2", "e3"), 1.0)
+    assert compare_answers(final, answers([1.0], "other")) is None
+    difference = compare_answers(answers([0.0, None]), final)
+    assert difference is not None and (difference.effect, difference.n, difference.missing) == (0.5, 2, 1)
+    backwards = compare_answers(final, answers([0.0, None]))
+    assert backwards is not None and (backwards.effect, backwards.n) == (-1.0, 2)
+
+
+def test_one_of_two_runs_is_wrongly_called_better_one_time_in_twenty() -> None:
+    """Each side has 1/40: five wins and no loss of forty are enough, four are not, whoever won."""
+    for wins, enough in ((4, False), (5, True)):
+        one, other = answers([0.0] * 40), answers([1.0] * wins + [0.0] * (40 - wins))
+        assert shown_better(one, other, graded=False).accepted is enough
+        assert not shown_better(other, one, graded=False).accepted
+    assert shown_better(answers([0.2] * 40), answers([0.6] * 40)).test == "betting"
+    unjudged = answers([None] * 40)
+    assert not shown_better(unjudged, answers([1.0] * 40)).accepted and not shown_better(answers([0.0] * 40), unjudged).accepted
 
 
 def _named(learned: Learned) -> tuple[MemoryStore, str]:

@@ -24,7 +24,7 @@ from loopwright.core.budget import Ledger
 from loopwright.core.context import Context
 from loopwright.core.errors import BudgetExhausted, InputError
 from loopwright.core.feedback import Cost, Frozen
-from loopwright.core.gate import summarise
+from loopwright.core.gate import Side, counted, summarise
 from loopwright.core.model import Model, Sampling, Trainable
 from loopwright.core.policy import Prompt
 from loopwright.core.registry import get_recipe
@@ -60,7 +60,8 @@ class Row(Frozen):
 
 
 class Tried(Frozen):
-    """One arm: mean score on the items with its 95% interval, and what it took. A missing score counts as 0.
+    """One arm: mean score on the items with its 95% interval, and what it took. A missing score counts as 0, of the plain answer
+    as 1.
 
     calls: sampled sequences. tokens: read and written. seconds: on whatever machine, beside whatever else ran there.
     learning: what an Improver took before the items were asked, in the same units; offered: its candidates.
@@ -160,7 +161,8 @@ async def _arm(ctx: Context, row: Row, what: dict[str, JsonValue], name: str) ->
     begun, before = time.monotonic(), ledger.spent
     examples = drawn(ctx, {"examples": row.items})
     rollouts: Sequence[Rollout] = await ctx.at(f"test.{name}", split="test").evaluate(candidate, examples)
-    values = [r.score or 0.0 for r in rollouts]
+    side: Side = "candidate" if what else "incumbent"
+    values = counted([r.score for r in rollouts], side)
     shown = summarise(values)
     took = _spent(ledger.spent, before, begun)
     tried = Tried(

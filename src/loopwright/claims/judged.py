@@ -46,7 +46,8 @@ async def critic_value(ctx: Context, slug: str, options: Mapping[str, Any], sett
     ``answers`` of the setting are sampled for each, before the budget begins; the checker says which are right.
     """
     count = setting.get("answers", 2)
-    made = await ctx.at("answers", split="test").rollout(ctx.policy, drawn(ctx, setting, apart=True), n=int(count), temperature=1.0)
+    examples = drawn(ctx, setting, apart=True)
+    made = await ctx.at("answers", split="test").rollout(ctx.policy, examples, n=int(count), temperature=1.0)
     known = [r for r in made if r.score is not None]
     ledger: Ledger = ctx.engine.ledger
     spent = ledger.spent

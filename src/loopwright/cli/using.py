@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_module
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,7 +54,7 @@ def compare(
 ) -> None:
     """Compare what two runs on one task ended with, on the test examples that both answered."""
     from loopwright.core.gate import summarise
-    from loopwright.improve.report import compare_scores, final_scores
+    from loopwright.improve.report import compare_answers, final_answers, gave_verdicts, shown_better
 
     with existing_store(ctx, store) as opened:
         runs = [_run_of(opened, name) for name in (first, second)]
@@ -64,22 +63,24 @@ def compare(
             raise InputError(
                 f"{first} and {second} were not measured on the same test examples: {_task(runs[0])} and {_task(runs[1])}"
             )
-        scores = [final_scores(opened, run.id) for run in runs]
-    for name, known in zip((first, second), scores, strict=True):
+        answers = [final_answers(opened, run.id) for run in runs]
+        graded = not all(gave_verdicts(opened, run.id) for run in runs)
+    for name, known in zip((first, second), answers, strict=True):
         if not known:
             raise InputError(f"{name} has no test scores: it did not finish; go on with 'loopwright resume {name}'")
-    difference = compare_scores(scores[0], scores[1])
+    difference = compare_answers(answers[0], answers[1])
     if difference is None:
         raise InputError(f"{first} and {second} have no scored test example in common")
-    sides = [summarise(list(known.values())) for known in scores]
-    backwards = compare_scores(scores[1], scores[0])
-    better = "B" if difference.log_e >= math.log(20) else "A" if backwards and backwards.log_e >= math.log(20) else None
+    sides = [summarise([rollout.score for rollout in known.values()], side="candidate") for known in answers]
+    asked = {"a": shown_better(answers[1], answers[0], graded=graded), "b": shown_better(answers[0], answers[1], graded=graded)}
+    better = next((letter.upper() for letter, decision in asked.items() if decision.accepted), None)
     if json:
         emit(
             {
                 "a": {"run": runs[0].id, **sides[0].model_dump()}, "b": {"run": runs[1].id, **sides[1].model_dump()},
-                "difference": difference.model_dump(exclude={"log_e"}), "e_value": math.exp(min(difference.log_e, 700.0)),
-                "better": better,
+                "difference": difference.model_dump(), "better": better, "test": asked["b"].test,
+                "p_values": {letter: decision.p_value for letter, decision in asked.items()},
+                "needed": asked["b"].needed,
             }
         )  # fmt: skip
         return

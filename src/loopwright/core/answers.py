@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -30,8 +31,24 @@ def tally(rollouts: Sequence[Rollout]) -> dict[str, int]:
 
 
 def measured(rollouts: Sequence[Rollout]) -> dict[str, Any]:
-    """The mean score of attempts with its interval, as ``gate.Interval`` has it; None for each where none was scored."""
-    shown = summarise([r.score for r in rollouts]).model_dump()
+    """The mean score of attempts by example, with its interval, as ``gate.Interval`` has it.
+
+    Attempts at one example are alike, so what is averaged are means by example: sixteen examples asked eight times are
+    sixteen values and not 128.
+
+    Args:
+        rollouts: The attempts; those without a score are left out.
+
+    Returns:
+        ``score``, ``low`` and ``high``, None where none was scored; ``n`` examples with a score, ``missing`` attempts
+        without one.
+    """
+    scores: dict[str, list[float]] = {}
+    for rollout in rollouts:
+        if rollout.score is not None:
+            scores.setdefault(rollout.example.id, []).append(rollout.score)
+    shown = summarise([math.fsum(own) / len(own) for own in scores.values()]).model_dump()
+    shown["missing"] = sum(r.score is None for r in rollouts)
     return shown if shown["n"] else {**shown, "score": None, "low": None, "high": None}
 
 

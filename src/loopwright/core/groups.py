@@ -7,10 +7,10 @@ not independent of each other, and a test that took them so would find gains tha
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from loopwright.core.gate import Side, counted
+from loopwright.core.gate import Interval, Side, counted, paired_differences, summarise
 from loopwright.core.types import Example
 
 
@@ -55,3 +55,37 @@ def unit_scores(made_of: Sequence[Unit], scores: Sequence[float | None], side: S
         return own[0] if len(own) == 1 else math.fsum(counted(own, side)) / len(own)
 
     return [mean(unit.members) for unit in made_of]
+
+
+class Comparison(NamedTuple):
+    """Two versions on the same examples: the figure of each, and what the second is better by on every unit."""
+
+    before: Interval
+    after: Interval
+    differences: list[float]
+    missing: int  # units without a score of one or the other
+
+
+def compare_units(
+    examples: Sequence[Example], before: Mapping[str, float | None], after: Mapping[str, float | None]
+) -> Comparison:
+    """The figures of two versions over the examples that both were asked, each unit counting once, nothing dropped.
+
+    Args:
+        examples: of both; those that one of them was not asked are left out.
+        before: scores by example id; a missing one counts 1.
+        after: likewise; a missing one counts 0. The same mapping as ``before``, where nothing replaced it: then 0 in both.
+
+    Returns:
+        Both figures with their intervals, and the paired differences.
+    """
+    shared = [example for example in examples if example.id in before and example.id in after]
+    made_of = units(shared)
+    side: Side = "candidate" if before is after else "incumbent"
+    first = unit_scores(made_of, [before[e.id] for e in shared], side)
+    second = unit_scores(made_of, [after[e.id] for e in shared], "candidate")
+    differences = [0.0] * len(first) if before is after else paired_differences(first, second)
+    return Comparison(
+        summarise(first, side=side), summarise(second, side="candidate"), differences,
+        sum(a is None or b is None for a, b in zip(first, second, strict=True)),
+    )  # fmt: skip

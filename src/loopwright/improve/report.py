@@ -12,11 +12,12 @@ from loopwright.blocks.monitors import MONITORS
 from loopwright.core.answers import why_nothing
 from loopwright.core.errors import BadOutput
 from loopwright.core.feedback import FREE
-from loopwright.core.gate import Interval
+from loopwright.core.gate import Decision, Gate, Interval
+from loopwright.core.groups import compare_units, unit_scores, units
 from loopwright.core.identity import recorded
 from loopwright.core.origins import Origins
 from loopwright.core.policy import Prompt
-from loopwright.core.statistics import betting_log_e, mean_interval
+from loopwright.core.statistics import mean_interval
 from loopwright.core.store import CandidateRow, EventRow, Store, told_rollouts
 from loopwright.core.types import Candidate, Rollout, input_text
 from loopwright.improve.report_data import (
@@ -74,7 +75,7 @@ def build_report(store: Store, run_id: str) -> Report:
         gate_baseline=_interval(_gate_baseline(events)) if ended else None,
         baseline=_interval(final.get("baseline")),
         final=_interval(final),
-        gain=compare_scores(_scores(tested.get(base, {})), _scores(tested.get(best, {}))) if best != base else None,
+        gain=compare_answers(tested.get(base, {}), tested.get(best, {})) if best != base else None,
         offers=tuple(_pick(Offer, look.model_dump()) for look in looks),
         looks=looks if ended else (),
         screened=tuple(_pick(Screened, event.payload) for event in events.get("screen", [])),
@@ -99,18 +100,47 @@ def build_report(store: Store, run_id: str) -> Report:
     )
 
 
-def compare_scores(first: dict[str, float | None], second: dict[str, float | None]) -> Difference | None:
-    """Paired over the examples that both answered; None without any. A missing score drops its pair."""
-    shared = [key for key in first if key in second]
-    pairs = [(first[k], second[k]) for k in shared]
-    differences = [b - a for a, b in pairs if a is not None and b is not None]
-    if not differences:
+def compare_answers(first: dict[str, Rollout], second: dict[str, Rollout]) -> Difference | None:
+    """What the second is better by, over the examples that both were asked; None without any. See ``compare_units``."""
+    examples = [rollout.example for rollout in first.values()]
+    found = compare_units(examples, _scores(first), _scores(second))
+    if not found.differences:
         return None
-    low, high = mean_interval(differences, low=-1.0, high=1.0)
+    low, high = mean_interval(found.differences, low=-1.0, high=1.0)
     return Difference(
-        effect=math.fsum(differences) / len(differences), low=low, high=high, n=len(differences),
-        missing=len(shared) - len(differences), log_e=betting_log_e(differences),
+        effect=math.fsum(found.differences) / len(found.differences), low=low, high=high, n=len(found.differences),
+        missing=found.missing,
     )  # fmt: skip
+
+
+def shown_better(first: dict[str, Rollout], second: dict[str, Rollout], *, graded: bool = True) -> Decision:
+    """Whether the second is better, by the test of the gate at 1/40: asked both ways, one is wrongly called better 1 time in 20.
+
+    Args:
+        first: answers by example.
+        second: of other versions, on the same examples.
+        graded: whether scores may lie between 0 and 1; False takes the sign test.
+
+    Returns:
+        The decision, over the examples that both were asked.
+
+    Raises:
+        InputError: there are none, or grades where there should be verdicts.
+    """
+    shared = [rollout.example for key, rollout in first.items() if key in second]
+    made_of = units(shared)
+    gate = Gate(planned=1, min_effect=0.0, graded=graded or any(example.group for example in shared))
+    return gate.look(
+        unit_scores(made_of, [first[e.id].score for e in shared], "incumbent"),
+        unit_scores(made_of, [second[e.id].score for e in shared], "candidate"),
+        keys=[unit.key for unit in made_of],
+    )
+
+
+def gave_verdicts(store: Store, run_id: str) -> bool:
+    """Whether the gate of a run was told that every score is 0 or 1."""
+    looks = [event for event in store.events(store.run(run_id).id) if event.type == "look"]
+    return bool(looks) and all(event.payload.get("test") == "sign" for event in looks)
 
 
 def _untold(look: Look) -> Look:
@@ -284,12 +314,12 @@ def _prompt(parts: dict[str, Any]) -> Prompt:
 # ---- answers ----------------------------------------------------------------------------------------------------------
 
 
-def final_scores(store: Store, run_id: str) -> dict[str, float | None]:
-    """Test scores of the version that a run ended with, by example."""
+def final_answers(store: Store, run_id: str) -> dict[str, Rollout]:
+    """Test rollouts of the version that a run ended with, by example."""
     row = store.run(run_id)
     looks = [_look(e.payload) for e in store.events(row.id) if e.type == "look"]
     best = next((look.candidate for look in reversed(looks) if look.accepted), base_hash(row.spec, looks))
-    return _scores(_tested(store, row.id).get(best, {}))
+    return _tested(store, row.id).get(best, {})
 
 
 def _tested(store: Store, run: str) -> dict[str, dict[str, Rollout]]:

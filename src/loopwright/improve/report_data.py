@@ -17,14 +17,13 @@ GATE_TEST = (
 
 
 class Difference(Frozen):
-    """Mean paired difference of scores, second minus first, with its 95% interval. ``log_e``: that second is better."""
+    """Mean paired difference of scores, second minus first, with its 95% interval. ``missing``: without one of them."""
 
     effect: float
     low: float
     high: float
     n: int
     missing: int = 0
-    log_e: float = 0.0
 
 
 class Look(Decision):

@@ -52,6 +52,8 @@ def _band(table: Array) -> tuple[Array, Array, Array, Array]:
     groups = np.array_split(known, min(POINTS, len(known)))
     seeds = np.array([[table[s, group].mean() for group in groups] for s in range(len(table))])
     middle = seeds.mean(axis=0)
-    bounds = [t_interval(list(column)) if len(table) > 1 else (column[0], column[0]) for column in seeds.T]
+    bounds = np.array([t_interval(list(column)) for column in seeds.T])
+    known_ends = np.isfinite(bounds)  # of one seed, or of seeds that agree, there is no band
+    low, high = np.where(known_ends, bounds, middle[:, None]).T
     steps = np.array([group[-1] + 1 for group in groups])
-    return steps, middle, np.array([low for low, _ in bounds]), np.array([high for _, high in bounds])
+    return steps, middle, low, high

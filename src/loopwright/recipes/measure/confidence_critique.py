@@ -64,6 +64,8 @@ def _rss_bounds(questions: Sequence[Question], rss: float) -> tuple[float, float
     if len(known) < n:  # it hangs on one question whether there is a figure at all
         return None
     low, high = t_interval([n * rss - (n - 1) * r for r in known])
+    if math.isinf(high):  # questions that are all alike
+        return None
     return rss - (high - low) / 2, rss + (high - low) / 2
 
 

@@ -403,24 +403,13 @@ class _Job:
         self.reserve.release()
         winner = self.incumbent.candidate
         examples = self.task.examples("test")
-<<<<<<< HEAD
         before, after, cut = await self._tested(self.base, winner, examples)
         if cut:
             self.stopped += f"; the budget ended before {cut} of the final test's answers were made, which count as missing"
-        baseline, final = summarise(before), summarise(after)
-        gain = [b - a for a, b in zip(before, after, strict=True) if a is not None and b is not None]
-=======
-        scores: dict[str, dict[str, float | None]] = {}
-        cut = 0
-        for candidate in (self.base, winner):
-            if candidate.hash not in scores:
-                known, beyond = await self._test(candidate, examples)
-                scores[candidate.hash] = known
-                cut += beyond
-        if cut:
-            self.stopped += f"; the budget ended before {cut} of the final test's answers were made, which count as missing"
-        baseline, final, gain, _ = compare_units(examples, scores[self.base.hash], scores[winner.hash])
->>>>>>> 549ccc0 (Final figures, report, compare and by-hand tables count what is missing as the gate does and groups once; rounds are over example means; compare asks the gate's test at 1/40 each way)
+        ids = [example.id for example in examples]
+        first = dict(zip(ids, before, strict=True))
+        last = first if winner.hash == self.base.hash else dict(zip(ids, after, strict=True))
+        baseline, final, gain, _ = compare_units(examples, first, last)
         self.engine.past.finish()
         artifact = self._artifact(self.out / "artifact", winner)
         unproven = await self._write_unproven()
@@ -440,7 +429,6 @@ class _Job:
         self.progress("end", {"status": "done", "reason": result["reason"], "run": self.engine.run.id})
         return result
 
-<<<<<<< HEAD
     async def _write_unproven(self) -> dict[str, Any]:
         """The best candidate that the gate refused, beside the artifact and never taken for it; {} where none had a gain."""
         folder = self.out / "unproven"
@@ -493,10 +481,6 @@ class _Job:
         self, candidate: Candidate, examples: Sequence[Example], place: str
     ) -> tuple[list[float | None], int]:
         """Scores, and how many examples the budget had no room for: what was set aside is an estimate."""
-=======
-    async def _test(self, candidate: Candidate, examples: Sequence[Example]) -> tuple[dict[str, float | None], int]:
-        """Scores by example, and how many examples the budget had no room for: what was set aside is an estimate."""
->>>>>>> 549ccc0 (Final figures, report, compare and by-hand tables count what is missing as the gate does and groups once; rounds are over example means; compare asks the gate's test at 1/40 each way)
         beyond = 0
 
         async def one(example: Example, ctx: Context) -> float | None:
@@ -508,14 +492,8 @@ class _Job:
                 return None
             return rollout.score
 
-<<<<<<< HEAD
         branch = self.ctx.at(place, split="test")
         return await branch.map(one, examples), beyond
-=======
-        branch = self.ctx.at(f"test.{candidate.hash[:16]}", split="test")
-        scores = await branch.map(one, examples)
-        return {example.id: score for example, score in zip(examples, scores, strict=True)}, beyond
->>>>>>> 549ccc0 (Final figures, report, compare and by-hand tables count what is missing as the gate does and groups once; rounds are over example means; compare asks the gate's test at 1/40 each way)
 
     async def _result(self, baseline: Interval, final: Interval, gain: list[float], artifact: Path) -> dict[str, Any]:
         looks = [

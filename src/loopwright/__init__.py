@@ -11,6 +11,7 @@ _WHERE = {
     **dict.fromkeys(("Prompt", "Shot", "prompt_of"), "core.policy"),
     "Learner": "core.learner",
     "Session": "service.session",
+    "SharedSession": "service.shared",
     "Context": "core.context",
     "Judgement": "core.seen",
     "Gate": "core.gate",
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from loopwright.core.seen import Judgement
     from loopwright.core.types import Budget, Candidate, Card, Example, Rollout, Trial, Turn
     from loopwright.service.session import Session
+    from loopwright.service.shared import SharedSession
 
 
 def __getattr__(name: str) -> Any:

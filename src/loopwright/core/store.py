@@ -118,6 +118,25 @@ class EventRow:
     time: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class LearnerRow:
+    """A learner that several processes share. ``version`` counts its changes from 1; ``data`` is its snapshot as JSON."""
+
+    name: str
+    version: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRow:
+    """A trial of a shared learner that is open. ``time`` is when it was asked, UTC seconds."""
+
+    learner: str
+    id: str
+    time: float
+    data: bytes  # Trial.model_dump_json()
+
+
 Row = EffectRow | CacheRow | CandidateRow | RolloutRow | FeedbackRow | EventRow
 
 
@@ -125,6 +144,34 @@ class Lease(Protocol):
     """The right to drive one run; held by one process."""
 
     def release(self) -> None: ...
+
+
+class Learners(Protocol):
+    """Learners that several processes share, by name, and their open trials."""
+
+    def version(self, name: str) -> int:
+        """0 where there is none."""
+        ...
+
+    def get(self, name: str) -> LearnerRow | None: ...
+
+    def trials(self, name: str, ids: Sequence[str] | None = None, before: float | None = None) -> list[TrialRow]:
+        """The open ones, in the order in which they were asked; of these ids alone, or asked before that time."""
+        ...
+
+    def swap(
+        self, name: str, *, expected: int | None = None, data: bytes | None = None, opened: Sequence[TrialRow] = (),
+        closed: Sequence[str] = (),
+    ) -> bool:  # fmt: skip
+        """Compare and swap, in one transaction that is durable once it returns.
+
+        expected: the version that the learner must stand at, 0 for one that is not there yet; None does not look. data: what
+        it becomes, at the next version; None leaves it. opened, closed: trials that are added and removed.
+
+        Returns False, with nothing changed, where the learner stands at another version, a trial of ``opened`` is open
+        already, or one of ``closed`` is not.
+        """
+        ...
 
 
 class Store(Protocol):
@@ -136,6 +183,9 @@ class Store(Protocol):
     """
 
     blobs: Blobs
+
+    @property
+    def learners(self) -> Learners: ...
 
     async def write(self, rows: Sequence[Row]) -> None: ...
 

@@ -25,6 +25,7 @@ from loopwright.core.store import (
 )
 from loopwright.store.blobs import MemoryBlobs
 from loopwright.store.codec import dump, finite
+from loopwright.store.learners import MemoryLearners
 from loopwright.store.redaction import redact
 from loopwright.store.sqlite import find_run, new_run
 
@@ -55,6 +56,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.blobs: Blobs = MemoryBlobs()
+        self.learners = MemoryLearners()
         self._lock = threading.Lock()
         self._closed = False
         self._held: set[str] = set()

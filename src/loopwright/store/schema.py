@@ -64,6 +64,16 @@ feedback = Table(
     _text("rater_kind"), _bytes("data"), UniqueConstraint("run", "idempotency", name="feedback_identity"),
 )  # fmt: skip
 
+learner = Table(
+    "learner", metadata, _n(), _text("name"), _integer("version"), _bytes("data"),
+    UniqueConstraint("name", name="learner_identity"),
+)  # fmt: skip
+
+trial = Table(
+    "trial", metadata, _n(), _text("learner"), _text("id"), _real("time"), _bytes("data"),
+    UniqueConstraint("learner", "id", name="trial_identity"), Index("trial_age", "learner", "time"),
+)  # fmt: skip
+
 event = Table(
     "event", metadata, _n(), _text("run"), _integer("seq"), _text("type"), _text("payload"), _text("key"),
     _real("time"),

@@ -29,6 +29,7 @@ from loopwright.store.blobs import FileBlobs
 from loopwright.store.codec import dump, finite, text
 from loopwright.store.faults import corrupt, faults
 from loopwright.store.ids import uuid7
+from loopwright.store.learners import SqliteLearners
 from loopwright.store.locks import FileLease, refuse_network
 from loopwright.store.migrate import prepare
 from loopwright.store.redaction import redact
@@ -84,6 +85,15 @@ class SqliteStore:
             self._reading = threading.Lock()
             self.writer = Writer(self.path, wait)
         self.blobs: Blobs = FileBlobs(self.path.parent / "blobs")
+        self._learners: SqliteLearners | None = None
+
+    @property
+    def learners(self) -> SqliteLearners:
+        """Learners that several processes share."""
+        with self._reading:
+            if self._learners is None:
+                self._learners = SqliteLearners(self.path, self.wait)
+            return self._learners
 
     async def write(self, rows: Sequence[Row]) -> None:
         """Durable once it returns, in one transaction. After an InputError or a StoreError nothing was stored."""
@@ -159,6 +169,8 @@ class SqliteStore:
         self.writer.close()
         with self._reading:
             self._reader.close()
+            if self._learners is not None:
+                self._learners.close()
 
     def __enter__(self) -> SqliteStore:
         return self

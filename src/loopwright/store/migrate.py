@@ -15,7 +15,7 @@ from loopwright.core.errors import StoreError, StoreVersion
 from loopwright.store.faults import corrupt
 from loopwright.store.writer import connect
 
-HEAD = "0002"  # the newest revision in migrations/versions
+HEAD = "0003"  # the newest revision in migrations/versions
 MIGRATIONS = Path(__file__).parent / "migrations"
 TABLES = Path(__file__).parent / "tables.sql"
 

@@ -94,4 +94,22 @@ CREATE TABLE event (
 	CONSTRAINT event_order UNIQUE (run, seq)
 );
 CREATE UNIQUE INDEX event_identity ON event (run, "key") WHERE key <> '';
-INSERT INTO alembic_version VALUES ('0002')
+CREATE TABLE learner (
+	n INTEGER NOT NULL, 
+	name TEXT NOT NULL, 
+	version INTEGER NOT NULL, 
+	data BLOB NOT NULL, 
+	PRIMARY KEY (n), 
+	CONSTRAINT learner_identity UNIQUE (name)
+);
+CREATE TABLE trial (
+	n INTEGER NOT NULL, 
+	learner TEXT NOT NULL, 
+	id TEXT NOT NULL, 
+	time FLOAT NOT NULL, 
+	data BLOB NOT NULL, 
+	PRIMARY KEY (n), 
+	CONSTRAINT trial_identity UNIQUE (learner, id)
+);
+CREATE INDEX trial_age ON trial (learner, time);
+INSERT INTO alembic_version VALUES ('0003')

@@ -114,9 +114,12 @@ def test_a_killed_process_leaves_what_it_was_told_and_the_others_go_on(path: Pat
         assert session.open == {}
 
 
-def test_threads_with_a_session_each_and_one_store(store: Any) -> None:
+@pytest.mark.parametrize("each", [True, False])
+def test_threads_with_one_session_or_one_each(store: Any, each: bool) -> None:
+    shared = SharedSession(store, "x", get_recipe("exp3")(), {"arms": 3})
+
     def work(number: int) -> None:
-        session = SharedSession(store, "x", get_recipe("exp3")(), {"arms": 3})
+        session = SharedSession(store, "x", get_recipe("exp3")(), {"arms": 3}) if each else shared
         for _ in range(15):
             trial = session.ask()
             session.tell(Score(value=0.5, about=trial.id))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ class SharedSession:
     Each process makes one, with the same store and name. An ask reads the newest state and writes its trial; a tell, by whichever
     process, takes the trial out and puts the new state in, in one transaction. Where another process was quicker, it is done
     again on what that one left, so no feedback is lost or counted twice. A process that is killed leaves everything as it was
-    before its last call, or as it was after it.
+    before its last call, or as it was after it. Threads may share one; a process that was forked makes its own.
 
     A tell writes the whole state: where much comes at once, tell it together, or let each process learn for a while by a
     ``Session`` of its own and ``merge`` that.
@@ -66,6 +67,7 @@ class SharedSession:
         self._session = Session(learner, spec, convert=convert, seed=drawn, clock=None)
         self._spec: Any = None  # as the learner was begun
         self._version = 0
+        self._lock = threading.Lock()
         if self._learners.version(name) == 0:
             self._learners.swap(name, expected=0, data=self._data())  # where another was quicker, it is read below
         self._refresh()
@@ -78,12 +80,13 @@ class SharedSession:
     def ask(self, context: Any = None, *, arms: Sequence[str | int] | None = None, id: str | None = None) -> Trial:
         """What to try now; as ``Session.ask``. The trial is durable before it is returned."""
         for turn in range(TRIES):
-            self._refresh()
-            trial = self._session.ask(context, arms=arms, id=id)
-            self._session.open.clear()
-            # At this version, since an arm that another process removes meanwhile must not be proposed.
-            if self._learners.swap(self.name, expected=self._version, opened=[self._row(trial)]):
-                return trial
+            with self._lock:
+                self._refresh()
+                trial = self._session.ask(context, arms=arms, id=id)
+                self._session.open.clear()
+                # At this version, since an arm that another process removes meanwhile must not be proposed.
+                if self._learners.swap(self.name, expected=self._version, opened=[self._row(trial)]):
+                    return trial
             if self._learners.trials(self.name, ids=[trial.id]):
                 raise InputError(f"a trial {trial.id!r} is open already; tell it, forget it, or ask with another id")
             _pause(turn)
@@ -128,7 +131,7 @@ class SharedSession:
 
     def add_arm(self, name: str, *, like: str | None = None) -> None:
         """From now on there is one more arm, for all processes; as ``Session.add_arm``."""
-        self._change(lambda: self._session.add_arm(name, like=like) or [])
+        self._change(lambda: self._session.add_arm(name, like=like))
 
     def remove_arm(self, name: str) -> list[Trial]:
         """Drop an arm and what is known of it, for all processes; as ``Session.remove_arm``."""
@@ -144,17 +147,18 @@ class SharedSession:
 
     def teach(self, context: Any, arm: Any, feedback: Feedback, *, propensity: float | None = None) -> None:
         """Teach a decision that was made elsewhere; as ``Session.teach``."""
-        self._change(lambda: self._session.teach(context, arm, feedback, propensity=propensity) or [])
+        self._change(lambda: self._session.teach(context, arm, feedback, propensity=propensity))
 
     def merge(self, other: Mapping[str, Any], base: Mapping[str, Any] | None = None) -> None:
         """Add what a session has learned apart from the others since ``base``; as ``Session.merge``."""
-        self._change(lambda: self._session.merge(other, base) or [])
+        self._change(lambda: self._session.merge(other, base))
 
     @property
     def arms(self) -> tuple[str, ...] | None:
         """The names of the arms, as they are now."""
-        self._refresh()
-        return self._session.arms
+        with self._lock:
+            self._refresh()
+            return self._session.arms
 
     @property
     def open(self) -> dict[str, Trial]:
@@ -163,9 +167,11 @@ class SharedSession:
 
     def snapshot(self) -> dict[str, Any]:
         """State and open trials as JSON data; ``Session.restore`` goes on from it, and ``merge`` takes it as a base."""
-        self._refresh()
+        with self._lock:
+            self._refresh()
+            told = self._session.snapshot()
         rows = self._learners.trials(self.name)
-        told = {**self._session.snapshot(), "open": [json.loads(row.data) for row in rows]}
+        told["open"] = [json.loads(row.data) for row in rows]
         return {**told, "since": {row.id: row.time for row in rows}} if rows else told
 
     def close(self) -> None:
@@ -179,25 +185,27 @@ class SharedSession:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _change(self, act: Callable[[], list[str]]) -> None:
+    def _change(self, act: Callable[[], list[str] | None]) -> None:
         """Do this to the newest state, which gives the trials that it closes, until no other process comes before it."""
         for turn in range(TRIES):
-            self._refresh()
-            before = self._session.state, self._session.arms
-            try:
-                closed = act()
-                done = self._learners.swap(self.name, expected=self._version, data=self._data(), closed=closed)
-            except BaseException:
-                self._session.state, self._session.arms = before
-                raise
-            finally:
-                self._session.open.clear()
-            if done:
-                self._version += 1
-                return
-            self._session.state, self._session.arms = before
+            with self._lock:
+                if self._changed(act):
+                    return
             _pause(turn)
         raise self._busy()
+
+    def _changed(self, act: Callable[[], list[str] | None]) -> bool:
+        self._refresh()
+        before, done = (self._session.state, self._session.arms), False
+        try:
+            closed = act() or ()
+            done = self._learners.swap(self.name, expected=self._version, data=self._data(), closed=closed)
+        finally:
+            self._session.open.clear()
+            if not done:
+                self._session.state, self._session.arms = before
+        self._version += done
+        return done
 
     def _busy(self) -> StoreBusy:
         return StoreBusy(f"the learner {self.name!r} was changed by others each of {TRIES} times; tell more at once")

@@ -15,7 +15,7 @@ import tiny_llama  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 from transformers import AutoModelForCausalLM  # noqa: E402
 
-from loopwright.core.errors import InputError, ModelError  # noqa: E402
+from loopwright.core.errors import BadOutput, InputError, ModelError  # noqa: E402
 from loopwright.core.model import FitJob, Request, Sample, Sampling  # noqa: E402
 from loopwright.core.types import Turn  # noqa: E402
 from loopwright.models import files, loading  # noqa: E402
@@ -146,8 +146,12 @@ def test_tokens_without_an_embedding_are_named(tmp_path, kind):
     words.save_pretrained(tmp_path)
     made = model(tmp_path)
     assert ask(made, max_tokens=2).choices
-    with pytest.raises(InputError, match="the prompt has the token id 259, outside the vocabulary of 259"):
+    with pytest.raises(BadOutput, match="the prompt has the token id 259, outside the vocabulary of 259"):
         ask(made, "hello <|new|>", max_tokens=2)
+    # the engine asks beforehand, so that only that prompt goes without an answer
+    long, other = (Request(turns=(Turn(role="user", text=text),)) for text in ("a <|new|>", "a"))
+    assert made.too_long(long.model_copy(update={"sampling": Sampling(max_tokens=2)})).kind == "token"
+    assert made.too_long(other.model_copy(update={"sampling": Sampling(max_tokens=2)})) is None
     sample = Sample(prompt_ids=(5, 259), token_ids=(6,))
     for call in (made.forward([sample], "logprobs", None), made.fit(FitJob(data=(sample,), rank=2))):
         with pytest.raises(InputError, match="token id 259, outside the vocabulary of 259"):

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from pydantic import Field, JsonValue
 
-from loopwright.core.errors import PromptTooLong
+from loopwright.core.errors import BadOutput
 from loopwright.core.feedback import FREE, Cost, Frozen
 from loopwright.core.types import Options, Turn
 
@@ -85,10 +85,14 @@ class Model(Protocol):
 
 @runtime_checkable
 class Limited(Protocol):
-    """A model that can tell, without being asked to answer, which requests do not fit its context."""
+    """A model that can tell, without being asked to answer, which requests it cannot read: above all, those that do not fit
+    its context.
+    """
 
-    def too_long(self, request: Request) -> PromptTooLong | None:
-        """The error that the request would end with; None where it fits, or where this cannot be told."""
+    def too_long(self, request: Request) -> BadOutput | None:
+        """The error that the request would end with (PromptTooLong, or of another kind where a token has no embedding); None
+        where it can be read, or where this cannot be told.
+        """
         ...
 
 

@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from loopwright.core.errors import InputError, PromptTooLong
+from loopwright.core.errors import BadOutput, InputError, PromptTooLong
 from loopwright.core.model import Blobs, Exported, FitJob, Fitted, Reading, Reply, Request, Sample
 from loopwright.core.types import Cost, Turn
 from loopwright.models.smollm2 import NAME, cache_root, say
@@ -124,7 +124,8 @@ class Embedded:
         Log-probabilities are those of the full distribution at the sampling temperature (at 1 when greedy). The text
         leaves out special tokens and everything from a stop string on; the token ids are as sampled. An answer fits
         the JSON schema it is asked for, unless it is cut off at its limit. Raises PromptTooLong for a prompt that does not
-        fit the context, InputError for a schema that cannot be enforced, StoreCorrupt for a bad adapter.
+        fit the context, BadOutput for one with a token that has no embedding, InputError for a schema that cannot be
+        enforced, StoreCorrupt for a bad adapter.
         """
         if not requests:
             return []
@@ -135,19 +136,25 @@ class Embedded:
         prompt = self.load().prompt_ids(request.turns)
         return Cost(calls=1, prompt_tokens=len(prompt), completion_tokens=request.n * request.sampling.max_tokens)
 
-    def too_long(self, request: Request) -> PromptTooLong | None:
+    def too_long(self, request: Request) -> BadOutput | None:
         """See ``core.model.Limited``."""
         loaded = self.load()
-        return self._too_long(loaded, len(loaded.prompt_ids(request.turns)), request)
+        return self._unreadable(loaded, loaded.prompt_ids(request.turns), request)
 
-    def _too_long(self, loaded: Loaded, length: int, request: Request) -> PromptTooLong | None:
-        need = length + request.sampling.max_tokens
-        if need <= loaded.network.context:
-            return None
-        return PromptTooLong(
-            f"the prompt has {length} tokens and max_tokens is {request.sampling.max_tokens}: together "
-            f"{need}, but the context of {self.name} is {loaded.network.context}"
-        )
+    def _unreadable(self, loaded: Loaded, prompt: Sequence[int], request: Request) -> BadOutput | None:
+        from loopwright.models.packing import check_ids
+
+        need = len(prompt) + request.sampling.max_tokens
+        if need > loaded.network.context:
+            return PromptTooLong(
+                f"the prompt has {len(prompt)} tokens and max_tokens is {request.sampling.max_tokens}: together "
+                f"{need}, but the context of {self.name} is {loaded.network.context}"
+            )
+        try:
+            check_ids(prompt, loaded.network.vocabulary, "the prompt", "the tokenizer has more tokens than the weights")
+        except InputError as error:
+            return BadOutput(str(error), kind="token", paid=False)
+        return None
 
     def prompt_ids(self, turns: Sequence[Turn]) -> Sequence[int]:
         """The conversation as the model's chat template renders it, the opening of the answer included."""
@@ -212,7 +219,6 @@ class Embedded:
 
     def _generate(self, requests: Sequence[Request], cancel: threading.Event) -> list[Reply]:
         from loopwright.models import decode
-        from loopwright.models.packing import check_ids
 
         begun = time.perf_counter()
         loaded = self.load()
@@ -220,9 +226,8 @@ class Embedded:
         for prompt, request in zip(prompts, requests, strict=True):
             if not prompt:
                 raise InputError(f"the prompt is empty: {self.name} needs at least one token to go on from")
-            if (long := self._too_long(loaded, len(prompt), request)) is not None:
-                raise long
-            check_ids(prompt, loaded.network.vocabulary, "the prompt", "the tokenizer has more tokens than the weights")
+            if (wrong := self._unreadable(loaded, prompt, request)) is not None:
+                raise wrong
         groups = [[decode.Row(r.seed, i, r.sampling, self._matcher(loaded, r)) for i in range(r.n)] for r in requests]
         by_adapter: dict[str | None, list[int]] = {}
         for i, request in enumerate(requests):

@@ -45,6 +45,8 @@ def print_summary(result: dict[str, Any]) -> None:
             )  # fmt: skip
         console(wraps=True).print(table)
     _verdict(out, result)
+    if result.get("unproven"):
+        out.print(f"unproven  {result['unproven']['message']}; it is in {_near(result['unproven']['folder'])}", markup=False)
     cost = [duration(result["seconds"]), f"{result['calls']:,} calls", f"{result['tokens']:,} tokens"]
     if result.get("money"):
         cost.append(f"${result['money']:,.4f}")

@@ -107,6 +107,8 @@ def read_artifact(folder: Path, blobs: Blobs, *, unproven: bool = False) -> tupl
             f"{folder} is a candidate that the gate did not accept: nothing proves that it is better than what the run started "
             "with; add --unproven to use it all the same"
         )
+    if unproven and not path.is_file():
+        raise InputError(f"{folder} is no refused candidate: {UNPROVEN} expected in it; it is the folder 'unproven' of improve's --out")
     if not path.is_file():
         raise InputError(
             f"{folder} is not an artifact: {MANIFEST} expected in it; it is the folder 'artifact' of improve's --out"

@@ -23,7 +23,7 @@ def render_html(report: Report, figures: Mapping[str, str] | None = None) -> str
     sections = (
         _header(report),
         _tiles(report),
-        _section("What the gate decided", _notice(report) + looks_figure(report) + _looks(report) + _screened(report)),
+        _section("What the gate decided", _notice(report) + looks_figure(report) + _looks(report) + _unproven(report) + _screened(report)),
         _section("What changed", _changes(report)),
         _section("Before and after, on test examples", _answers(report)),
         _section("Where every version came from", trees + _lineage(report.versions)),
@@ -144,6 +144,10 @@ def _notice(report: Report) -> str:
             "by somebody who saw how it did there. Only what was accepted here, over that start, is proved."
         )
     return "".join(f"<p>{escape(text)}</p>" for text in told if text)
+
+
+def _unproven(report: Report) -> str:
+    return f"<p>Best of what was refused, and unproven: {escape(report.unproven)}.</p>" if report.unproven else ""
 
 
 def _screened(report: Report) -> str:

@@ -194,9 +194,9 @@ def test_the_best_refused_candidate_is_left_as_unproven(job: Job, tmp_path: Path
     assert manifest["unproven"]["needs"] == left["needs"] > refused["n"] and not (place / "artifact.json").exists()
     assert SMALL in json.loads((place / "prompt.json").read_text())["instruction"]
     assert json.loads((Path(result["artifact"]) / "artifact.json").read_text())["candidate"] != left["candidate"]
-    with pytest.raises(InputError, match="the gate did not accept.*--unproven"):
+    with pytest.raises(InputError, match=r"the gate did not accept.*--unproven"):
         asyncio.run(answer_with(place, "10 + 1"))
-    with pytest.raises(InputError, match="unproven.json expected"):
+    with pytest.raises(InputError, match=r"unproven\.json expected"):
         asyncio.run(answer_with(result["artifact"], "10 + 1", unproven=True))
     assert asyncio.run(answer_with(place, "10 + 1", unproven=True)) in ("11", "I do not know")
     with job.store as store:
@@ -241,7 +241,7 @@ def test_runs_that_asked_about_the_same_questions_are_counted(job: Job, tmp_path
     job.improve(folder, **instruct(NONE))  # which asked nothing of the gate
     job.improve(folder, **instruct(GOOD))
     assert "earlier run" not in job.of("notice")[0]["message"]
-    (folder / "task.toml").write_text((folder / "task.toml").read_text().replace('"Answer."', '"Say it."') + "[split]\nseed = 5\n")
+    task(folder, instruction="Say it.", more="[split]\nseed = 5\n")
     result = job.improve(folder, **instruct(GOOD))
     message = job.of("notice")[0]["message"]
     assert "1 earlier run asked about these questions (1 looks)" in message and "over all 2 runs is at most 0.1" in message

@@ -108,7 +108,9 @@ def read_artifact(folder: Path, blobs: Blobs, *, unproven: bool = False) -> tupl
             "with; add --unproven to use it all the same"
         )
     if unproven and not path.is_file():
-        raise InputError(f"{folder} is no refused candidate: {UNPROVEN} expected in it; it is the folder 'unproven' of improve's --out")
+        raise InputError(
+            f"{folder} is no refused candidate: {UNPROVEN} expected in it; it is the folder 'unproven' of improve's --out"
+        )
     if not path.is_file():
         raise InputError(
             f"{folder} is not an artifact: {MANIFEST} expected in it; it is the folder 'artifact' of improve's --out"

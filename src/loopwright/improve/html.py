@@ -23,7 +23,7 @@ def render_html(report: Report, figures: Mapping[str, str] | None = None) -> str
     sections = (
         _header(report),
         _tiles(report),
-        _section("What the gate decided", _notice(report) + looks_figure(report) + _looks(report) + _unproven(report) + _screened(report)),
+        _section("What the gate decided", _gate(report)),
         _section("What changed", _changes(report)),
         _section("Before and after, on test examples", _answers(report)),
         _section("Where every version came from", trees + _lineage(report.versions)),
@@ -133,6 +133,10 @@ def _score_tile(name: str, interval: Interval | None, split: str) -> str:
     missing = f", {interval.missing} not judged" if interval.missing else ""
     below = f"{_percent(interval.low)} to {_percent(interval.high)}, {interval.n} {split} examples{missing}"
     return _tile(name, _percent(interval.score), below, strip)
+
+
+def _gate(report: Report) -> str:
+    return _notice(report) + looks_figure(report) + _looks(report) + _unproven(report) + _screened(report)
 
 
 def _notice(report: Report) -> str:

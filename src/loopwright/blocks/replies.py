@@ -14,11 +14,14 @@ from collections.abc import Sequence
 from pydantic import JsonValue
 
 from loopwright.blocks.json_text import read_json, strings
+from loopwright.blocks.programs import program_of
 from loopwright.blocks.text.choices import choice_in
 from loopwright.blocks.text.fences import without_thinking
 from loopwright.blocks.text.rewrites import text_in
 from loopwright.blocks.text.scores import score_in
 from loopwright.blocks.text.yes_no import truth, yes_in
+from loopwright.core.errors import BadOutput
+from loopwright.core.types import Turn
 
 _ITEM = re.compile(
     r"^[ \t]*(?:(?:step|question|q)?[ \t]*\(?(\d+)[.):]|[-*\u2022])[ \t]+(.+?)[ \t]*$", re.IGNORECASE | re.MULTILINE
@@ -50,6 +53,28 @@ def read_letter(text: str, letters: Sequence[str] = ("A", "B"), *, cut: bool = F
 def read_text(text: str) -> str:
     """The text that was asked for, as ``blocks.text.rewrites.text_in`` reads it; "" where it cannot be told which it is."""
     return text_in(text).value or ""
+
+
+def read_rewrite(reply: Turn, kind: str = "text") -> str:
+    """The new version of a text or of a program, where a model was asked to write all of it.
+
+    Args:
+        reply: What the model said.
+        kind: "code" for a program in Python, as ``blocks.programs.program_of`` reads it, else a text.
+
+    Returns:
+        The text; "" where the reply holds an empty one.
+
+    Raises:
+        BadOutput: of kind "cut" where the reply was cut off at its limit of tokens, of kind "malformed" where it cannot be told
+            which of its parts is the new text.
+    """
+    found = text_in(reply.text, cut=reply.finish == "length")
+    if kind == "code" and reply.finish != "length":
+        return program_of(reply.text)
+    if found.value is None:
+        raise BadOutput(found.problem, kind="cut" if reply.finish == "length" else "malformed")
+    return found.value
 
 
 # ---- lists ------------------------------------------------------------------------------------------------------------

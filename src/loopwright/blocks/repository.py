@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from loopwright.blocks.text.fences import without_thinking
 from loopwright.core.templates import filled
 
 _EDIT = re.compile(
-    r"^[ \t*#`]*(?:EDIT|FILE|###)?[ \t:*`]*([\w./-]+\.\w+)[ \t:*`]*\n(?:```\w*\n)?"
+    r"^[ \t*#`]*(?:EDIT|FILE|###)?[ \t:*`]*([\w./-]+\.\w+)[ \t:*`]*\n(?:[ \t]*(?:`{3,}|~{3,})[^\n]*\n)?"
     r"<{5,9}[ \t]*SEARCH[ \t]*\n(.*?)\n?={5,9}[ \t]*\n(.*?)\n?>{5,9}[ \t]*REPLACE",
     re.DOTALL | re.MULTILINE | re.IGNORECASE,
 )  # fmt: skip
@@ -34,8 +35,8 @@ class Edit:
 
 
 def read_edits(text: str) -> list[Edit]:
-    """All search-and-replace blocks of a text, each after a line with its path, fenced or not."""
-    return [Edit(*found) for found in _EDIT.findall(text.replace("\r\n", "\n"))]
+    """All search-and-replace blocks of a text, each after a line with its path, fenced or not; those in thinking are drafts."""
+    return [Edit(*found) for found in _EDIT.findall(without_thinking(text).replace("\r\n", "\n"))]
 
 
 def edited(files: Mapping[str, str], edit: Edit) -> tuple[dict[str, str], str]:
@@ -94,7 +95,7 @@ def read_action(files: Mapping[str, str], text: str) -> Action:
         (wrong if problem else made).append(problem or edit.text)
     if made or wrong:
         return Action("edit", now, tuple(made), "\n".join(f"Not done: {problem}" for problem in wrong))
-    for line in reversed(text.splitlines()):
+    for line in reversed(without_thinking(text).splitlines()):
         verb, _, rest = line.strip(" \t`*#-").partition(" ")
         if verb.upper().strip(".:") == "FINISH" and not rest:
             return Action("finish", now)

@@ -15,8 +15,8 @@ from loopwright.blocks.front import best_at, crossed, draw
 from loopwright.blocks.graph import graph_of
 from loopwright.blocks.lineage import Piece, as_data, begin, follow
 from loopwright.blocks.parameters import parameters_of
-from loopwright.blocks.replies import read_text
-from loopwright.core.errors import InputError, UnknownName
+from loopwright.blocks.replies import read_rewrite
+from loopwright.core.errors import BadOutput, InputError, UnknownName
 from loopwright.core.templates import filled
 from loopwright.core.types import Candidate, Example, Rollout
 
@@ -187,18 +187,24 @@ def changes(top: Version, others: Sequence[Version]) -> dict[str, list[str]]:
 async def written(
     ctx: Context, prompt: str, again: str, version: Version, name: str, fields: Mapping[str, str], *,
     answers: Answers, temperature: float, max_tokens: int,
-) -> tuple[str, int]:  # fmt: skip
-    """A text anew, as the prompt asks for it, and how often it gave ``answers`` away; "" where it did so twice.
+) -> tuple[str, list[str]]:  # fmt: skip
+    """A text anew, as the prompt asks for it, and why earlier ones were refused; "" where all were.
 
-    again: put after the prompt the second time. Fields of the prompt: kind, name, text, must, and ``fields``.
+    One that gives ``answers`` away is asked for once more; a reply that was cut off, or in which the text cannot be told from the
+    rest, is not. again: put after the prompt the second time. Fields of the prompt: kind, name, text, must, and ``fields``.
     """
     spec = parameters_of(version.candidate)[name]
     must = f"It must be {spec.constraint}. " if spec.constraint else ""
     asked = filled(prompt, {"kind": spec.about or spec.kind, "name": name, "text": version.texts[name], "must": must, **fields})
     known = "\n".join(version.texts.values())
-    for tries in range(2):
-        (reply,) = await ctx.generate(asked + (again if tries else ""), temperature=temperature, max_tokens=max_tokens)
-        text = read_text(reply.text)
+    refused: list[str] = []
+    while len(refused) < 2:
+        (reply,) = await ctx.generate(asked + (again if refused else ""), temperature=temperature, max_tokens=max_tokens)
+        try:
+            text = read_rewrite(reply, spec.kind)
+        except BadOutput as error:
+            return "", [*refused, str(error)]
         if not answers.copied(text, known):
-            return text, tries
-    return "", 2
+            return text, refused
+        refused.append("it gave answers away")
+    return "", refused

@@ -10,11 +10,11 @@ from pydantic import JsonValue
 from loopwright.blocks.copies import Answers
 from loopwright.blocks.graph import attempts_text
 from loopwright.blocks.parameters import Parameter, parameters_of, with_values
-from loopwright.blocks.programs import program_of
-from loopwright.blocks.replies import read_text
+from loopwright.blocks.replies import read_rewrite
 from loopwright.blocks.repository import patched, read_edits
+from loopwright.blocks.text.fences import fenced
 from loopwright.core.context import Context
-from loopwright.core.errors import InputError
+from loopwright.core.errors import BadOutput, InputError
 from loopwright.core.templates import filled
 from loopwright.core.types import Candidate, Options, Rollout
 from loopwright.trainable.agent import call, defines
@@ -85,7 +85,10 @@ async def edited(
         made = await call(ctx, str(spec.value), "improve", arguments, seconds=options.edit_seconds, role="proposer")
         text, why = made.text, _last(made.error) or "it gave nothing back"
     else:
-        text = await _by_model(ctx, name, spec, attempts, options)
+        try:
+            text = await _by_model(ctx, name, spec, attempts, options)
+        except BadOutput as error:
+            return None, f"no edit: {error}"
     if not text.strip():
         return None, f"no edit: {why}"
     if spec.kind == "text" and Answers([r.example for r in attempts]).copied(text, str(spec.value)):
@@ -127,7 +130,7 @@ async def _by_model(
 ) -> str:
     kind, path = ("program", f"{name}.py") if spec.kind == "code" else ("prompt", f"{name}.txt")
     places = {
-        "source": f"# {path}\n```\n{spec.value}\n```", "kind": kind, "attempt": attempts_text(attempts[:1], name),
+        "source": f"# {path}\n{fenced(str(spec.value))}", "kind": kind, "attempt": attempts_text(attempts[:1], name),
         "form": filled(EDITS, {"path": path}) if spec.kind == "code" else WHOLE,
     }  # fmt: skip
     asked: dict[str, Any] = {"temperature": options.temperature, "max_tokens": options.max_tokens, "role": "proposer"}
@@ -136,11 +139,11 @@ async def _by_model(
         places["plan"] = await ctx.ask(filled(options.diagnose, places), **asked)
         if not places["plan"]:
             return ""
-    reply = await ctx.ask(filled(options.implement, places), **asked)
-    if read_edits(reply):
-        files, _ = patched({path: str(spec.value)}, reply)
+    (reply,) = await ctx.generate(filled(options.implement, places), **asked)
+    if reply.finish != "length" and read_edits(reply.text):
+        files, _ = patched({path: str(spec.value)}, reply.text)
         return files[path]
-    return program_of(reply) if spec.kind == "code" else read_text(reply)
+    return read_rewrite(reply, spec.kind)
 
 
 def _entry(rollout: Rollout) -> JsonValue:

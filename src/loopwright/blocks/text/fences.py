@@ -265,6 +265,12 @@ def _ended_in_line(text: str, found: Sequence[Fence]) -> list[Fence]:
     return []
 
 
+def fenced(text: str, info: str = "") -> str:
+    """The text between fences that are longer than any in it, so that ``fences`` reads it again."""
+    mark = "`" * max(3, *(len(run) + 1 for run in re.findall(r"`+", text)), 3)
+    return f"{mark}{info}\n{text}\n{mark}"
+
+
 def code_in(text: str, languages: Sequence[str] = ()) -> str:
     """The code of an answer: its last fenced block in one of the languages, else its last untagged, else its last block.
 

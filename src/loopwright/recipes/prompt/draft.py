@@ -139,7 +139,7 @@ async def _rewritten(
             (reply,) = await ctx.generate(filled(rewrite, fields | {"advice": advice.text.strip()}), **sampling)
         except BadOutput:
             continue
-        text, direction = _read(reply.text)
+        text, direction = _read(reply) if reply.finish != "length" else ("", direction)  # a documentation cut off is none
         if not text:
             continue
         versions.append(text)
@@ -177,9 +177,9 @@ def _text(value: JsonValue) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _read(reply: str) -> tuple[str, str]:
+def _read(reply: Turn) -> tuple[str, str]:
     """The documentation, and what to explore next."""
-    table = read_json(reply)
+    table = read_json(reply.text)
     if isinstance(table, dict):
         return str(table.get("documentation") or "").strip(), str(table.get("next") or "").strip()
-    return read_text(reply), ""
+    return read_text(reply.text), ""

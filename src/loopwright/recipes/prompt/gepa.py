@@ -9,9 +9,10 @@ text the one that was changed. Texts are those of the prompt (instruction, syste
 program (``loopwright.trainable``), its code too; those in ``frozen`` stay. ``objectives`` "cost" makes tokens an objective beside
 the score. ``select`` "best" always builds on the best version: the paper's ablation.
 
-How this differs: a rewrite that gives away answers of train examples is refused and asked for once more (``blocks.copies``). A
-version goes before the gate when its mean on the front is the best so far. Minibatches are drawn at random from all train
-examples. Merging is on by default (``merges`` 0 turns it off), in the paper an option. ``front`` is a default of ours.
+How this differs: a rewrite that gives away answers of train examples is refused and asked for once more (``blocks.copies``); one
+that was cut off at ``max_tokens`` is refused. A version goes before the gate when its mean on the front is the best so far.
+Minibatches are drawn at random from all train examples. Merging is on by default (``merges`` 0 turns it off), in the paper an
+option. ``front`` is a default of ours.
 
 The paper makes one proposal after the other, so most of a server waits. With ``together`` above 1 a round makes so many at once;
 those that did better are joined into one text on top of the best version and tried in their place (else the best of them).
@@ -20,6 +21,7 @@ together = W / 3 and ahead = 3 keep them busy.
 Cost: one call and two minibatches a proposal, ``front`` attempts for each that passes, and a model that can say what was wrong.
 """
 
+from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -73,26 +75,26 @@ async def gepa(
     pool = list(ctx.world.examples("train"))
     watched = ctx.rng.sample(pool, min(front, len(pool)))
     write = partial(versions.written, answers=Answers(pool), temperature=temperature, max_tokens=max_tokens)
-    family, refused, whole = versions.Family(base, frozen), 0, ctx
+    family, refused, whole = versions.Family(base, frozen), Counter[str](), ctx
 
-    async def start() -> tuple[list[Version], int]:
-        return [await tried(whole, family.best)], 0
+    async def start() -> tuple[list[Version], list[str]]:
+        return [await tried(whole, family.best)], []
 
-    async def propose(ctx: Context, examples: list[Example]) -> tuple[list[Version], int]:
-        """What of one round was tried on the front, and how many rewrites gave answers away."""
+    async def propose(ctx: Context, examples: list[Example]) -> tuple[list[Version], list[str]]:
+        """What of one round was tried on the front, and why rewrites were refused."""
         # Other rounds are under way: all that is shared with them is read and written before anything is waited for.
         crossing = family.crossing(merges, ctx.rng)
         if crossing is not None:
-            return [await tried(ctx, child) for child in await merge(ctx, *crossing)], 0
+            return [await tried(ctx, child) for child in await merge(ctx, *crossing)], []
         found = await ctx.map(rewrite, family.slots(examples, minibatch, ctx.rng, select))
-        made, copies = [child for child, _ in found if child is not None], sum(count for _, count in found)
+        made, why = [child for child, _ in found if child is not None], [reason for _, reasons in found for reason in reasons]
         if len(made) > 1:
             await ctx.earlier()  # what other rounds have learned meanwhile is kept
             joint, more = await joined(ctx, family.best, made)
-            copies += more
+            why += more
             if joint is not None and (version := await tried(ctx, joint)).mean > family.best.mean:
-                return [version], copies
-        return [await tried(ctx, max(made, key=lambda child: child.gain))] if made else [], copies
+                return [version], why
+        return [await tried(ctx, max(made, key=lambda child: child.gain))] if made else [], why
 
     async def merge(ctx: Context, a: int, b: int, texts: dict[str, str]) -> list[Version]:
         both = family.versions[a], family.versions[b]
@@ -103,27 +105,27 @@ async def gepa(
             return []
         return [family.born(child, [a, b], by="merge", turn=both[0].turn, round=ctx.round)]
 
-    async def rewrite(slot: Slot, ctx: Context) -> tuple[Version | None, int]:
-        parent, copies = family.versions[slot.place], 0
+    async def rewrite(slot: Slot, ctx: Context) -> tuple[Version | None, list[str]]:
+        parent, why = family.versions[slot.place], list[str]()
         attempts = await ctx.evaluate(parent.candidate, slot.examples)
         before = scores_of(attempts)
         name = versions.in_turn(parent, attempts, slot.turn)
         if before and min(before.values()) >= 1.0:
-            return None, 0
+            return None, why
         try:
-            text, copies = await write(ctx, reflect, COPIED, parent, name, {"attempts": attempts_text(attempts, name)})
+            text, why = await write(ctx, reflect, COPIED, parent, name, {"attempts": attempts_text(attempts, name)})
             child = with_values(parent.candidate, {name: text}, by="gepa", note=f"{name} rewritten") if text else base
         except (BadOutput, InputError):  # nothing was written, or no value of its kind
-            return None, copies
+            return None, why
         if not text or child.hash in slot.known:
-            return None, copies
+            return None, why
         gain = gained(scores_of(await ctx.evaluate(child, slot.examples)), before)
         new = partial(family.born, by="reflection", turn=slot.turn + 1, round=ctx.round, gain=gain)
-        return (new(child, [slot.place], examples=[e.id for e in slot.examples]) if gain > 0 else None), copies
+        return (new(child, [slot.place], examples=[e.id for e in slot.examples]) if gain > 0 else None), why
 
-    async def joined(ctx: Context, top: Version, made: Sequence[Version]) -> tuple[Version | None, int]:
+    async def joined(ctx: Context, top: Version, made: Sequence[Version]) -> tuple[Version | None, list[str]]:
         """What several children have learned, in one that goes on from the best version."""
-        texts, copies = dict[str, str](), 0
+        texts, why = dict[str, str](), list[str]()
         for name, new in versions.changes(top, made).items():
             if len(new) == 1:
                 texts[name] = new[0]
@@ -133,22 +135,23 @@ async def gepa(
                 text, more = await write(ctx, join, COPIED, top, name, {"versions": parts})
             except BadOutput:
                 continue
-            copies += more
+            why += more
             texts |= {name: text} if text else {}
         try:
             child = with_values(top.candidate, texts, by="gepa", note=f"{len(made)} rewrites of {', '.join(texts)} joined")
         except InputError:
-            return None, copies
-        return family.united(child, top, made), copies
+            return None, why
+        return family.united(child, top, made), why
 
     async def tried(ctx: Context, version: Version) -> Version:
         return replace(version, scores=scores_of(await ctx.evaluate(version.candidate, watched), objectives))
 
-    async for found, copies in ctx.overlapping(propose, minibatch * together, rounds=rounds, ahead=ahead, first=start):
-        refused += copies
+    async for found, why in ctx.overlapping(propose, minibatch * together, rounds=rounds, ahead=ahead, first=start):
+        refused.update(why)
         for version in found:
             better = family.add(version)
             await ctx.note("version", version.candidate.hash, **family.told(version))
             if better:
-                note = f"; {refused} rewrites refused so far: they gave answers away" if refused else ""
+                reasons = ", ".join(f"{count} because {reason}" for reason, count in refused.items())
+                note = f"; rewrites refused so far: {reasons}" if refused else ""
                 yield version.candidate.model_copy(update={"note": version.candidate.note + note})

@@ -26,12 +26,12 @@ from loopwright.blocks.copies import Answers
 from loopwright.blocks.graph import Graph, cut, graph_of, prompt_graph, shown
 from loopwright.blocks.json_text import read_json
 from loopwright.blocks.parameters import Parameter, parameters_of, with_values
-from loopwright.blocks.replies import read_text
+from loopwright.blocks.replies import read_rewrite
 from loopwright.core.context import Context
 from loopwright.core.errors import BadOutput, InputError, UnknownName
 from loopwright.core.registry import improver
 from loopwright.core.templates import filled
-from loopwright.core.types import Candidate, Example, Rollout
+from loopwright.core.types import Candidate, Example, Rollout, Turn
 
 OBJECTIVE = "Change the parameters so that the feedback on the outputs gets better, also for inputs that are not shown here."
 ASK = (
@@ -94,7 +94,7 @@ async def trace_opto(
             (reply,) = await ctx.generate(asked, temperature=temperature, max_tokens=max_tokens)
         except BadOutput:
             continue
-        values, refused = _suggested(reply.text, free, answers)
+        values, refused = _suggested(reply, free, answers)
         if not values:
             continue
         version = with_values(version, values, by="trace-opto", note=f"{', '.join(values)} set anew")
@@ -155,13 +155,19 @@ def _memory(past: Sequence[str], memory: int, refused: Sequence[str]) -> str:
     return "".join(parts)
 
 
-def _suggested(reply: str, free: Mapping[str, Parameter], answers: Answers) -> tuple[dict[str, Any], list[str]]:
+def _suggested(reply: Turn, free: Mapping[str, Parameter], answers: Answers) -> tuple[dict[str, Any], list[str]]:
     """New values by name, and why others were refused."""
-    table = read_json(reply)
+    if reply.finish == "length":
+        return {}, ["The last reply was cut off at its limit of tokens, so none of its values were taken; write a shorter one"]
+    table = read_json(reply.text)
     found: Any = table.get("suggestion", table) if isinstance(table, dict) else None
     if not isinstance(found, dict):
         texts = [name for name, p in free.items() if p.kind in ("text", "code")]
-        found = {texts[0]: read_text(reply)} if len(free) == len(texts) == 1 and table is None else {}
+        try:
+            alone = len(free) == len(texts) == 1 and table is None
+            found = {name: read_rewrite(reply, free[name].kind) for name in texts} if alone else {}
+        except BadOutput as error:
+            return {}, [str(error)]
     values: dict[str, Any] = {}
     refused = []
     for name, value in found.items():

@@ -11,6 +11,7 @@ from loopwright.core.feedback import Cost, Critique, Rater
 from loopwright.core.judging import Judging
 from loopwright.core.model import Request, Sampling
 from loopwright.core.policy import prompt_of
+from loopwright.core.raised import raised
 from loopwright.core.registry import get_recipe
 from loopwright.core.rounds import Rounds
 from loopwright.core.seen import Judgement, share_of, short
@@ -171,6 +172,7 @@ class Context(Judging, Weights, Rounds):
         groups = await branch.map(attempt, items)
         rollouts = [r for group in groups for r in group]
         await self.engine.record(*(_row(self, r, i % n) for i, r in enumerate(rollouts)))
+        await self.tell_raised(rollouts)
         if self.round:
             figures = self.engine.watched[branch.scope] = self.engine.watch(rollouts)
             await self.engine.event(
@@ -206,7 +208,21 @@ class Context(Judging, Weights, Rounds):
         branch = self.at(f"evaluate{self._next()}", policy=candidate, recipe=None, compared=True)
         rollouts = await branch.map(attempt, [(e, k) for e in chosen for k in range(n)])
         await self.engine.record(*(_row(self, r, i % n) for i, r in enumerate(rollouts)))
+        if len(rollouts) > 1:
+            await self.tell_raised(rollouts)
         return rollouts
+
+    async def tell_raised(self, rollouts: Sequence[Rollout]) -> None:
+        """Tell the report, and whoever watches, what a program or a check raised and how often: once of each split and error.
+
+        Not of gate examples: what became of those is told after the run.
+        """
+        if self.split == "gate":
+            return
+        for one in raised(rollouts):
+            if (key := f"{self.split}/{one.who}/{one.error}") not in self.engine.raised:
+                self.engine.raised.add(key)
+                await self.engine.event("warning", f"raised/{key}", message=f"{self.split} examples: {one}")
 
     def demonstration(self, example: Example) -> str | None:
         """An answer to imitate, as ``core.world.demonstration`` gives it; whether it is right, ``worked`` tells."""

@@ -101,6 +101,7 @@ class Engine:
         self.doubts = doubts
         self.heard: dict[str, Heard] = {}  # by the judge's name and version
         self.doubted: set[tuple[str, str]] = set()
+        self.raised: set[str] = set()  # exceptions of programs and checks that were told of
         self.watched: dict[str, dict[str, float]] = {}  # by the scope of the rollouts
         self.cache = cache
         self.notify = notify or (lambda type, payload: None)

@@ -29,7 +29,7 @@ from loopwright.core.policy import prompt_of
 from loopwright.core.registry import get_recipe
 from loopwright.core.statistics import mean_interval
 from loopwright.core.store import RunRow, Store
-from loopwright.core.types import Budget, Candidate, Example, digest
+from loopwright.core.types import Budget, Candidate, Example, Rollout, digest
 from loopwright.core.world import Split, start
 from loopwright.improve import stream
 from loopwright.improve.artifact import read_artifact, write_artifact
@@ -482,6 +482,7 @@ class _Job:
     ) -> tuple[list[float | None], int]:
         """Scores, and how many examples the budget had no room for: what was set aside is an estimate."""
         beyond = 0
+        rollouts: list[Rollout] = []
 
         async def one(example: Example, ctx: Context) -> float | None:
             nonlocal beyond
@@ -490,10 +491,13 @@ class _Job:
             except BudgetExhausted:
                 beyond += 1
                 return None
+            rollouts.append(rollout)
             return rollout.score
 
         branch = self.ctx.at(place, split="test")
-        return await branch.map(one, examples), beyond
+        scores = await branch.map(one, examples)
+        await branch.tell_raised(rollouts)
+        return scores, beyond
 
     async def _result(self, baseline: Interval, final: Interval, gain: list[float], artifact: Path) -> dict[str, Any]:
         looks = [

@@ -1,0 +1,84 @@
+"""Which exceptions somebody's program or check raised in a number of attempts, and how often."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from loopwright.core.feedback import Missing
+from loopwright.core.types import Rollout
+
+_NAME = re.compile(r"([A-Za-z_][\w.]*)(?:: |:?$)(.*)", re.DOTALL)
+_PLACE = re.compile(r"^(\S+\.py), line (\d+), in ", re.MULTILINE)
+_LONG = 300  # characters of what an exception says
+
+
+class Raised(NamedTuple):
+    """One kind of exception.
+
+    who: "the program", or the name of the check. error: its class, such as ``TypeError``, or what happened in words. times, of:
+    attempts in which it came, of all. said: what it said the first time, and where in the user's file it came up.
+    """
+
+    who: str
+    error: str
+    times: int
+    of: int
+    said: str
+
+    def __str__(self) -> str:
+        what = "runs of the program" if self.who == _PROGRAM else f"calls of {self.who}"
+        return f"{self.error} in {self.times} of {self.of} {what}" + (f": {self.said}" if self.said else "")
+
+
+_PROGRAM = "the program"
+
+
+def raised(rollouts: Iterable[Rollout]) -> list[Raised]:
+    """The exceptions of a number of attempts, the commonest first.
+
+    Args:
+        rollouts: the attempts. Of a program that raised, ``error`` is the stack trace; of a check that raised, the feedback is
+            Missing and says so.
+    """
+    found: dict[tuple[str, str], list[str]] = {}
+    tried = list(rollouts)
+    for rollout in tried:
+        for who, error, said in _of(rollout):
+            found.setdefault((who, error), []).append(said)
+    each = [Raised(who, error, len(said), len(tried), said[0]) for (who, error), said in found.items()]
+    return sorted(each, key=lambda r: -r.times)
+
+
+def _of(rollout: Rollout) -> list[tuple[str, str, str]]:
+    out = []
+    if rollout.status == "ok" and rollout.error.strip():
+        error, said = _named(_message(rollout.error))
+        place = _PLACE.findall(rollout.error)
+        where = f" ({place[-1][0]} line {place[-1][1]})" if place else ""
+        out.append((_PROGRAM, error, f"{said}{where}".strip()))
+    for feedback in rollout.feedback:
+        if isinstance(feedback, Missing) and feedback.by.kind == "code" and feedback.message:
+            who = feedback.by.name
+            error, said = _named(feedback.message.removeprefix(f"{who}: "))
+            out.append((who, error, said))
+    return out
+
+
+def _message(stack: str) -> str:
+    """The exception itself: what follows the last line of the stack that names a file."""
+    lines = stack.strip().splitlines()
+    last = max((i for i, line in enumerate(lines) if _PLACE.match(line) or line.startswith('  File "')), default=-1)
+    told = [line for line in lines[last + 1 :] if line[:1] not in (" ", "\t", "")]
+    named = [i for i, line in enumerate(told) if (m := _NAME.match(line)) and m[1][:1].isupper()]
+    return "\n".join(told[named[-1] :]) if named else lines[-1]
+
+
+def _named(text: str) -> tuple[str, str]:
+    """The class of an exception and what it says; where no class is named, the first words and the rest."""
+    found = _NAME.match(text.strip())
+    if found and found[1].rpartition(".")[2][:1].isupper():
+        return found[1].rpartition(".")[2], " ".join(found[2].split())[:_LONG]
+    line = " ".join(text.split())
+    return line[:80], line[80:_LONG]

@@ -8,6 +8,7 @@ from loopwright.blocks import trust
 from loopwright.core.errors import InputError
 from loopwright.core.feedback import Missing, Preference, Rater, Score, Verdict
 from loopwright.core.heard import Heard
+from loopwright.core.statistics import log_e_above
 
 JUDGE = Rater(kind="model", name="judge")
 
@@ -62,8 +63,54 @@ def test_doubts():
     assert heard() == heard(*[good] * 12) == {}
     assert set(heard(*[good] * 30)) == {"praises"}
     assert set(heard(*[Verdict(passed=True, by=JUDGE)] * 30)) == {"praises"}
-    assert set(heard(*[Missing(expected="score", message="no JSON", by=JUDGE)] * 3, Score(value=0.2, by=JUDGE))) == {"unreadable"}
-    assert set(heard(*[Score(value=0.5, by=JUDGE, readings=(0.0, 1.0))] * 3)) == {"contradicts"}
+    missing, usable = Missing(expected="score", message="no JSON", by=JUDGE), Score(value=0.2, by=JUDGE)
+    assert set(heard(*[missing] * 15, *[usable] * 5)) == {"unreadable"}
+    torn = Score(value=0.5, by=JUDGE, readings=(0.0, 1.0))
+    assert set(heard(*[torn] * 20)) == {"contradicts"} and heard(*[torn] * 19) == {}
     assert heard(*[Score(value=0.5, by=JUDGE, readings=(0.3, 0.7))] * 30) == {}
     first = Preference(chosen="a", rejected="b", shown=("a", "b"), by=JUDGE)
-    assert set(heard(*[first] * 20)) == {"position"} and heard(*[first, first.model_copy(update={"tie": True})] * 3) == {}
+    last = Preference(chosen="b", rejected="a", shown=("a", "b"), by=JUDGE)
+    assert set(heard(*[first] * 20)) == set(heard(*[last] * 20)) == {"position"}
+    assert "shown last in 20 of 20" in heard(*[last] * 20)["position"]
+    assert heard(*[first.model_copy(update={"tie": True})] * 30) == heard(*[first, last] * 30) == {}
+
+
+def test_the_first_judgements_doubt_nobody():
+    missing = Missing(expected="score", message="no JSON", by=JUDGE)
+    for count in range(1, 20):
+        assert heard(*[missing] * count) == {}
+    assert set(heard(*[missing] * 20)) == {"unreadable"}
+
+
+def ever_doubted(share: float, *, limit: float, cases: int) -> float:
+    """The chance that the e-value ever reaches 20 in so many cases of a judge with this share, exactly: what has not been
+    stopped yet is carried on case by case."""
+    waiting, stopped = {0: 1.0}, 0.0
+    for n in range(1, cases + 1):
+        after: dict[int, float] = {}
+        for count, chance in waiting.items():
+            after[count + 1] = after.get(count + 1, 0.0) + chance * share
+            after[count] = after.get(count, 0.0) + chance * (1 - share)
+        waiting = {}
+        for count, chance in after.items():
+            if n >= 20 and log_e_above(count, n, limit) >= math.log(20):
+                stopped += chance
+            else:
+                waiting[count] = chance
+    return stopped
+
+
+def test_a_judge_that_deserves_no_doubt_is_hardly_ever_doubted_however_often_one_looks():
+    assert ever_doubted(0.05, limit=0.1, cases=250) < 0.001
+    assert ever_doubted(0.1, limit=0.1, cases=250) <= 0.05
+    assert ever_doubted(0.85, limit=0.85, cases=250) <= 0.05
+    assert ever_doubted(0.25, limit=0.1, cases=100) > 0.85, "and one that does is"
+
+
+def test_the_e_value_has_mean_one_at_the_limit():
+    for limit in (0.1, 0.65):
+        mean = sum(
+            math.comb(30, k) * limit**k * (1 - limit) ** (30 - k) * math.exp(log_e_above(k, 30, limit)) for k in range(31)
+        )
+        assert mean == pytest.approx(1.0)
+    assert log_e_above(0, 0, 0.3) == 0.0

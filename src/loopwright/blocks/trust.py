@@ -9,35 +9,51 @@ from statistics import NormalDist
 
 from loopwright.core.errors import InputError
 from loopwright.core.heard import Heard
-from loopwright.core.statistics import wilson
+from loopwright.core.statistics import log_e_above
 
 Knots = Sequence[tuple[float, float]]
 
 _MANY = 0.1  # share of judgements that are missing or contradict themselves, above which a judge is doubted
 _ALL = 0.85  # of praised answers
 _FAVOUR = 0.65  # of comparisons won by the one shown first
+_LEAST = 20  # judgements before one is doubted
+_SURE = math.log(20)  # log e-value of a doubt; chance that a judge which deserves none is ever doubted for it: 1/20
 
 
 def doubts(heard: Heard) -> dict[str, str]:
-    """Reasons to doubt a judge by what was heard of it; each holds at the lower end of a 95% interval (Wilson), not by chance."""
+    """Reasons to doubt a judge by what was heard of it.
+
+    Asked anew after every judgement, so each rests on an e-value, which may be looked at as often as one likes: the chance that a
+    share which is not beyond its limit is ever called so, over the whole run, is at most 1/20.
+
+    Args:
+        heard: counts so far.
+
+    Returns:
+        What is doubted and why, in words; empty before 20 judgements of the kind.
+    """
+
+    def beyond(count: int, n: int, limit: float, *, sure: float = _SURE) -> bool:
+        return n >= _LEAST and log_e_above(count, n, limit) >= sure
+
     found: dict[str, str] = {}
-    if wilson(heard.missing, heard.asked)[0] > _MANY:
+    if beyond(heard.missing, heard.asked, _MANY):
         found["unreadable"] = (
             f"gave no usable judgement in {heard.missing} of {heard.asked} cases; these are missing, not zeros. "
             "Allow more max_tokens, or ask for a simpler form"
         )
-    if wilson(heard.contradicted, heard.repeated)[0] > _MANY:
+    if beyond(heard.contradicted, heard.repeated, _MANY):
         found["contradicts"] = f"contradicted itself in {heard.contradicted} of {heard.repeated} cases that it was asked again"
-    if heard.rated and wilson(heard.praised, heard.rated)[0] > _ALL:
+    if beyond(heard.praised, heard.rated, _ALL):
         found["praises"] = (
             f"praised {heard.praised} of {heard.rated} answers: they are all good, or it praises everything. "
             "loopwright judge-report tells which"
         )
-    low, high = wilson(heard.first, heard.compared)
-    if heard.compared and (low > _FAVOUR or high < 1 - _FAVOUR):
-        which = "first" if low > _FAVOUR else "last"
-        share = heard.first if low > _FAVOUR else heard.compared - heard.first
-        found["position"] = f"preferred the answer shown {which} in {share} of {heard.compared} comparisons; show it both orders"
+    for which, count in (("first", heard.first), ("last", heard.compared - heard.first)):
+        if beyond(count, heard.compared, _FAVOUR, sure=_SURE + math.log(2)):  # one of two that are asked
+            found["position"] = (
+                f"preferred the answer shown {which} in {count} of {heard.compared} comparisons; show it both orders"
+            )
     return found
 
 

@@ -43,6 +43,27 @@ def wilson(successes: float, n: int, *, level: float = 0.95) -> tuple[float, flo
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def log_e_above(count: int, n: int, limit: float) -> float:
+    """Log e-value of "a share is above the limit", from counts that may be looked at after every case.
+
+    The likelihood of shares p above the limit over that of the limit itself, averaged over p. Under any share up to the limit
+    it is a nonnegative supermartingale, so it ever reaches 1/a with probability at most a (Ville; Howard, Ramdas, McAuliffe
+    and Sekhon, Annals of Statistics 2021, on mixtures of this kind).
+
+    Args:
+        count: cases so far that have the property.
+        n: cases so far.
+        limit: in (0, 1).
+
+    Returns:
+        The logarithm of the e-value, 0 without a case.
+    """
+    shares = [limit + (1 - limit) * (i + 0.5) / 64 for i in range(64)]
+    logs = [count * math.log(p / limit) + (n - count) * math.log((1 - p) / (1 - limit)) for p in shares]
+    top = max(logs)
+    return top + math.log(math.fsum(math.exp(log - top) for log in logs) / len(logs))
+
+
 def mean_interval(
     values: Sequence[float], *, low: float = 0.0, high: float = 1.0, level: float = 0.95
 ) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import loopwright
+from loopwright.core.errors import InputError
 from loopwright.core.policy import Prompt, Shot
 from loopwright.core.templates import filled, literal, places
 from loopwright.core.types import Example
@@ -68,6 +69,17 @@ def test_fields_of_an_input_have_places(template: str, asked: str) -> None:
     prompt = Prompt(template=template, instruction="Do.", shots=(Shot(input=given, output="A"),))
     assert [t.text for t in prompt.render(Example(id="1", input=given))] == [asked, "A", asked]
     assert Prompt.model_validate(json.loads(prompt.model_dump_json())) == prompt
+
+
+def test_an_input_may_be_typed() -> None:
+    prompt = Prompt(template="{title}: {body}")
+    assert prompt.typed('{"title": "T", "body": 3}') == {"title": "T", "body": 3}
+    for text in ("What?", "[1]", '{"other": 1}', "3", ""):
+        with pytest.raises(InputError, match=r'such as \{"title": \.\.\., "body": \.\.\.\}'):
+            prompt.typed(text)
+    both = Prompt(template="{question} {title}")
+    assert both.typed('{"title": "T"}') == {"title": "T"} and both.typed("What?") == "What?"
+    assert Prompt().typed('{"title": "T"}') == '{"title": "T"}'
 
 
 def test_a_field_that_holds_a_place_is_shown_as_it_is() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 
 from pydantic import Field, JsonValue, field_validator
 
+from loopwright.core.errors import InputError
 from loopwright.core.feedback import Frozen
 from loopwright.core.templates import filled, places
 from loopwright.core.types import Candidate, Example, Turn, input_text
@@ -64,6 +66,23 @@ class Prompt(Frozen):
         if named and "question" in input and "question" in places(self.template):
             named.append("question")
         return tuple(named)
+
+    def typed(self, text: str) -> JsonValue:
+        """An input as somebody types it: an object where the template shows fields and the text is JSON of one, else the text.
+
+        Raises:
+            InputError: the template shows fields alone, and the text is no object that has one of them.
+        """
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        if isinstance(found, dict) and self.fields(found):
+            return found
+        if "question" in places(self.template):
+            return text
+        named = ", ".join(f'"{name}": ...' for name in places(self.template) if name not in OWN)
+        raise InputError(f"the template shows fields of an object, so type one as JSON, such as {{{named}}}, got {text[:60]!r}")
 
     def told(self) -> str:
         """The system message, the tools' documentation included."""

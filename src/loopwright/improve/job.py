@@ -203,7 +203,7 @@ async def answer_with(
             row = store.create_run(spec, seed=0, budget={}, code_version=__version__)
             async with driving(store, row, models.pop("policy"), cache=False, progress=quiet, others=models) as engine:
                 ctx = Context(engine, "answer", world=world, policy=candidate, split="test")
-                rollout = await solve(candidate, world.example(question), ctx)
+                rollout = await solve(candidate, world.example(prompt_of(candidate).typed(question)), ctx)
                 if rollout.status != "ok":
                     raise InputError(f"the model gave no usable answer: {rollout.error}")
                 return rollout.output

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
+
 from loopwright.core.context import Context
 from loopwright.core.errors import InputError
 from loopwright.core.feedback import Feedback
@@ -52,5 +54,5 @@ class Single:
     def examples(self, split: Split) -> Sequence[Example]:
         return ()
 
-    def example(self, question: str) -> Example:
+    def example(self, question: JsonValue) -> Example:
         return Example(id="question", input=question)

@@ -94,7 +94,7 @@ def test_tutorial_task_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_task_reference_loads(tmp_path: Path) -> None:
-    (text,) = blocks("docs/reference/task.md", "toml")
+    text, model = blocks("docs/reference/task.md", "toml")
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "a.txt").write_text("Paris is the capital of France.")
     with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
@@ -104,6 +104,11 @@ def test_task_reference_loads(tmp_path: Path) -> None:
     (tmp_path / "task.toml").write_text(text)
     task = load_task(tmp_path)
     assert set(task.tools) == {"python", "calculator", "search", "sql"} and task.methods["few-shot"] == {"sizes": [0, 2, 4]}
+    line = 'model = "embedded"'
+    assert line in text
+    (tmp_path / "task.toml").write_text(re.sub(f"{line}.*", "", text) + model)
+    task = load_task(tmp_path)
+    assert isinstance(task.model, dict) and task.model["api_key_env"] == "MY_KEY" and set(task.others) == {"judge", "proposer"}
 
 
 def test_the_program_on_its_page_runs_and_is_improved(tmp_path: Path) -> None:

@@ -36,11 +36,14 @@ def runs(ctx: typer.Context, json: JsonOption = False, store: StoreOption = None
         else:
             say(f"no runs yet in {store_path(ctx, store)}; begin one with: loopwright improve TASK")
         return
+    from loopwright.models.names import shown_model
+
     with existing_store(ctx, store) as opened:
         rows = [
             {
-                "run": r.id, "job": r.spec.get("job", ""), "task": _name(r.spec.get("task")), "model": r.spec.get("model", ""),
-                "status": r.status, "reason": r.reason, "seed": r.seed, "created": r.created, "seconds": r.seconds,
+                "run": r.id, "job": r.spec.get("job", ""), "task": _name(r.spec.get("task")),
+                "model": shown_model(r.spec.get("model")), "status": r.status, "reason": r.reason, "seed": r.seed,
+                "created": r.created, "seconds": r.seconds,
             }
             for r in reversed(opened.runs())
         ]  # fmt: skip

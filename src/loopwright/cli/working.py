@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
 ModelOption = Annotated[
     str | None,
-    typer.Option("--model", "-m", metavar="SPEC", help="The model; without it the task's, else the embedded one."),
-]
+    typer.Option(
+        "--model", "-m", metavar="SPEC",
+        help="The model: embedded, openai:NAME, openai:NAME@http://host:port/v1,api_key_env=VAR; else the task's, else embedded.",
+    ),
+]  # fmt: skip
 JudgeOption = Annotated[
     str | None, typer.Option("--judge-model", metavar="SPEC", help="Who judges, where that is not the model itself.")
 ]
@@ -64,7 +67,12 @@ FreshGateOption = Annotated[
         help="Draw train and gate anew, never test, as earlier runs asked the gate that there was; not from what they made.",
     ),
 ]
-CacheOption = Annotated[bool, typer.Option("--cache/--no-cache", help="Use replies of earlier runs again.")]
+CacheOption = Annotated[
+    bool,
+    typer.Option(
+        "--cache/--no-cache", help="Use replies of earlier runs again; those of a server never where answers are compared."
+    ),
+]
 
 
 def improve(

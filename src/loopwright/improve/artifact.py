@@ -17,8 +17,8 @@ from loopwright.core.extras import named
 from loopwright.core.model import Blobs, Exportable, Sampling
 from loopwright.core.types import Candidate
 from loopwright.models import without_adapter
+from loopwright.models.names import ModelName
 
-ModelName = str | Mapping[str, Any]
 MANIFEST = "artifact.json"
 UNPROVEN = "unproven.json"  # the manifest of a candidate that no gate accepted: it is no artifact, and not read as one
 OWN_FORM = "weights.bin"  # weights of a model that keeps them in a form of its own, as the generators of worlds do
@@ -26,7 +26,7 @@ OWN_FORM = "weights.bin"  # weights of a model that keeps them in a form of its 
 
 def write_artifact(
     folder: Path, candidate: Candidate, *, blobs: Blobs, sampling: Sampling, model: ModelName, place: Mapping[str, str],
-    task: str, run: str, others: Mapping[str, str] | None = None, policy: object = None,
+    task: str, run: str, others: Mapping[str, ModelName] | None = None, policy: object = None,
     unproven: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write the candidate beside the folder and move it into place, so that a reader never sees half of one.

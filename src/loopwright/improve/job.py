@@ -47,6 +47,7 @@ from loopwright.improve.gating import (
 from loopwright.improve.portfolio import Method, changes, choose, wrap_solver
 from loopwright.improve.session import Progress, driving, money, quiet, tell_spent
 from loopwright.models import load as load_model
+from loopwright.models.names import ModelName, recorded, shown_model
 from loopwright.store import open_store
 from loopwright.worlds.files import Task, load_task
 from loopwright.worlds.named import NamedWorld, named_world
@@ -61,7 +62,7 @@ async def run_improve(
     *,
     world: str = "",
     change: Sequence[str] = CHANGE,
-    model: str | None = None,
+    model: ModelName | None = None,
     seed: int = 0,
     budget: Budget | None = None,
     out: Path | str = "out",
@@ -70,7 +71,7 @@ async def run_improve(
     only: Sequence[str] = (),
     cache: bool = True,
     stop: Sequence[str] = (),
-    others: Mapping[str, str] | None = None,
+    others: Mapping[str, ModelName] | None = None,
     device: str = "auto",
     fresh_gate: bool = False,
     progress: Progress = quiet,
@@ -78,6 +79,7 @@ async def run_improve(
     """Improve what a task folder describes; see the command ``loopwright improve``.
 
     world: instead of a folder, a world by name, as ``worlds.named.named_world`` takes it.
+    model: over that of task.toml: a text, or a table as ``[model]`` there, such as {"name": "gpt-4o-mini", "omit": ["seed"]}.
     methods: options by recipe slug, over those of task.toml. only: run just these recipes.
     others: models of roles that ``model`` is not to play: of a ``judge``, of a ``proposer`` that writes prompts.
     device: where embedded models compute: "auto" (CUDA where there is one), "cpu", "cuda".
@@ -95,17 +97,17 @@ async def run_improve(
         **place,
         "task": task.spec(),
         "change": changes(change),
-        "model": model or task.model or "embedded",
+        "model": recorded(model or task.model or "embedded"),
         "methods": {slug: dict(options) for slug, options in (methods or {}).items()},
         "only": list(only),
         "out": str(Path(out).resolve()),
         "cache": cache,
         "stop": [str(parse_rule(rule)) for rule in stop],
     }
-    if others:
-        if unknown := set(others) - {*ROLES}:
-            raise UnknownName("role of a model", min(unknown), ROLES)
-        spec["others"] = dict(others)
+    if unknown := set(others or {}) - {*ROLES}:
+        raise UnknownName("role of a model", min(unknown), ROLES)
+    if roles := {**task.others, **(others or {})}:
+        spec["others"] = {role: recorded(name) for role, name in roles.items()}
     if device != "auto":
         spec["device"] = device
     caps = budget or task.budget
@@ -123,8 +125,8 @@ async def run_improve(
                 raise refuse_start(run)
             task = task.divided(**spec["split"])
             spec["task"] = task.spec()
-            if others:
-                spec["fingerprints"] = {role: models[role].fingerprint for role in others}
+            if roles:
+                spec["fingerprints"] = {role: models[role].fingerprint for role in roles}
             row = store.create_run(spec, seed=seed, budget=caps.model_dump(), code_version=__version__)
             return await _drive(store, row, task, models, caps, progress)
     finally:
@@ -158,7 +160,7 @@ async def resume_improve(
             for role, begun in {"policy": row.spec["fingerprint"], **row.spec.get("fingerprints", {})}.items():
                 if models[role].fingerprint != begun:
                     named = row.spec["model"] if role == "policy" else row.spec["others"][role]
-                    raise Diverged(f"the model {named} is not the one run {row.id} began with; start a new run")
+                    raise Diverged(f"the model {shown_model(named)} is not the one run {row.id} began with; start a new run")
             return await _drive(store, row, task, models, caps, progress)
     finally:
         store.close()
@@ -181,7 +183,7 @@ async def answer_with(
     artifact: Path | str,
     question: str,
     *,
-    model: str | None = None,
+    model: ModelName | None = None,
     store_path: Path | str = "memory:",
     unproven: bool = False,
 ) -> str:
@@ -274,7 +276,8 @@ class _Job:
     async def run(self) -> dict[str, Any]:
         methods = self._trainable(_methods(self.task, self.spec))
         await self.engine.event(
-            "run", "start", run=self.engine.run.id, task=self.task.name, change=self.spec["change"], model=self.spec["model"],
+            "run", "start", run=self.engine.run.id, task=self.task.name, change=self.spec["change"],
+            model=shown_model(self.spec["model"]),
             methods=[m.slug for m in methods], budget=self.engine.ledger.budget.model_dump(exclude_none=True),
             splits={s: len(self.task.examples(s)) for s in ("train", "screen", "gate", "test")},
             gate={"alpha": self.task.gate["alpha"], "min_effect": self.task.gate["min_effect"]},

@@ -22,6 +22,7 @@ from loopwright.critics.judges import judge_name
 from loopwright.improve.judge_figures import RIGHT, Audit, Labelled, of_answers, of_pairs
 from loopwright.improve.session import Progress, driving, quiet
 from loopwright.models import load as load_model
+from loopwright.models.names import ModelName, recorded, shown_model
 from loopwright.store import open_store
 from loopwright.worlds.files import load_task
 from loopwright.worlds.task import Task
@@ -34,7 +35,7 @@ async def judge_report(
     *,
     items: Path | str | None = None,
     run: str | None = None,
-    model: str | None = None,
+    model: ModelName | None = None,
     repeats: int = 3,
     limit: int = 100,
     calibrate: Path | str | None = None,
@@ -56,8 +57,9 @@ async def judge_report(
     store = open_store(store_path if Path(store_path).suffix else f"{store_path}/")
     try:
         labelled = _chosen(_read(Path(items), task) if items is not None else _left(store, run or "last"), limit)
-        spec = {"job": "judge-report", "task": task.spec(), "model": model or task.model or "embedded"}
-        backend = load_model(str(spec["model"]), blobs=store.blobs)
+        named = recorded(model or task.others.get("judge") or task.model or "embedded")
+        spec = {"job": "judge-report", "task": task.spec(), "model": named}
+        backend = load_model(named, blobs=store.blobs)
         try:
             caps = budget or task.budget
             row = store.create_run(spec, seed=seed, budget=caps.model_dump(), code_version=__version__)
@@ -77,7 +79,7 @@ async def judge_report(
             raise InputError("--calibrate: none of the task's judges gives a number that could be calibrated")
         Path(calibrate).write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     return {
-        "run": row.id, "task": task.name, "model": spec["model"], "answers": len(labelled),
+        "run": row.id, "task": task.name, "model": shown_model(named), "answers": len(labelled),
         "good": sum(x.label >= RIGHT for x in labelled), "judges": [a.model_dump(mode="json") for a in audits],
         "calibration": str(calibrate) if calibrate is not None else "",
     }  # fmt: skip

@@ -37,6 +37,7 @@ from loopwright.improve.report_data import (
     Training,
     Version,
 )
+from loopwright.models.names import shown_model
 
 _SHOWN = 4  # examples of each kind in the report
 _LONG = 1200  # characters of an output in the report
@@ -58,7 +59,7 @@ def build_report(store: Store, run_id: str) -> Report:
     return Report(
         run=row.id,
         task=str(started.get("task") or _task_name(row.spec)),
-        model=str(started.get("model") or row.spec.get("model", "")),
+        model=str(started.get("model") or shown_model(row.spec.get("model"))),
         change=tuple(started.get("change") or row.spec.get("change") or ()),
         methods=tuple(started.get("methods") or ()),
         status=row.status,

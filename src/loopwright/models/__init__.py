@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,14 @@ from loopwright.core import extras
 from loopwright.core.beside import module_named, names_beside
 from loopwright.core.errors import InputError, ModelNotFound, UnknownName
 from loopwright.core.model import Blobs, Model
+from loopwright.models.names import BACKENDS, split_name, table_of
 
 if TYPE_CHECKING:
     from loopwright.models.embedded import Embedded
     from loopwright.models.openai import OpenAIModel
     from loopwright.models.scripted import ScriptedModel
 
-BACKENDS = ("embedded", "openai", "scripted", "world")
+_INNER = ("sleep", "clock", "wall", "jitter", "prices", "blobs")  # for tests and for the parts that load models
 
 
 def load(spec: str | Mapping[str, Any], *, blobs: Blobs | None = None, **options: Any) -> Model:
@@ -29,12 +31,13 @@ def load(spec: str | Mapping[str, Any], *, blobs: Blobs | None = None, **options
     task.toml), ``world:NAME`` (the model that plays in a world of ``worlds.registry`` that has one of its own).
 
     A mapping says the same as {"backend": "openai", "model": NAME, "base_url": ...}, {"backend": "embedded", "path": ...,
-    "adapter": ...} or {"backend": "scripted", "answer": ...}, with further options of the backend. ``blobs`` is where the
+    "adapter": ...} or {"backend": "scripted", "answer": ...}, with further options of the backend; or as ``[model]`` of a task
+    does, {"name": NAME, ...}. In a text, options of a server follow its address: ``...,api_key_env=NAME``. ``blobs`` is where the
     embedded model keeps adapters; without it they stay in memory. ``priced`` says that money is capped (see OpenAIModel),
     ``device`` where the embedded model computes; both may be given for any backend. Raises UnknownName for a backend, module or
     function that does not exist, InputError for options it does not take, MissingExtra where a package is not installed.
     """
-    backend, given = _split(spec) if isinstance(spec, str) else _fields(spec)
+    backend, given = split_name(spec) if isinstance(spec, str) else table_of(spec)
     given.update(options)
     if backend != "openai":
         given.pop("priced", None)  # the others cost nothing
@@ -57,34 +60,17 @@ def load(spec: str | Mapping[str, Any], *, blobs: Blobs | None = None, **options
     raise UnknownName("model", _as_text(spec), _known())
 
 
-def _split(spec: str) -> tuple[str, dict[str, Any]]:
-    backend, _, rest = spec.partition(":")
-    if not rest:
-        return backend, {}
-    if backend == "embedded":
-        return backend, {"path": rest}
-    if backend == "world":
-        return backend, {"world": rest}
-    if backend == "openai":
-        for mark in ("@http://", "@https://", "@unix:"):
-            name, found, address = rest.partition(mark)
-            if found:
-                return backend, {"model": name, "base_url": mark[1:] + address}
-        return backend, {"model": rest}
-    return backend, {"answer": rest}
-
-
-def _fields(spec: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    given = dict(spec)
-    backend = given.pop("backend", None)
-    if not isinstance(backend, str):
-        raise InputError(f"model: expected a 'backend', one of {', '.join(BACKENDS)}, got the fields {sorted(given)}")
-    return backend, given
+def _checked(backend: str, make: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    """Raises UnknownName for an option that the backend does not take."""
+    taken = [name for name, p in inspect.signature(make).parameters.items() if p.kind is not p.VAR_KEYWORD and name not in _INNER]
+    for name in given:
+        if name not in taken and name not in _INNER:
+            raise UnknownName(f"option of {backend} models", name, [n for n in taken if n != "model"])
 
 
 def without_adapter(spec: str | Mapping[str, Any]) -> str | Mapping[str, Any]:
     """The name of the same model without the adapter that its name has; any other name as it is."""
-    backend, given = _split(spec) if isinstance(spec, str) else _fields(spec)
+    backend, given = split_name(spec) if isinstance(spec, str) else table_of(spec)
     if backend != "embedded":
         return spec
     path, adapter = _apart(given.get("path"))
@@ -112,6 +98,7 @@ def _embedded(given: dict[str, Any], blobs: Blobs | None) -> Embedded:
         given["model"] = path
     if path == "lab":  # so small that bfloat16 saves nothing, and claims are made of it as it was trained
         given.setdefault("dtype", "float32")
+    _checked("embedded", Embedded, given)
     return Embedded(_Memory() if blobs is None else blobs, **given)
 
 
@@ -138,6 +125,7 @@ def _openai(given: dict[str, Any]) -> OpenAIModel:
 
     if isinstance(given.get("prices"), str):
         given["prices"] = Prices.load(given["prices"])
+    _checked("openai", OpenAIModel, given)
     return OpenAIModel(given.pop("model", ""), **given)
 
 

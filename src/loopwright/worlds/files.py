@@ -22,6 +22,7 @@ from loopwright.critics.registry import Role
 from loopwright.critics.section import Section, kind_of, near, not_plain, shown
 from loopwright.worlds.examples import Located, generated_examples, read_examples
 from loopwright.worlds.inputs import check_template
+from loopwright.worlds.model_table import read_models
 from loopwright.worlds.split import Fractions
 from loopwright.worlds.task import TEXT_TOKENS, Task
 from loopwright.worlds.toml_file import TomlFile, validated
@@ -45,11 +46,13 @@ def load_task(folder: Path | str) -> Task:
     name = top.text("name", hint=f'name = "{folder.resolve().name}"')
     if not name.strip():
         raise top.fail("name", f'expected a name, got {name!r}; write name = "{folder.resolve().name}"')
-    description, model = top.text("description", ""), top.text("model", "")
+    description = top.text("description", "")
+    top.has("model")
     for table in (*_TABLES, "critics", "methods"):
         top.has(table)
     top.close()
 
+    model, others = read_models(file)
     gate = _gate(file.section("gate"))
     checker = _checker(file, folder)
     critics = _critics(file, folder)
@@ -64,7 +67,7 @@ def load_task(folder: Path | str) -> Task:
     splits = fractions.divide([example for _, example in located], gate["alpha"], graded=bool(checker.graded))
     tools, tool_specs = read_tools(file.section("tools"), folder)
     return Task(
-        name=name, description=description, model=model, folder=folder,
+        name=name, description=description, model=model, others=others, folder=folder,
         prompt=prompt, solver=(solver := _solver(file)), program=_program(solver),
         sampling=(sampling := _sampling(file.section("answer"))), text_tokens=_text_tokens(file.section("texts"), sampling),
         checker=checker, critics=critics, tools=tools, tool_specs=tool_specs,

@@ -25,12 +25,13 @@ class NamedWorld:
     """A World of ``worlds.registry`` with what a job asks of a Task beside. Made by ``named_world``.
 
     spelled: the name with its options, which makes the same world again. model: the one it is meant for, as ``models.load``
-    takes it, or "".
+    takes it, or "". others: of roles that it is not to play.
     """
 
     spelled: str
     made: World
     model: str = ""
+    others: Mapping[str, str] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
     gate: Mapping[str, float] = field(default_factory=lambda: {"alpha": 0.05, "min_effect": 0.01})
     methods: Mapping[str, dict[str, Any]] = field(default_factory=dict)

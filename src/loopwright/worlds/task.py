@@ -28,7 +28,8 @@ class Task:
     text_tokens: tokens that a text of a method's own may take (a critique, a plan) where the method sets no limit.
     solver: {recipe, options} of who answers to begin with, or None. program: hashes of the files in the folder that it is made
     of. gate: options of the gate: ``alpha``, ``min_effect`` and, where they are given, ``planned``, ``graded`` and ``margin``.
-    methods: options by recipe, as written. model: a model's name, or "".
+    methods: options by recipe, as written. model: a model's name as ``models.load`` takes it, or "". others: models of the roles
+    that it is not to play.
     """
 
     name: str
@@ -42,7 +43,8 @@ class Task:
     budget: Budget
     gate: Mapping[str, float]
     methods: Mapping[str, dict[str, Any]]
-    model: str = ""
+    model: str | Mapping[str, Any] = ""
+    others: Mapping[str, str | Mapping[str, Any]] = field(default_factory=dict)
     text_tokens: int = TEXT_TOKENS
     solver: Mapping[str, Any] | None = None
     program: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -123,7 +125,8 @@ class Task:
             "budget": self.budget.model_dump(mode="json"),
             "gate": dict(self.gate),
             "methods": {slug: dict(options) for slug, options in self.methods.items()},
-            "model": self.model,
+            "model": self.model if isinstance(self.model, str) else dict(self.model),
+            **({"others": {r: m if isinstance(m, str) else dict(m) for r, m in self.others.items()}} if self.others else {}),
             "fingerprint": self.fingerprint,
             "questions": self.questions,
         }

@@ -37,6 +37,7 @@ from loopwright.core.feedback import (
 from loopwright.core.learner import Learner, encode_state
 from loopwright.core.learner import Session as PlainSession
 from loopwright.core.registry import all_recipes, get_recipe
+from loopwright.core.state import not_finite
 from loopwright.core.types import Trial
 
 LEARNERS = sorted(slug for slug, recipe in all_recipes().items() if recipe.card.shape == "learner")
@@ -274,6 +275,28 @@ def test_a_portfolio_of_before_it_said_who_was_told_of_is_read() -> None:
            "state": {"tuple": [regression, cap]}}  # fmt: skip
     back = loopwright.Session.restore(get_recipe("oas-censored")(), old)
     assert back.state.told.tolist() == told.tolist() and back.state.known.gram_inverse == pytest.approx(known.gram_inverse)
+
+
+def test_a_snapshot_that_was_spoilt_is_refused() -> None:
+    session = loopwright.Session(get_recipe("ucb1")(), {"arms": 2})
+    session.state = session.state._replace(total=np.array([np.nan, 1.0]))
+    with pytest.raises(InputError, match=r"not finite \(in total\)"):
+        loopwright.Session.restore(get_recipe("ucb1")(), session.snapshot())
+
+
+def test_every_learner_begins_with_finite_numbers() -> None:
+    for slug in LEARNERS:
+        session = PlainSession(get_recipe(slug)(), stream_for(get_recipe(slug)).spec)
+        assert not_finite(session.state) == "", slug
+
+
+def test_a_range_that_began_infinite_is_read() -> None:
+    learner, spec = get_recipe("learning-to-relax")(), {"arms": 2, "dimensions": 1}
+    fit = PlainSession(learner, spec).state.fit
+    regression = {"state": [encode_state(fit.gram_inverse), encode_state(fit.coefficients)]}
+    state = {"state": [regression, 0.0, {"float": "inf"}, {"float": "-inf"}, 0]}
+    back = PlainSession.restore(learner, {"spec": spec, "seed": 0, "asked": 0, "open": [], "state": state})
+    assert back.state[2:] == (0.0, 0.0, 0)
 
 
 def test_rankings_of_before_their_tables_are_read() -> None:

@@ -16,6 +16,7 @@ from loopwright.core.errors import InputError
 from loopwright.core.feedback import Feedback, Missing
 from loopwright.core.learner import Learner, Session, encode_state, plain
 from loopwright.core.registry import Recipe
+from loopwright.core.state import not_finite
 
 STEPS = 60
 
@@ -80,7 +81,8 @@ def feedback_in_any_order(recipe: Recipe) -> None:
             session = _restarted(session, recipe)
     for answer in late:
         session.tell(answer)
-    _finite(session.state)
+    if where := not_finite(session.state):
+        raise Failed(f"the state holds numbers that are not finite (in {where})")
     session.ask(stream.context(12, STEPS))
 
 
@@ -99,13 +101,6 @@ def _restarted(session: Session, recipe: Recipe) -> Session:
     if _text(twin.state) != _text(session.state) or twin.snapshot() != session.snapshot():
         raise Failed("the state does not survive a snapshot; keep it to numbers, text, arrays, tuples and dicts")
     return twin
-
-
-def _finite(state: Any) -> None:
-    values = state if isinstance(state, tuple | list) else [state]
-    for value in values:
-        if isinstance(value, np.ndarray) and value.dtype.kind == "f" and not np.isfinite(value).all():
-            raise Failed("the state holds numbers that are not finite")
 
 
 def _text(state: Any) -> str:

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pydantic import ConfigDict, JsonValue, field_validator
@@ -133,7 +133,7 @@ class Session:
         self._draws = Draws(seed)
         self._ids = f"{seed}/{ids}/" if ids else f"{seed}/"
 
-    def ask(self, context: Any = None, *, arms: Sequence[str | int] | None = None, id: str | None = None) -> Trial:
+    def ask(self, context: Any = None, *, arms: Iterable[str | int] | None = None, id: str | None = None) -> Trial:
         """What to try now.
 
         Args:
@@ -380,6 +380,10 @@ class Session:
             session.state = decode_state(snapshot["state"], session.state, snapshot.get("version", 1))
         except (TypeError, ValueError, KeyError) as error:
             raise InputError(f"the state in this snapshot is not one of {learner.name}: {error}") from error
+        if where := not_finite(session.state):
+            raise InputError(
+                f"this snapshot holds numbers that are not finite (in {where}): go on from an earlier one, or begin anew"
+            )
         if session.arms is not None:
             session.arms = tuple(snapshot.get("arms", session.arms))
         session.open = {t["id"]: Trial.model_validate(t) for t in snapshot["open"]}

@@ -6,7 +6,7 @@ how many there are, and its state knows places alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import JsonValue
@@ -46,9 +46,10 @@ def place_of(name: Any, names: Sequence[str]) -> int:
     return names.index(name)
 
 
-def offered(arms: Sequence[Any], names: Sequence[str] | None, count: int) -> list[int]:
+def offered(arms: Iterable[Any], names: Sequence[str] | None, count: int) -> list[int]:
     """The places, ascending, of the arms that are offered, by name, or by place where they have none. Raises InputError."""
-    if isinstance(arms, str) or not len(arms):
+    arms = arms if isinstance(arms, str) else list(arms)
+    if isinstance(arms, str) or not arms:
         raise InputError(f"expected a list of the arms that are offered, at least one, got {arms!r}")
     if names is not None:
         places = [place_of(name, names) for name in arms]
@@ -59,9 +60,9 @@ def offered(arms: Sequence[Any], names: Sequence[str] | None, count: int) -> lis
                 f"the arms here are counted from 0 to {count - 1}, got {odd[0]!r}; for arms by name give the specification "
                 'their names: {"arms": ["red", "blue"], ...}'
             )
-        places = list(arms)
+        places = arms
     if len(set(places)) != len(places):
-        raise InputError(f"an arm is offered once, got {list(arms)!r}")
+        raise InputError(f"an arm is offered once, got {arms!r}")
     return sorted(places)
 
 

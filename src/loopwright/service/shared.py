@@ -6,7 +6,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +77,13 @@ class SharedSession:
                 "arms come and go by add_arm and remove_arm, and another learner gets another name"
             )
 
-    def ask(self, context: Any = None, *, arms: Sequence[str | int] | None = None, id: str | None = None) -> Trial:
+    def ask(self, context: Any = None, *, arms: Iterable[str | int] | None = None, id: str | None = None) -> Trial:
         """What to try now; as ``Session.ask``. The trial is durable before it is returned."""
+        offered = None if arms is None or isinstance(arms, str) else list(arms)
         for turn in range(TRIES):
             with self._lock:
                 self._refresh()
-                trial = self._session.ask(context, arms=arms, id=id)
+                trial = self._session.ask(context, arms=arms if offered is None else offered, id=id)
                 self._session.open.clear()
                 # At this version, since an arm that another process removes meanwhile must not be proposed.
                 if self._learners.swap(self.name, expected=self._version, opened=[self._row(trial)]):

@@ -43,9 +43,19 @@ else:
 class Costs(NamedTuple):
     fit: Ridge
     errors: float  # sum of squares
-    least: float
+    least: float  # of the costs; 0 before the first, as is the most
     most: float
     answers: int
+
+    @classmethod
+    def of_format(cls, values: Sequence[Any], format: int) -> Costs:
+        """Of a snapshot of format 1, which began with infinite ends of the range."""
+        made = cls(*values)
+        return made if made.answers else made._replace(least=0.0, most=0.0)
+
+    def seen(self, least: float, most: float) -> tuple[float, float]:
+        """The range with these ends in it."""
+        return (min(self.least, least), max(self.most, most)) if self.answers else (least, most)
 
 
 @learner(paper="arXiv:2310.02246", improves="parameter", learns_from=("score",))
@@ -53,7 +63,7 @@ def learning_to_relax(*, terms: Annotated[int, Field(ge=1)] = 6, ridge: Regulari
     def init(spec: Mapping[str, JsonValue]) -> Costs:
         if arms.number_of(spec, "dimensions") != 1:
             raise InputError(f"a context is one number here, got a world with dimensions={spec['dimensions']}; try lin-ucb")
-        return Costs(regression.fresh(arms.number_of(spec, "arms"), terms, ridge), 0.0, math.inf, -math.inf, 0)
+        return Costs(regression.fresh(arms.number_of(spec, "arms"), terms, ridge), 0.0, 0.0, 0.0, 0)
 
     def features(context: Any) -> np.ndarray:
         x = np.asarray(context, dtype=float).reshape(-1)
@@ -78,7 +88,7 @@ def learning_to_relax(*, terms: Annotated[int, Field(ge=1)] = 6, ridge: Regulari
         x, arm, cost = features(trial.context), int(trial.proposal), feedback.high - feedback.value  # type: ignore[arg-type]
         off = float(regression.predict(state.fit, x)[arm]) - cost
         fit = regression.update(state.fit, arm, x, cost)
-        return Costs(fit, state.errors + off**2, min(state.least, cost), max(state.most, cost), state.answers + 1)
+        return Costs(fit, state.errors + off**2, *state.seen(cost, cost), state.answers + 1)
 
     def some(state: Costs, places: Sequence[int]) -> Costs:
         return state._replace(fit=regression.some(ridge)(state.fit, places))
@@ -86,6 +96,6 @@ def learning_to_relax(*, terms: Annotated[int, Field(ge=1)] = 6, ridge: Regulari
     def merge(state: Costs, other: Costs, base: Costs) -> Costs:
         fit = regression.merge(state.fit, other.fit, base.fit)
         errors, answers = state.errors + other.errors - base.errors, state.answers + other.answers - base.answers
-        return Costs(fit, errors, min(state.least, other.least), max(state.most, other.most), answers)
+        return Costs(fit, errors, *(state.seen(other.least, other.most) if other.answers else state[2:4]), answers)
 
     return Learner(init, ask, tell, some, merge)

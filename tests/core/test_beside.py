@@ -13,6 +13,7 @@ import pytest
 
 from loopwright.core.beside import files_of, module_named, use_folder
 from loopwright.core.errors import InputError, TaskError, UnknownName
+from loopwright.core.lazy import lazy
 from loopwright.core.registry import get_recipe
 from loopwright.worlds import load_task
 
@@ -108,6 +109,17 @@ def test_an_installed_module_keeps_its_name(tmp_path: Path) -> None:
                                     "def route(question, tape, *, a=Text('x')):\n    return 'mine'\n")  # fmt: skip
     load_task(folder(at, recipe="textwrap:route"))
     assert sys.modules["textwrap"] is textwrap and module_named("textwrap") is not textwrap
+
+
+def test_what_loads_on_first_use_is_not_loaded(tmp_path: Path) -> None:
+    at = folder(tmp_path / "a")
+    (tmp_path / "slow_of_test.py").write_text("raise AssertionError('loaded')\n")
+    sys.path.append(str(tmp_path))
+    lazy("slow_of_test")
+    load_task(at)
+    load_task(folder(tmp_path / "b", "B"))
+    with pytest.raises(AssertionError, match="loaded"):
+        _ = lazy("slow_of_test").anything
 
 
 @pytest.mark.parametrize(

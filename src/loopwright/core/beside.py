@@ -86,7 +86,7 @@ def _found(name: str) -> _Loaded | None:
 def _load(path: Path, folder: Path) -> _Loaded:
     # What has its name, or the name of a file beside it, was left by another task or by an older version of this one.
     ours = {found for known in _NEWEST.values() for found in known.files}
-    for name in [n for n, m in sys.modules.items() if _source(m) in ours and (path.parent / f"{n}.py").is_file()]:
+    for name in [n for n, m in list(sys.modules.items()) if _source(m) in ours and (path.parent / f"{n}.py").is_file()]:
         del sys.modules[name]
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
@@ -116,5 +116,9 @@ def _hash(path: Path) -> str:
 
 
 def _source(module: object) -> Path | None:
-    file = getattr(module, "__file__", None)
+    # Not by getattr: a module that loads on first use would be loaded by it.
+    try:
+        file = object.__getattribute__(module, "__dict__").get("__file__")
+    except AttributeError:
+        return None
     return Path(file).resolve() if isinstance(file, str) else None

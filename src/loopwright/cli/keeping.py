@@ -155,7 +155,7 @@ def export(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="A .jsonl file.", show_default="standard output")
     ] = None,
-    split: Annotated[str, typer.Option("--split", help="train, gate or test.")] = "train",
+    split: Annotated[str, typer.Option("--split", help="train, screen, gate or test.")] = "train",
     threshold: Annotated[
         float, typer.Option("--threshold", min=0.0, max=1.0, help="Least score of a good answer.")
     ] = 1.0,

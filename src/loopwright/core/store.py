@@ -77,7 +77,7 @@ class CandidateRow:
 
 @dataclass(frozen=True, slots=True)
 class RolloutRow:
-    """A judged rollout, for exports and reports. ``split`` is train, gate or test."""
+    """A judged rollout, for exports and reports. ``split`` is train, screen, gate or test."""
 
     run: str
     id: str

@@ -94,7 +94,7 @@ def export_lines(
         store: where the run is.
         run_id: the run, or "last".
         format: one of ``FORMATS``.
-        split: whose examples' attempts, train, gate or test.
+        split: whose examples' attempts: train, screen, gate or test.
         threshold: least score of a good answer, in [0, 1].
         without_cut: leave out answers that were cut off at max_tokens.
         part: "train" or "eval" give the two sides of a split by question, so that no question is on both; "all" does not split.

@@ -10,16 +10,18 @@ from typing import Any
 
 import pytest
 
+from loopwright.cli.main import execute
 from loopwright.core.errors import InputError, Paused
+from loopwright.core.feedback import Verdict
 from loopwright.core.gate import Decision, Gate
 from loopwright.core.paired_tests import sign_power
-from loopwright.core.types import Candidate
+from loopwright.core.types import Candidate, Example, Rollout
 from loopwright.improve import gating
 from loopwright.improve.export import export_lines
 from loopwright.improve.html import render_html
 from loopwright.improve.job import answer_with, resume_improve, run_improve
 from loopwright.improve.portfolio import choose
-from loopwright.improve.report import build_report
+from loopwright.improve.report import build_report, shown_better
 from loopwright.store import open_store
 from loopwright.worlds import load_task
 
@@ -313,6 +315,8 @@ def test_groups_are_averaged_and_tested_as_one(job: Job, tmp_path: Path) -> None
         assert len({r.example for r in rows if r.split == split}) == 4 * len(groups)
         if split == "gate":
             assert [d["n"] for d in result["accepted"]] == [len(groups)] and result["accepted"][0]["test"] == "betting"
+        else:
+            assert result["final"]["n"] == result["baseline"]["n"] == len(groups)
 
 
 def test_near_duplicates_are_named_at_the_start(job: Job, tmp_path: Path) -> None:
@@ -326,3 +330,50 @@ def test_near_duplicates_are_named_at_the_start(job: Job, tmp_path: Path) -> Non
     assert "pairs of questions are nearly the same in two splits" in message and '"group"' in message
     job.improve(task(tmp_path / "plain"), **instruct(GOOD))
     assert not job.of("warning")
+
+
+# ---- compare --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two(job: Job, tmp_path: Path) -> dict[str, str]:
+    """Runs on one task that ended with a good and a plain instruction."""
+    folder = task(tmp_path / "task")
+    return {name: job.improve(folder, **instruct(text))["run"] for name, text in (("good", GOOD), ("plain", NONE))}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "better", "code"),
+    [("plain", "good", "B", 0), ("good", "plain", "A", 11), ("good", "good", None, 10), ("plain", "plain", None, 10)],
+)
+def test_compare_tells_by_its_exit_code(
+    job: Job, two: dict[str, str], capsys: pytest.CaptureFixture[str], first: str, second: str, better: str | None, code: int
+) -> None:
+    command = ["compare", two[first], two[second], "--store", f"{job.path / 'store'}/", "--json"]
+    capsys.readouterr()
+    assert execute([*command, "--exit-code"]) == code
+    said = json.loads(capsys.readouterr().out)
+    assert said["better"] == better and said["test"] == "sign" and "unproven" in said["by_hand"]
+    assert execute(command) == 0, "without the option only an error has a code of its own"
+
+
+def test_compare_takes_no_refused_candidate(job: Job, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = job.improve(task(tmp_path / "task", 120, more="[gate]\nplanned = 10000\n"), **instruct(SMALL))
+    left = result["unproven"]["folder"]
+    assert execute(["compare", result["run"], left, "--store", f"{job.path / 'store'}/"]) == 2
+    assert "a candidate that the gate refused" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("wins", "better"), [(5, None), (6, "B")])
+def test_compare_asks_each_way_at_one_in_forty(wins: int, better: str | None) -> None:
+    """Six wins and no loss: 1/64. Five: 1/32, which one side alone would call better at 1/20."""
+
+    def answers(right: int) -> dict[str, Rollout]:
+        return {
+            str(i): Rollout(id=str(i), example=Example(id=str(i), input="q"), turns=(), feedback=(Verdict(passed=i < right),))
+            for i in range(400)
+        }
+
+    first, second = answers(100), answers(100 + wins)
+    assert shown_better(first, second, graded=False).accepted is (better == "B")
+    assert not shown_better(second, first, graded=False).accepted

@@ -12,7 +12,11 @@ from loopwright.cli.shared import JsonOption, StoreOption, console, emit, existi
 from loopwright.core.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from loopwright.core.gate import Interval
     from loopwright.core.store import RunRow, Store
+    from loopwright.improve.report_data import Difference
 
 model = typer.Typer(help="The embedded model: fetch it, list what is there, print where it is.", no_args_is_help=True)
 
@@ -49,11 +53,19 @@ def compare(
     ctx: typer.Context,
     first: Annotated[str, typer.Argument(metavar="A", help="A run (id, beginning of it, 'last') or an artifact's folder.")],
     second: Annotated[str, typer.Argument(metavar="B", help="The other; B minus A is shown.")],
+    exit_code: Annotated[
+        bool,
+        typer.Option("--exit-code", help="Exit with 0 only if B is better, with 10 if neither is shown to be, with 11 if A is."),
+    ] = False,
     json: JsonOption = False,
     store: StoreOption = None,
 ) -> None:
-    """Compare what two runs on one task ended with, on the test examples that both answered."""
+    """Compare what two runs on one task ended with, on the test examples that both answered.
+
+    Each way is asked at 1/40, so that of two that are equal one is called better at most 1 time in 20.
+    """
     from loopwright.core.gate import summarise
+    from loopwright.core.groups import unit_scores, units
     from loopwright.improve.report import compare_answers, final_answers, gave_verdicts, shown_better
 
     with existing_store(ctx, store) as opened:
@@ -71,7 +83,11 @@ def compare(
     difference = compare_answers(answers[0], answers[1])
     if difference is None:
         raise InputError(f"{first} and {second} have no scored test example in common")
-    sides = [summarise([rollout.score for rollout in known.values()], side="candidate") for known in answers]
+    made_of = [units([rollout.example for rollout in known.values()]) for known in answers]
+    scores = [[rollout.score for rollout in known.values()] for known in answers]
+    sides = [
+        summarise(unit_scores(own, found, "candidate"), side="candidate") for own, found in zip(made_of, scores, strict=True)
+    ]
     asked = {"a": shown_better(answers[1], answers[0], graded=graded), "b": shown_better(answers[0], answers[1], graded=graded)}
     better = next((letter.upper() for letter, decision in asked.items() if decision.accepted), None)
     if json:
@@ -80,10 +96,19 @@ def compare(
                 "a": {"run": runs[0].id, **sides[0].model_dump()}, "b": {"run": runs[1].id, **sides[1].model_dump()},
                 "difference": difference.model_dump(), "better": better, "test": asked["b"].test,
                 "p_values": {letter: decision.p_value for letter, decision in asked.items()},
-                "needed": asked["b"].needed,
+                "needed": asked["b"].needed, "by_hand": BY_HAND,
             }
         )  # fmt: skip
-        return
+    else:
+        _show(runs, sides, difference, better)
+    if exit_code and better != "B":
+        raise typer.Exit(11 if better == "A" else 10)
+
+
+BY_HAND = "whoever picks one of them by these figures has seen the test examples: by hand, unproven until new examples confirm it"
+
+
+def _show(runs: Sequence[RunRow], sides: Sequence[Interval], difference: Difference, better: str | None) -> None:
     from loopwright.cli.progress import percent, points
 
     out = console()
@@ -95,6 +120,7 @@ def compare(
         f"{difference.n} pairs" + (f", {difference.missing} not judged" if difference.missing else "")
     )
     out.print(f"{better} is better" if better else "not shown to differ", style="bold")
+    out.print(BY_HAND, style="dim")
 
 
 def _run_of(store: Store, name: str) -> RunRow:
@@ -103,6 +129,10 @@ def _run_of(store: Store, name: str) -> RunRow:
     for path in (folder / "artifact.json", folder / "artifact" / "artifact.json"):
         if path.is_file():
             return store.run(str(json_module.loads(path.read_text(encoding="utf-8")).get("run", "")))
+    if (folder / "unproven.json").is_file():
+        raise InputError(
+            f"{name} is a candidate that the gate refused: the test examples were asked of what was accepted alone; give the run"
+        )
     if folder.is_dir():
         raise InputError(f"{name} is a folder without artifact.json; expected a run or an artifact")
     return store.run(name)

@@ -290,7 +290,7 @@ class _Job:
             await self._baseline("screen")
         self.gate = self.incumbent.gate = gate_of(self.task, methods, self.incumbent.grades, self.engine.seed)
         message, loud = beforehand(self.gate, self.task, self.earlier, self.made_by)
-        await self.engine.event("notice", "gate", message=message, loud=loud)
+        await self.engine.event("notice", "gate", message=message, loud=loud, graded=self.gate.graded)
         began = time.monotonic()
         await self._baseline("gate")
         self._set_aside(await self._measured(time.monotonic() - began))

@@ -140,8 +140,9 @@ def shown_better(first: dict[str, Rollout], second: dict[str, Rollout], *, grade
 
 def gave_verdicts(store: Store, run_id: str) -> bool:
     """Whether the gate of a run was told that every score is 0 or 1."""
-    looks = [event for event in store.events(store.run(run_id).id) if event.type == "look"]
-    return bool(looks) and all(event.payload.get("test") == "sign" for event in looks)
+    events = store.events(store.run(run_id).id)
+    said = [event.payload["graded"] for event in events if event.type == "notice" and "graded" in event.payload]
+    return bool(said) and not any(said)
 
 
 def _untold(look: Look) -> Look:

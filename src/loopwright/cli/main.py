@@ -119,6 +119,6 @@ def _saved(error: BaseException) -> str:
     from loopwright.store.redaction import redact
 
     text = redact("".join(traceback.format_exception(error)))
-    with tempfile.NamedTemporaryFile("w", prefix="loopwright-", suffix=".log", delete=False, encoding="utf-8") as file:
-        file.write(text)
+    with tempfile.NamedTemporaryFile("wb", prefix="loopwright-", suffix=".log", delete=False) as file:
+        file.write(text.encode(errors="backslashreplace"))
     return file.name

@@ -143,6 +143,7 @@ async def resume_improve(
     store = open_store(_folder(store_path))
     try:
         row = store.run(run)
+        check_folder(str(row.spec.get("out", ".")), "out")
         if row.spec.get("job") == stream.JOB:
             return await stream.resume_stream(store, row, progress)
         if row.spec.get("job") != "improve":

@@ -114,7 +114,7 @@ def test_task_reference_loads(tmp_path: Path) -> None:
 def test_the_program_on_its_page_runs_and_is_improved(tmp_path: Path) -> None:
     """The first version fails with its stack trace; a scripted model writes another parse, and the task's solver has it."""
     code, effect = blocks("docs/concepts/programs.md", "python")
-    (program,) = recipes_in(module_of(code, tmp_path / "program_page.py"))
+    (program,) = recipes_in(module_of(code, tmp_path / "dates.py"))
     assert set(program.options) == {"instruction", "order", "warmth", "parse"} and "tape.effect" in effect
     (table,) = blocks("docs/concepts/programs.md", "toml")
     month = "from datetime import datetime as d\n\ndef parse(text):\n    return d.strptime(text, '%B %d, %Y').date().isoformat()"
@@ -122,7 +122,7 @@ def test_the_program_on_its_page_runs_and_is_improved(tmp_path: Path) -> None:
     lines = [json.dumps({"input": f"{d.day} {d:%B} {d.year}", "target": d.isoformat()}) for d in dates]
     (tmp_path / "examples.jsonl").write_text("\n".join(lines))
     rest = '[checker]\nkind = "exact"\n[examples]\nfile = "examples.jsonl"\n'
-    (tmp_path / "task.toml").write_text(f'name = "d"\n{table.replace("my_package.dates", "program_page")}{rest}')
+    (tmp_path / "task.toml").write_text(f'name = "d"\n{table}{rest}')
 
     def say(request: Request, index: int) -> str:
         asked = request.turns[-1].text

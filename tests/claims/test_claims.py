@@ -170,3 +170,12 @@ def test_pages_say_what_was_run_and_no_more(tmp_path: Path) -> None:
     assert "No claim has been written" in (pages / "best-of-n.md").read_text() or claim_of("best-of-n")
     index = (pages / "index.md").read_text()
     assert "## online" in index and "[lin-ucb](lin-ucb.md)" in index
+
+
+RESULTS = sorted((Path(__file__).resolve().parents[2] / "docs" / "results").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
+def test_committed_verdicts_are_those_of_the_rules_of_today(path: Path) -> None:
+    result = read_result(path.parent, path.stem)
+    assert rejudged(result) == result

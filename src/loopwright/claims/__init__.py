@@ -13,7 +13,7 @@ A claim is a row of data in ``claims/<family>.py``; nothing else needs to be wri
                                          # that the world has of all trials (qd_score, coverage, best)
         direction="higher",              # what is better
         margin=0.0,                      # the interval must lie beyond this
-        seeds=5,
+        seeds=8,                         # at least 8 for a verdict
         options={"n": 8},                # of the recipe; baseline_options are the baseline's
         budget={"sequences": 800},       # cap on what one run of either may sample, held by the ledger
         setting={"examples": 50},        # see below

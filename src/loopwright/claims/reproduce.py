@@ -128,6 +128,10 @@ def _exact(claim: Claim) -> bool:
     return claim.setting.get("exact") is True
 
 
+def _unless_near(value: float, stored: float | None) -> float:
+    return stored if stored is not None and math.isclose(value, stored, rel_tol=1e-4, abs_tol=1e-5) else value
+
+
 def _judged(claim: Claim, differences: Sequence[float], low: float, high: float, notes: Sequence[str]) -> dict[str, Any]:
     """The verdict, with the interval that it is by and what there is to say about it."""
     told, least = list(notes), max(claim.seeds, LEAST_SEEDS)
@@ -153,7 +157,7 @@ def rejudged(result: Result) -> Result:
         result: as ``read_result`` gives it.
 
     Returns:
-        The same with difference, interval, verdict and notes made again.
+        The same with interval, verdict and notes made again.
     """
     if result.row is None or not result.values:
         return result
@@ -163,9 +167,12 @@ def rejudged(result: Result) -> Result:
     low, high = t_interval(differences, exact=_exact(claim))
     if result.questions is not None:
         low, high = (end if kept is None else kept for end, kept in ((-math.inf, result.low), (math.inf, result.high)))
+    else:  # the stored values are rounded, what was made of them before that is not
+        low, high = _unless_near(low, result.low), _unless_near(high, result.high)
     made = ("every seed gave", "the interval reaches")
     notes = [note for note in result.notes if not note.endswith("seeds were run") and not note.startswith(made)]
-    return result.model_copy(update=_judged(claim, differences, low, high, notes))
+    made_again = _judged(claim, differences, low, high, notes)
+    return result.model_copy(update={**made_again, "difference": result.difference})
 
 
 def _rounded(value: float) -> float | None:

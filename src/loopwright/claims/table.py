@@ -29,7 +29,7 @@ class Claim(Frozen):
     ]  # fmt: skip
     direction: Literal["higher", "lower"]
     margin: float = Field(default=0.0, ge=0.0)
-    seeds: int = Field(default=5, ge=2)
+    seeds: int = Field(default=LEAST_SEEDS, ge=2)
     first_seed: int = Field(default=0, ge=0)  # options tuned on some seeds are judged on others
     setting: dict[str, JsonValue] = Field(default_factory=dict)
     options: dict[str, JsonValue] = Field(default_factory=dict)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loopwright.core.paired_tests import sign_p
-from loopwright.core.statistics import betting_log_e, gaffke_p, mean_interval, t_interval, two_way_interval, wilson
+from loopwright.core.statistics import gaffke_p, mean_interval, t_interval, two_way_interval, wilson
 
 
 @pytest.mark.parametrize(
@@ -32,23 +32,6 @@ def test_wilson_is_symmetric_and_nothing_is_known_from_nothing() -> None:
     low, high = wilson(3, 17)
     assert wilson(14, 17) == pytest.approx((1 - high, 1 - low))
     assert wilson(17, 17)[1] == pytest.approx(1.0)
-
-
-def test_betting_agrees_with_the_definition() -> None:
-    values = [0.5, -1.0, 1.0, 0.25]
-    fractions = [(i + 0.5) / 64 for i in range(64)]
-    plain = sum(math.prod(1 + f * d for d in values) for f in fractions) / 64
-    assert math.exp(betting_log_e(values)) == pytest.approx(plain)
-    assert betting_log_e([]) == 0.0
-    assert math.isfinite(betting_log_e([-1.0] * 10_000))
-    assert math.isfinite(betting_log_e([1.0] * 10_000))
-
-
-@pytest.mark.parametrize("n", [1, 5, 40])
-def test_the_e_value_has_mean_at_most_one_under_the_null(n: int) -> None:
-    """Exactly, over all outcomes of n fair coins with values -1 and 1."""
-    total = sum(math.comb(n, k) * math.exp(betting_log_e([1.0] * k + [-1.0] * (n - k))) for k in range(n + 1))
-    assert total / 2**n == pytest.approx(1.0)
 
 
 DISTRIBUTIONS: dict[str, tuple[float, Callable[[random.Random], float]]] = {

@@ -151,3 +151,18 @@ class _Balance(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag not in self.VOID:
             assert self.stack and self.stack.pop() == tag
+
+
+def test_not_worse_is_not_told_as_better(learned: Learned) -> None:
+    report = build_report(*_named(learned))
+    assert report.gain is not None
+    looks = tuple(k.model_copy(update={"margin": 0.05}) for k in report.looks)
+    close = report.model_copy(update={
+        "looks": looks, "gain": report.gain.model_copy(update={"effect": -0.01, "low": -0.04, "high": 0.02}),
+    })  # fmt: skip
+    assert verdict(close)[0] == "good" and verdict(close)[1].startswith("Not worse by 5 points or more: ")
+    far = close.model_copy(update={"gain": report.gain.model_copy(update={"effect": -0.03, "low": -0.09, "high": 0.02})})
+    assert verdict(far)[0] == "open"
+    better = close.model_copy(update={"gain": report.gain.model_copy(update={"effect": 0.1, "low": 0.02, "high": 0.2})})
+    assert verdict(better)[1].startswith("Better: ")
+    assert verdict(close.model_copy(update={"looks": report.looks}))[0] == "open", "no margin was asked for"

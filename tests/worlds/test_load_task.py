@@ -111,7 +111,7 @@ TOML_MISTAKES = [
     (GOOD + "[gate]\nalpha = nan\n", ["[gate] alpha", "finite"]),
     (GOOD + "[gate]\ngoal = 'not worse'\n", ["[gate] goal", "better, not-worse", "not-worse"]),
     (GOOD + "[gate]\nmargin = 0.1\n", ["[gate] margin", 'goal = "not-worse"']),
-    (GOOD + "[gate]\ngoal = 'not-worse'\nmargin = 0\n", ["[gate] margin", "above 0"]),
+    (GOOD + "[gate]\ngoal = 'not-worse'\nmargin = 0\n", ["[gate] margin", "at least 0.001"]),
     (GOOD + "[gate]\nmargins = 0.1\n", ["[gate] margins: unknown field", "margin"]),
     (GOOD + "[split]\ntrain = 0.9\n", ["[split]", "sum to 1", "gate = 0.25 (default)"]),
     (GOOD + "[split]\ntrain = 0.6\ngate = 0.399\ntest = 0.001\n", ["[split] test", "empty", "0.001 of 80 examples"]),

@@ -131,7 +131,10 @@ def _by_hand(found: ByHand) -> list[str]:
     if found.difference is not None and found.low is not None and found.high is not None:
         side = "above" if found.difference > 0 else "below"
         said = f"{abs(found.difference):.2f} {side} the plain answer" if found.difference else "As good as the plain answer"
-        blocks.append(f"**{said}**, question by question, 95% interval {found.low:.2f} to {found.high:.2f}.")
+        blocks.append(
+            f"**{said}**, question by question, 95% interval {found.low:.2f} to {found.high:.2f} (Gaffke's, which is "
+            "conjectured to cover)."
+        )
     blocks += [f"Note: {found.note}"] if found.note else []
     names = {"plain": "the plain answer", "method": found.slug}
     order = sorted(found.arms, key=lambda arm: (arm == "method", arm != "plain", arm))

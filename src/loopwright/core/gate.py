@@ -345,10 +345,14 @@ class Gate:
 
         Even if every answer turns from wrong to right; with a margin, if none changes, so that a gain may do with fewer.
         """
-        level, n = self.level(), 1
-        while not self._could_accept(n, level):
-            n += 1
-        return n
+        level, high = self.level(), 1
+        while not self._could_accept(high, level):
+            high *= 2
+        low = high // 2  # not enough, as 0 is not
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self._could_accept(middle, level) else (middle, high)
+        return high
 
     def _could_accept(self, n: int, level: float) -> bool:
         if self.margin is not None:

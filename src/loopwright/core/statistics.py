@@ -18,19 +18,6 @@ else:
 _STEP = 0.08  # of the integral of Gaffke's p-value
 _DISTINCT = 1000  # values in an interval that are told apart
 
-# Midpoints of a grid of betting fractions: the mixture over them is itself an e-value, whatever the grid.
-_FRACTIONS = [(i + 0.5) / 64 for i in range(64)]
-
-
-def betting_log_e(differences: Sequence[float]) -> float:
-    """log of mean_f prod_i (1 + f d_i) over the fraction grid; d_i in [-1, 1]. Tests "the mean is at most 0".
-
-    Source: Waudby-Smith & Ramdas, JRSS-B 2024, section 4 (mixture over constant bets).
-    """
-    logs = [math.fsum(math.log1p(f * d) for d in differences) for f in _FRACTIONS]
-    top = max(logs)
-    return top + math.log(math.fsum(math.exp(value - top) for value in logs) / len(logs))
-
 
 def wilson(successes: float, n: int, *, level: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval of a proportion (JASA 1927)."""

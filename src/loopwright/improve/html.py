@@ -370,7 +370,9 @@ def _small_print(report: Report) -> str:
         f"The gate: {report.gate_test}. At most {report.alpha:g} probability that anything not better was accepted in the whole "
         f"run of {len(report.offers)} looks; a gain below {100 * report.min_effect:g} points is not worth a change."
         + _over_runs(report),
-        "Intervals are 95%, of one figure at a time. The bars in the first figure are those of the gain over the incumbent.",
+        "Intervals are 95%, of one figure at a time: Wilson's of a share of right answers, Gaffke's of a mean of grades or of "
+        "differences. That Gaffke's covers in general is a conjecture, without a counterexample so far; it decides nothing. The "
+        "bars in the first figure are those of the gain over the incumbent.",
     ]
     if splits:
         seen = "No method sees the screen, gate or test examples" if "screen" in report.splits else "No method sees gate or test"

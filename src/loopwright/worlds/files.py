@@ -84,7 +84,7 @@ def _gate(section: Section) -> dict[str, float]:
     goal = section.choice("goal", ("better", "not-worse"), "better")
     if goal == "better" and section.has("margin"):
         raise section.fail("margin", 'a margin is how much worse may be; it goes with goal = "not-worse"')
-    margin = float(section.number("margin", 0.05, low=0.0, high=0.5, above=True))
+    margin = float(section.number("margin", 0.05, low=0.001, high=0.5))
     section.close()
     return {
         "alpha": alpha, "min_effect": effect, **({"margin": margin} if goal == "not-worse" else {}),

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from loopwright.blocks.json_text import read_json
 from loopwright.blocks.programs import asserts_in, program_of
 from loopwright.blocks.replies import read_text
-from loopwright.blocks.text.fences import code_in, fences, split_thinking, without_thinking
 from loopwright.blocks.text.rewrites import text_in
+from loopwright.core.fences import code_in, fences, split_thinking, without_thinking
 from loopwright.critics.sql import query_of
 
 CODE = "def add(a, b):\n    return a + b"

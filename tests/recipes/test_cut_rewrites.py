@@ -112,3 +112,8 @@ def test_code_is_read_as_code() -> None:
     with pytest.raises(BadOutput) as unclear:
         read_rewrite(Turn(role="assistant", text="<think>```\na\n```"))
     assert unclear.value.kind == "malformed"
+
+
+@pytest.mark.parametrize(("reply", "said"), [("<think>a</think>\n\nb", "b"), ("a\n</think>b", "b"), ("<think>a", ""), ("b", "b")])
+def test_what_a_model_says_to_a_recipe_is_without_its_thinking(reply: str, said: str) -> None:
+    assert asyncio.run(context(lambda request, index: reply).ask("q", role="policy")) == said

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from pydantic import JsonValue
 
-from loopwright.blocks.text.fences import fences, without_thinking
+from loopwright.core.fences import fences, without_thinking
 
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
 _KEY = re.compile(r"[\w .-]+?(?=\s*[:=])")

@@ -7,7 +7,7 @@ import builtins
 import re
 import textwrap
 
-from loopwright.blocks.text.fences import Fence, code_in, fences, split_thinking, without_thinking
+from loopwright.core.fences import Fence, code_in, fences, split_thinking, without_thinking
 
 _DEFINES = re.compile(r"^\s*(?:async\s+def|def|class)\s", re.MULTILINE)
 _PYTHON = frozenset({"", "python", "py", "python3", "py3", "ipython", "ipython3"})

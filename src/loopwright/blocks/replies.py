@@ -16,11 +16,11 @@ from pydantic import JsonValue
 from loopwright.blocks.json_text import read_json, strings
 from loopwright.blocks.programs import program_of
 from loopwright.blocks.text.choices import choice_in
-from loopwright.blocks.text.fences import without_thinking
 from loopwright.blocks.text.rewrites import text_in
 from loopwright.blocks.text.scores import score_in
 from loopwright.blocks.text.yes_no import truth, yes_in
 from loopwright.core.errors import BadOutput
+from loopwright.core.fences import without_thinking
 from loopwright.core.types import Turn
 
 _ITEM = re.compile(

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from loopwright.blocks.text.fences import without_thinking
+from loopwright.core.fences import without_thinking
 from loopwright.core.templates import filled
 
 _EDIT = re.compile(

@@ -6,7 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from loopwright.blocks.text.fences import split_thinking
+from loopwright.core.fences import split_thinking
 from loopwright.core.types import Rollout
 
 Pair = tuple[Rollout, Rollout]

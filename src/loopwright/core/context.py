@@ -8,6 +8,7 @@ from typing import Any
 from loopwright.core.answers import measured, tally
 from loopwright.core.errors import BadOutput, InputError, LoopwrightError, NoReply, UnknownName
 from loopwright.core.feedback import Cost, Critique, Rater
+from loopwright.core.fences import without_thinking
 from loopwright.core.judging import Judging
 from loopwright.core.model import Request, Sampling
 from loopwright.core.policy import prompt_of
@@ -112,13 +113,16 @@ class Context(Judging, Weights, Rounds):
     async def ask(
         self, message: str, *, after: Rollout | None = None, system: str = "", role: str = "judge", **sampling: Any
     ) -> str:
-        """What the model of a role says to a message, alone or going on from a rollout; "" where it says nothing usable."""
+        """What the model of a role says to a message, alone or going on from a rollout; "" where it says nothing usable.
+
+        Thinking in ``<think>`` tags before the answer is left out; where it was never ended there is no answer.
+        """
         said = [t.said() for t in after.turns] if after is not None else []
         try:
             (reply,) = await self.generate([*said, Turn(role="user", text=message)], system=system, role=role, **sampling)
         except (BadOutput, NoReply):
             return ""
-        return reply.text.strip()
+        return without_thinking(reply.text).strip()
 
     # ---- batches of work ------------------------------------------------------------------------------------------
 

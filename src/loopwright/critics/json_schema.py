@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from loopwright.blocks.text.fences import without_thinking
 from loopwright.core.errors import InputError
 from loopwright.core.feedback import Feedback, Missing, Rater, Verdict
+from loopwright.core.fences import without_thinking
 from loopwright.core.types import Rollout, digest
 from loopwright.core.world import Critic
 

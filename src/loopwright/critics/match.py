@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import regex as rx
 
-from loopwright.blocks.text.fences import split_thinking, without_thinking
 from loopwright.blocks.text.numbers import Number, Point, last_boxed, read_numbers
 from loopwright.core.errors import CheckerError
 from loopwright.core.feedback import Feedback, Missing, Rater, Verdict
+from loopwright.core.fences import split_thinking, without_thinking
 from loopwright.core.types import Example, Rollout
 from loopwright.core.world import Critic
 

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from loopwright.blocks.text.choices import choice_in
-from loopwright.blocks.text.fences import without_thinking
 from loopwright.blocks.text.scores import score_in
 from loopwright.blocks.trust import Knots, calibrated
 from loopwright.core.errors import BadOutput
 from loopwright.core.feedback import Feedback, Missing, Preference, Rater, Score
+from loopwright.core.fences import without_thinking
 from loopwright.core.templates import filled
 from loopwright.core.types import Rollout, Turn, digest
 from loopwright.core.world import Comparator, Critic

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loopwright.blocks.text.fences import code_in
 from loopwright.core.errors import CheckerError
 from loopwright.core.feedback import Feedback, Rater, Verdict
+from loopwright.core.fences import code_in
 from loopwright.core.types import Example, Rollout
 from loopwright.core.world import Critic, Tool
 from loopwright.critics.parts import Parts

@@ -12,9 +12,9 @@ from loopwright.blocks.graph import attempts_text
 from loopwright.blocks.parameters import Parameter, parameters_of, with_values
 from loopwright.blocks.replies import read_rewrite
 from loopwright.blocks.repository import patched, read_edits
-from loopwright.blocks.text.fences import fenced
 from loopwright.core.context import Context
-from loopwright.core.errors import BadOutput, InputError
+from loopwright.core.errors import BadOutput, InputError, NoReply
+from loopwright.core.fences import fenced
 from loopwright.core.templates import filled
 from loopwright.core.types import Candidate, Options, Rollout
 from loopwright.trainable.agent import call, defines
@@ -87,7 +87,7 @@ async def edited(
     else:
         try:
             text = await _by_model(ctx, name, spec, attempts, options)
-        except BadOutput as error:
+        except (BadOutput, NoReply) as error:
             return None, f"no edit: {error}"
     if not text.strip():
         return None, f"no edit: {why}"

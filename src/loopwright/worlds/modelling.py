@@ -13,10 +13,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 
-from loopwright.blocks.text.fences import code_in
 from loopwright.core.context import Context
 from loopwright.core.errors import InputError, UnknownName
 from loopwright.core.feedback import CODE, Feedback, Verdict
+from loopwright.core.fences import code_in
 from loopwright.core.model import Sampling
 from loopwright.core.policy import Prompt
 from loopwright.core.types import Example, Rollout, digest

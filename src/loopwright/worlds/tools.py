@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
-from loopwright.blocks.text.fences import code_in
 from loopwright.core.errors import InputError, TaskError
+from loopwright.core.fences import code_in
 from loopwright.core.types import digest
 from loopwright.core.world import Tool
 from loopwright.critics.section import Section

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydantic import JsonValue
 
 from loopwright.blocks.json_text import all_json, strings
-from loopwright.blocks.text.fences import split_thinking
 from loopwright.blocks.text.reading import Reading
+from loopwright.core.fences import split_thinking
 
 TIE = "tie"
 MARKS = "*`_\"'\u201c\u201d\u2018\u2019"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from loopwright.blocks.text.fences import Fence, fences, split_thinking
 from loopwright.blocks.text.reading import Reading
+from loopwright.core.fences import Fence, fences, split_thinking
 
 _QUOTES = (
     ('"""', '"""'),

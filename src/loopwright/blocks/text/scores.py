@@ -16,9 +16,9 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from loopwright.blocks.json_text import all_json
-from loopwright.blocks.text.fences import split_thinking
 from loopwright.blocks.text.numbers import read_numbers
 from loopwright.blocks.text.reading import Reading
+from loopwright.core.fences import split_thinking
 
 _ALSO = {"score": ("rating", "grade", "mark")}  # words for the same thing
 _WHOLE = frozenset(

@@ -12,8 +12,8 @@ from pydantic import JsonValue
 
 from loopwright.blocks.json_text import all_json
 from loopwright.blocks.text.choices import MARKS, POINT, fields, plain
-from loopwright.blocks.text.fences import split_thinking
 from loopwright.blocks.text.reading import Reading
+from loopwright.core.fences import split_thinking
 
 _ASKED = (
     "answer", "final answer", "verdict", "met", "result", "decision", "judgment", "judgement", "conclusion", "correct",

@@ -33,6 +33,7 @@ from loopwright.blocks.parameters import with_values
 from loopwright.blocks.replies import read_text
 from loopwright.core.context import Context
 from loopwright.core.errors import BadOutput, UnknownName
+from loopwright.core.fences import without_thinking
 from loopwright.core.policy import prompt_of
 from loopwright.core.registry import improver
 from loopwright.core.templates import filled
@@ -136,7 +137,7 @@ async def _rewritten(
             fields |= {"need": need, "arguments": arguments, "result": result[:2048]}
             fields["history"] = filled(HISTORY, {"versions": "\n---\n".join(versions)}) if len(versions) > 1 else ""
             (advice,) = await ctx.generate(filled(analyse, fields), **sampling)
-            (reply,) = await ctx.generate(filled(rewrite, fields | {"advice": advice.text.strip()}), **sampling)
+            (reply,) = await ctx.generate(filled(rewrite, fields | {"advice": without_thinking(advice.text).strip()}), **sampling)
         except BadOutput:
             continue
         text, direction = _read(reply) if reply.finish != "length" else ("", direction)  # a documentation cut off is none

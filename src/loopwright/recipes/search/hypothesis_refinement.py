@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from loopwright.core.context import Context
+from loopwright.core.fences import without_thinking
 from loopwright.core.registry import solver
 from loopwright.core.templates import filled
 from loopwright.core.types import Example, Rollout, Turn
@@ -102,6 +103,7 @@ async def hypothesis_refinement(
 
 def rule_of(text: str) -> str:
     """The last rule that a text states; where it marks none, its last line."""
+    text = without_thinking(text)
     found: list[str] = RULE.findall(text)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return found[-1].strip("`\"' ") if found else lines[-1] if lines else ""

@@ -93,6 +93,7 @@ COMMAND = "from loopwright.cli.main import main\nmain()"
         ("run few-shot --world lab-sums", "embedded"),
         ("run q-learning --world gym", "gym"),
         ("watch replay --world digits", "digits"),
+        ("run ddpo --world drawn-points", "embedded"),
         ("run self-consistency --world modelling --model scripted:asked:answers", "milp"),
         ("run llm-asp --task task --model scripted:asked:answers", "asp"),
         ("improve made --model scripted:asked:answers", "examples"),
@@ -114,6 +115,7 @@ def test_commands_name_the_extra(tmp_path: Path, words: str, extra: str) -> None
     done = without(tmp_path, run, *words.split())
     assert done.returncode != 0 and f"pip install 'loopwright[{extra}]'" in done.stderr, done.stderr
     assert "Traceback" not in done.stderr and "traceback" not in done.stderr
+    assert "examples; run " not in done.stderr  # found before a run began
 
 
 @pytest.mark.parametrize("words", ["list", "show grpo", "show llm-asp", "model list"])

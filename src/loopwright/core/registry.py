@@ -156,6 +156,7 @@ def _decorator(shape: Shape) -> Callable[..., Any]:
         learns_from: tuple[str, ...] = (),
         improves: str = "",
         torch: bool = False,
+        packages: tuple[str, ...] = (),
         baseline: bool = False,
         slug: str = "",
         family: str = "",
@@ -176,6 +177,7 @@ def _decorator(shape: Shape) -> Callable[..., Any]:
                 learns_from=learns_from,
                 improves=improves,
                 torch=torch,
+                packages=packages,
                 baseline=baseline,
             )
             return Recipe(card=card, function=function, module=function.__module__, name=function.__name__)

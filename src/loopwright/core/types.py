@@ -222,6 +222,7 @@ class Card(Frozen):
     learns_from: tuple[str, ...] = ()  # kinds of feedback
     improves: str = ""  # weights, prompt, choice, ... for Improvers and Learners
     torch: bool = False  # whether importing the recipe needs torch
+    packages: tuple[str, ...] = ()  # of extras, that it imports when it runs, as in core.extras
     baseline: bool = False  # a reference method rather than a catalogued system
 
     @field_validator("summary")

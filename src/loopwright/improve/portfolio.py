@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from loopwright.core.errors import InputError, UnknownName
+from loopwright.core.extras import require
 from loopwright.core.registry import Recipe, get_recipe
 from loopwright.core.types import Candidate
 
@@ -71,6 +72,7 @@ def choose(
             raise InputError(f"{slug} needs {lacks} when it answers, and this task has none: add {lacks} to task.toml")
         if lacks:
             continue
+        require(*recipe.card.packages)
         methods.append(Method(recipe, recipe.check(settings)))
     return methods
 

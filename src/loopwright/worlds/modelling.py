@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from loopwright.core.context import Context
 from loopwright.core.errors import InputError, UnknownName
+from loopwright.core.extras import require
 from loopwright.core.feedback import CODE, Feedback, Verdict
 from loopwright.core.fences import code_in
 from loopwright.core.model import Sampling
@@ -209,6 +210,7 @@ async def highs(text: str, ctx: Context) -> str:
 
 def modelling(*, kinds: str = "", count: int = 240, seed: int = 0) -> Small:
     """``count`` problems in turn of each kind; kinds: some of them, joined by "+". Raises UnknownName for another kind."""
+    require("highspy")  # for what judges the answers
     wanted = [kind.strip() for kind in kinds.split("+") if kind.strip()] or list(KINDS)
     for kind in wanted:
         if kind not in KINDS:

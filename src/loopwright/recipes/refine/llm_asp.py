@@ -36,7 +36,7 @@ INTERPRET = "clingo solved your program. It shows: {atoms}\nNow answer the quest
 DIRECT = "Leave the program. Answer the question that was asked first, in the form asked for."
 
 
-@solver(paper="arXiv:2411.18564", needs=("model", "sandbox"), learns_from=("verdict",))
+@solver(paper="arXiv:2411.18564", needs=("model", "sandbox"), learns_from=("verdict",), packages=("clingo",))
 async def llm_asp(
     example: Example,
     ctx: Context,

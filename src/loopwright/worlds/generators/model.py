@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from loopwright.core.errors import InputError, StoreCorrupt
+from loopwright.core.extras import require
 from loopwright.core.feedback import Cost
 from loopwright.core.model import Blobs, FitJob, Fitted, Pair, Reading, Reply, Request, Sample
 from loopwright.core.types import Turn
@@ -86,6 +87,7 @@ class Generator:
     batch_rows = WAVE
 
     def __init__(self, blobs: Blobs, network: Callable[[], Network], *, name: str, fingerprint: str) -> None:
+        require("torch")
         self.name = name
         self.fingerprint = fingerprint
         self._blobs = blobs

@@ -15,8 +15,8 @@ from pydantic import Field, JsonValue
 
 from loopwright.blocks import arms
 from loopwright.core.arrays import Numbers
-from loopwright.core.errors import InputError
-from loopwright.core.feedback import Feedback, Measures, Score
+from loopwright.core.errors import InputError, NoConversion
+from loopwright.core.feedback import Feedback, Measures, Missing, Score
 from loopwright.core.lazy import lazy
 from loopwright.core.types import Trial
 
@@ -107,7 +107,12 @@ def answers(feedback: Feedback, names: Sequence[str], number: int) -> np.ndarray
     """
     if isinstance(feedback, Score) and tuple(names) == (OBJECTIVE,) and number == 1:
         return np.array([[feedback.value]]) if feedback.status == "ok" else None
-    if not isinstance(feedback, Measures) or feedback.status != "ok":
+    if not isinstance(feedback, Measures):
+        if isinstance(feedback, Missing):
+            return None
+        many = f"{number} numbers of each of {', '.join(names)}" if number > 1 else ", ".join(names)
+        raise NoConversion(f"this trial is answered by measures ({many}), got {feedback.kind}")
+    if feedback.status != "ok":
         return None
     values = feedback.values
     absent = [name for name in names if name not in values]

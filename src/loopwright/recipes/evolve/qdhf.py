@@ -29,7 +29,7 @@ from loopwright.blocks import likeness, space
 from loopwright.blocks.archive import Archive
 from loopwright.blocks.likeness import Lens
 from loopwright.blocks.space import OBJECTIVE, Batch, Box, Deviation, Line
-from loopwright.core.errors import InputError
+from loopwright.core.errors import InputError, NoConversion
 from loopwright.core.feedback import Feedback, NotNegative, Positive, Preference
 from loopwright.core.lazy import lazy
 from loopwright.core.learner import Learner
@@ -113,7 +113,9 @@ def qdhf(
         return look_again(state) if not judgements and reached(state.answers) > before else state
 
     def judged(state: Map, asked: Mapping[str, Any], feedback: Feedback) -> Map:
-        if not isinstance(feedback, Preference) or feedback.status != "ok":
+        if not isinstance(feedback, Preference):
+            raise NoConversion(f"this trial shows a triplet, which is answered by a preference, got {feedback.kind}")
+        if feedback.status != "ok":
             return state
         second = likeness.second_alike(feedback)
         if metric == "learned" and not feedback.tie:

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from pydantic import Field, JsonValue
 
 from loopwright.blocks import arms
-from loopwright.core.errors import InputError
+from loopwright.core.errors import InputError, NoConversion
 from loopwright.core.feedback import Feedback, Measures, Score
 from loopwright.core.lazy import lazy
 from loopwright.core.learner import Learner
@@ -117,6 +117,8 @@ def switching_cost_feedback(
         asked: Any = trial.proposal
         arm, looked = (asked["play"], True) if isinstance(asked, dict) else (int(asked), False)
         heard, looks = state.heard.copy(), state.looks
+        if not looked and isinstance(feedback, Measures):
+            raise NoConversion("this trial plays one arm and looks at no other, so it is answered by a score, got measures")
         if looked and isinstance(feedback, Measures):
             heard += [1.0 - _reward(feedback, other) for other in range(len(heard))]
             looks += 1

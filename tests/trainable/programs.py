@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
+import operator
 import re
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter
 
 from loopwright.trainable import Choice, Code, NoAnswer, Number, Text, operation, trainable
 
@@ -160,6 +163,8 @@ def raw(question: Any, tape: Any, *, a: Any = Text("x")) -> Any:
     doing: dict[str, Any] = {
         "json.loads": lambda q: json.loads(q), "re.search": lambda q: re.search("a", q), "join": lambda q: ",".join([q]),
         "dumps": lambda q: json.dumps({"a": q}), "in": lambda q: q in "abc", "path": lambda q: Path(q),
+        "pydantic": lambda q: TypeAdapter(str).validate_python(q), "starts": lambda q: "abc".startswith(q),
+        "replace": lambda q: "abc".replace("a", q), "set": lambda q: operator.setitem(q, 0, "b"),
         "plain": lambda q: 1 + "a",  # type: ignore[operator]
     }  # fmt: skip
     return doing[question["do"]](question["q"])

@@ -23,7 +23,10 @@ _HERE = Path(__file__).resolve().parent
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _FRAMES = 6
 # What C code says that wants the very type, such as json.loads, re.search or ",".join, when it is handed a Value.
-_HANDED = re.compile(r"\b\w*Value\b|is not JSON serializable")
+_TYPE = "(?:Mapping|Sequence)?Value"
+_HANDED = re.compile(
+    rf"not {_TYPE}\b|['\"]{_TYPE}['\"]|\b{_TYPE} found|input_type={_TYPE}\b|\bof type {_TYPE}\b|is not JSON serializable"
+)
 _HINT = (
     "a traced value went to code that takes plain data alone: write str(x), int(x), float(x) or x.data in its place, or mark "
     "the function that does it with @operation, which is given plain data"
@@ -342,7 +345,7 @@ def stack(error: BaseException) -> str:
 def describe(error: BaseException) -> str:
     """An error in one line or more; where a Value went to code that takes plain data alone, with what to write instead."""
     text = f"{type(error).__name__}: {error}"
-    return f"{text}; {_HINT}" if isinstance(error, TypeError) and _HANDED.search(str(error)) else text
+    return f"{text}; {_HINT}" if isinstance(error, TypeError | ValueError) and _HANDED.search(str(error)) else text
 
 
 def ours(error: BaseException) -> bool:

@@ -180,6 +180,10 @@ REWRITES = {
     "Here is an example of a better instruction:\n```\nBe brief.\n```": "Be brief.",
     "```\na\n```\nAgain:\n```\na\n```": "a",
     "": "",
+    "```\nYou are X.\n\n## Format\n```\n42\n```\n```": "You are X.\n\n## Format\n```\n42\n```",
+    "```\nYou are X.\n```\n42\n```\n```": "You are X.\n```\n42\n```",
+    "Here's the improved version:\n\nBe brief.": "Be brief.",
+    "Rules:\nBe brief.": "Rules:\nBe brief.",
 }  # fmt: skip
 
 
@@ -191,6 +195,7 @@ def test_the_rewritten_text(reply: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("reply", "cut", "why"),
     [
+        ("```\nReply so:\n```\n42\n```", False, "a longer fence"),
         ("```\nBe brief. Al", True, "cut off"), ("```\nBe brief.\n```\nThis is sh", True, "cut off"), ("Be br", True, "cut off"),
         ("<think>```\nBe brief.\n```", False, "thinking was never ended"),
         ("```\na\n```\n\n```\nb\n```", False, "2 fenced texts"),

@@ -31,6 +31,9 @@ FOR_A = [
     "A\n\nBecause B is wrong.", "Because B is wrong.\n\nA", "Better: B\nBetter: A",
     "B is better in tone, but A is better overall.",
     "A: too long\nB: short\nVerdict: A", "A) is short\nB) is long\nBetter: A", "It is not a tie.\nBetter: A",
+    "Better: A\nThe correct answer is B.", "The answer is B.\nBetter: A", '{"answer": "B", "better": "A"}', "Final answer: A",
+    "The final answer is A.", "Answer: A, as B is wrong", "Choice A", "B loses.", "A is preferable", "Result: A wins",
+    "Better: A, not B",
     "Answer A has the right sum; answer B does not.\nBetter: A.", "Better: A\n\nThough [[B]] might be liked.",
 ]  # fmt: skip
 TIES = [
@@ -50,7 +53,10 @@ NEITHER = [
     "A slightly better answer would cite.", "neither",
     "A is wrong. B is right.", "A sum is given in B.", "Answer: A is wrong", "The answer A gave is wrong.",
     "Both are bad.", "A > B",
-    "Better: none", "I would choose A", "A is better. B is better.", "Which is better? A.",
+    "Better: none", "Better: Both A and B", "Better: not A", "Neither answer is correct.",
+    "Answer A is better written but B is correct.",
+    "The answer to the question is B.", "A is longer. B is best read aloud.", "I would choose A",
+    "A is better. B is better.", "Which is better? A.",
     "The best of answer A is its tone.",
 ]  # fmt: skip
 
@@ -100,6 +106,9 @@ def test_a_cut_reply_counts_by_its_verdict_line_alone(text: str, letter: str | N
         ("The best is 2. It has 3 steps", ("1", "2", "3"), "2"), ("Compare... The most promising is 3", ("1", "2", "3"), "3"),
         ("Reason 1: x\nReason 2: y\n\n1", ("1", "2", "3"), "1"), ("Choice: 12", ("1", "2", "12"), "12"),
         ("Answer: C", ("A", "B", "C"), "C"),
+        ("Wrong: 3 + 4 is 7", ("Right", "Wrong"), "Wrong"), ("It is 7, not 8. Wrong.", ("Right", "Wrong"), "Wrong"),
+        ("Right.", ("Right", "Wrong"), "Right"), ("It is not wrong", ("Right", "Wrong"), None),
+        ("A: short\nB: long", ("A", "B"), None),
         ("[[C]]", ("A", "B", "C"), "C"), ("A and B are wrong. C is the best.", ("A", "B", "C"), "C"),
     ],
 )  # fmt: skip

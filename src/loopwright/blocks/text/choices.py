@@ -25,8 +25,9 @@ _LABELS = (
     "judgment", "judgement", "result", "conclusion", "pick", "selected", "selection", "vote",
 )  # fmt: skip
 _LABEL = "|".join(_LABELS)
+_ANSWERS = ("answer", "result", "conclusion")
 _FILL = (
-    r"(?:(?:the|my|our|so|thus|therefore|hence|overall|final|better|best|preferred|winning|correct|chosen|is|one|in|short|and)"
+    r"(?:(?:the|my|our|so|thus|therefore|hence|overall|final|better|best|preferred|winning|chosen|is|one|in|short|and)"
     r"\W+)*"
 )
 _THING = (
@@ -112,12 +113,15 @@ class _Reader:
         self.thing = rf"(?:the\s+)?(?:{_THING}\s*)?{opened}(?P<x>{marked})(?![\w+]){closed}(?:\s+{_THING}\b)?"
         self.equal = rf"{opened}(?P<tie>{_EQUAL}){closed}"
         value = rf"(?:{self.thing}|{self.equal})" if ties else self.thing
-        label = rf"{_FILL}(?:{_LABEL})(?:\s*\([^)\n]*\))?(?:\s+{_THING})?"
+        label = rf"{_FILL}(?P<label>{_LABEL})(?:\s*\([^)\n]*\))?(?:\s+{_THING})?"
         self.line = re.compile(rf"{label}{POINT}(?:is\s+)?{value}(?P<rest>.*)", re.I | re.DOTALL)
         self.heading = re.compile(rf"{label}{BLANK}[:=|]?{BLANK}", re.I)
         self.alone = re.compile(rf"{value}[.!\s]*", re.I)
         self.alone_exactly = re.compile(rf"{value}[.!\s]*") if self.letters else self.alone
-        self.begins = re.compile(rf"{self.thing}\s*(?:[.,;!\u2014]|[-\u2013]\s|\bbecause\b|\bsince\b|\bas it\b)")
+        stop = r"[.,;!\u2014]" if self.letters else r"[.,;:!\u2014]"  # "A:" begins what is said of A
+        self.begins = re.compile(
+            rf"{self.thing}\s*(?:{stop}|[-\u2013]\s|\bbecause\b|\bsince\b|\bas it\b)", 0 if self.letters else re.I
+        )
         either = re.sub(r"\?P<\w+>", "?:", rf"(?:{self.thing}|{self.equal})")
         self.marked = re.compile(rf"(?i)\[\[\s*({either})\s*\]\]|\\(?:boxed|fbox)\{{(?:\\text\{{)?\s*({either})\s*\}}")
         self.forms = self._forms()
@@ -147,9 +151,8 @@ class _Reader:
         tagged = [self._one(said, labelled=True) for said in re.findall(rf"(?i)<(?:{_LABEL})>([^<>]*)</", text)]
         yield [found for found in tagged if found][-1:], True
         lines = [plain(line) for line in text.splitlines() if line.strip()]
-        whole, partly = self._verdicts(lines)
-        yield whole[-1:], True
-        yield partly, True
+        for verdicts in self._verdicts(lines):
+            yield verdicts, True
         yield self._bracketed(text), True
         edges = dict.fromkeys([*lines[:1], *lines[-1:]])
         yield [found for line in edges if (found := self._one(line, exactly=len(lines) > 1))], False
@@ -184,36 +187,35 @@ class _Reader:
     def _json(self, text: str) -> list[str]:
         for data in reversed(all_json(text)) if "{" in text else ():
             everything = list(fields(data))
-            named = [value for key, value in everything if set(re.findall(r"[a-z]+", key.casefold())) & set(_LABELS)]
-            for said, labelled in ((named, True), ([value for _, value in everything], False)):
+            words = [(set(re.findall(r"[a-z]+", key.casefold())), value) for key, value in everything]
+            named = [value for key, value in words if key & set(_LABELS) - {"answer"}]
+            answers = [value for key, value in words if "answer" in key]
+            for said, labelled in ((named, True), (answers, True), ([value for _, value in everything], False)):
                 found = [one for value in said for s in strings(value) if (one := self._one(s, labelled=labelled))]
                 found += [one for value in said if isinstance(value, int) and (one := self.by_name.get(str(value)))]
                 if not found and labelled:
-                    found = [
-                        one
-                        for value in said
-                        for s in strings(value)
-                        for part in self._verdicts([plain(s)])
-                        for one in part
-                    ]
+                    parts = [part for value in said for s in strings(value) for part in self._verdicts([plain(s)])]
+                    found = [one for part in parts for one in part]
                 if found:
                     return found
         return []
 
-    def _verdicts(self, lines: Sequence[str]) -> tuple[list[str], list[str]]:
-        """Of lines that begin as a verdict: those that say nothing else, and those that go on."""
+    def _verdicts(self, lines: Sequence[str]) -> tuple[list[str], ...]:
+        """Of lines that begin as a verdict: those that say nothing else, and those that go on; then those called an answer."""
         whole: list[str] = []
         partly: list[str] = []
+        answers: list[str] = []  # the answer to the question, perhaps
         for i, line in enumerate(lines):
-            following = (
-                self._one(lines[i + 1], labelled=True) if i + 1 < len(lines) and self.heading.fullmatch(line) else None
-            )
-            whole += [following] if following else []
+            head = self.heading.fullmatch(line) if i + 1 < len(lines) else None
+            following = self._one(lines[i + 1], labelled=True) if head else None
+            if head and following:
+                (answers if _weak(head) else whole).append(following)
             for sentence in _SENTENCE.split(line):
-                found = self._verdict(self.line.fullmatch(sentence.lstrip(MARKS + " ([")))
-                if found is not None:
-                    (whole if found[1] else partly).append(found[0])
-        return whole, partly
+                match = self.line.fullmatch(sentence.lstrip(MARKS + " (["))
+                found = self._verdict(match)
+                if match is not None and found is not None:
+                    (answers if _weak(match) else whole if found[1] else partly).append(found[0])
+        return whole[-1:], partly, answers[-1:]
 
     def _verdict(self, found: re.Match[str] | None) -> tuple[str, bool] | None:
         """What a line that begins as a verdict decides, and whether it says nothing else."""
@@ -248,7 +250,9 @@ class _Reader:
     def _last_word(self, line: str) -> str | None:
         """An option that is the last word of the reply, where the words before do not take it back."""
         found = re.search(rf"(?i){self.named}(?=[\s.!)\]{MARKS}]*$)", line)
-        if found is None or re.search(r"(?i)\b(?:not|never|no|or|isn't|n't)\W*(?:\w+\W+)?$", line[: found.start()]):
+        if found is None or re.search(
+            r"(?i)\b(?:not|never|no|or|isn't|n't)[\s,]+(?:\w+[\s,]+)?$", line[: found.start()]
+        ):
             return None
         return self.by_name[found[0].casefold()]
 
@@ -270,6 +274,12 @@ class _Reader:
                 elif len(self.by_name) == 2:
                     yield next(option for option in self.by_name.values() if option != name)
                 break
+
+
+def _weak(label: re.Match[str]) -> bool:
+    """Whether a verdict is called an answer or a result, not the better one: it may be the answer to the question."""
+    before = label.string[: label.end("label")].casefold()
+    return label["label"].casefold() in _ANSWERS and not re.search("better|best|preferred|winning|chosen", before)
 
 
 def fields(data: JsonValue) -> Iterator[tuple[str, JsonValue]]:

@@ -26,6 +26,7 @@ _OLD = re.compile(
     r"previous(?:ly)?|before|current(?:ly)?|draft|first|attempt|inputs?|outputs?|questions?|case|because|would|error|failed|"
     r"answers?|replies|reply|returns?|prints?|usage)\b"
 )
+_HERE = re.compile(r"(?i)(?:(?:sure|certainly|of course|okay|ok|here)\b.*|(?:the )?(?:new|improved|revised) \w+):")
 _EXAMPLE = re.compile(
     r"(?i)\b(?:for example|examples?|for instance|e\.g|such as|like (?:this|so)|in this form(?:at)?)\b\W*$"
 )
@@ -59,7 +60,7 @@ def text_in(text: str, *, cut: bool = False) -> Reading[str]:
         return Reading("" if fences(answer) else _unquoted(answer))
     outer = _outermost(answer, blocks)
     if outer is not None:
-        return Reading(outer)
+        return outer
     texts = list(dict.fromkeys(_whole(block).strip() for block in blocks))
     if len(texts) == 1:
         return _single(answer, blocks)
@@ -97,27 +98,31 @@ def _lead(answer: str, blocks: Sequence[Fence], at: int) -> str:
     return next((line for line in reversed(before.splitlines()) if line.strip(" \t#*>-_")), "")
 
 
-def _outermost(answer: str, blocks: Sequence[Fence]) -> str | None:
+def _outermost(answer: str, blocks: Sequence[Fence]) -> Reading[str] | None:
     """What stands between the first fence and the last, where a text with fences of the same length inside was fenced.
 
-    The sign of it: a block that ends with a colon, so that what it announces stands behind the fence that closed it.
+    The sign of it: a block that ends with a colon or a heading, so that what it announces stands behind the fence that closed it;
+    or an empty block, where the fence that ends what is inside and the one that ends all meet. Where the last fence does not end
+    the reply, or is one too many or too few, nothing tells which fence ends the text.
     """
-    first, last = blocks[0], fences(answer)[-1]
-    if (
-        len(fences(answer)) < 2
-        or not first.text.rstrip().endswith(":")
-        or any(block.info for block in fences(answer)[1:])
-    ):
+    found = fences(answer)
+    ending = (blocks[0].text.rstrip().splitlines() or [""])[-1]
+    sign = ending.endswith(":") or re.match(r"#{1,6} ", ending) or any(not block.text.strip() for block in found[1:])
+    if len(found) < 2 or not sign or any(block.info for block in found[1:]):
         return None
-    if answer[last.end :].strip() or not last.closed:
+    if not found[-1].closed:
+        return Reading(None, "the fences in the text cannot be told from the one that ends it; expected a longer fence around it")
+    if answer[found[-1].end :].strip():
         return None
-    return "\n".join(answer[first.start : last.end].replace("\r\n", "\n").strip().split("\n")[1:-1]).strip()
+    return Reading("\n".join(answer[blocks[0].start :].replace("\r\n", "\n").strip().split("\n")[1:-1]).strip())
 
 
 def _unquoted(answer: str) -> str:
     """A reply without fences: without the quotation marks around it, or around all that follows a line such as "Here it is:"."""
     found = re.sub(r"\A(`+)(?!`)(.*?)(?<!`)\1\Z", r"\2", answer.strip(), flags=re.DOTALL).strip()
     first, _, rest = found.partition("\n")
+    if rest.strip() and _HERE.fullmatch(first.strip(" *_#")):
+        found = rest.strip()
     for plain in (found, rest.strip() if first.rstrip().endswith(":") else ""):
         for opening, closing in _QUOTES:
             inside = plain[len(opening) : -len(closing)]

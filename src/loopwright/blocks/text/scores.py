@@ -38,7 +38,7 @@ _MARKS = "*`_\"'\u201c\u201d"
 _BETWEEN = rf"[\s{_MARKS}]*"
 _POINT = rf"(?:{_BETWEEN}(?:[:=|\u2192]|->|\b(?:is|was|would be|equals)\b:?|\s[-\u2013\u2014](?=\s)))"
 _OF = re.compile(r"\W{0,3}\s*(?:\(|\[)?\s*(?:out of|of|/)\s*(?:a possible\s*)?(\d+(?:\.\d+)?)", re.I)
-_AND = re.compile(r"\s*(?:-|\u2013|\u2014|to|or|and|~|&)\s*[-+]?\.?\d", re.I)
+_AND = re.compile(r"\s*(?:-|\u2013|\u2014|to|or|and|~|&|[+*x\u00d7=]|\s)\s*[-+]?\.?\d", re.I)
 _NOTHING = re.compile(
     rf"(?:\s|[\])}}>.,;!|$*`_\"'\u201c\u201d]|\(?\s*(?:out of|of|/)\s*\d+(?:\.\d+)?\)?|points?\b|stars?\b|\\[\])])*{_END}?",
     re.I,
@@ -132,7 +132,7 @@ def _value(fragment: str, high: float | None) -> _Found:
         return _Found(None, True, number.problem)
     alone = _NOTHING.fullmatch(rest) is not None
     if _AND.match(rest):
-        return _Found(None, alone, f"a range, not one number: {plain[:40]!r}")
+        return _Found(None, alone, f"a range or a sum, not one number: {plain[:40]!r}")
     of = _OF.match(rest)
     most = float(number.over) if number.over is not None else float(of[1]) if of else None
     value = float(number.value * (number.over or 1))

@@ -192,7 +192,7 @@ def test_a_group_named_as_an_example_is_not_taken_for_it() -> None:
 def test_grades_before_a_gate_that_was_told_of_verdicts_can_only_refuse() -> None:
     sizes = {**SIZES, "screen": 0}
     kit = Kit(Ruled(lambda n, i: 0.4 if n != "new" else 0.9, sizes=sizes, verdicts=False))
-    assert not kit.offer("new")
+    assert not kit.offer("new") and kit.incumbent.rounded
     kit = Kit(Ruled(lambda n, i: 0.0 if n != "new" else 1.0, sizes=sizes, verdicts=False))
     assert kit.offer("new")
 
@@ -263,3 +263,12 @@ def test_with_a_margin_the_screen_asks_for_no_gain() -> None:
     kit.offer("bad")
     assert [s.promising for _, s in kit.incumbent.screened] == [False]
     assert kit.incumbent.gate.looks == 1
+
+
+@pytest.mark.parametrize(("verdicts", "grades"), [(True, False), (False, True), (None, None)])
+def test_what_the_checker_gives_is_known_from_the_screen(verdicts: bool | None, grades: bool | None) -> None:
+    kit = Kit(Ruled(lambda n, i: None if verdicts is None else 0.0, sizes=SIZES, verdicts=bool(verdicts)))
+    asyncio.run(kit.incumbent.scores(BASE, "gate"))
+    assert kit.incumbent.grades is None, "the gate must not choose its own test"
+    asyncio.run(kit.incumbent.scores(BASE, "screen"))
+    assert kit.incumbent.grades is grades and not kit.incumbent.rounded

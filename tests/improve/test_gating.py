@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -304,6 +305,24 @@ def test_a_run_stopped_at_any_point_of_the_gate_ends_as_an_uninterrupted_one(job
     found = asyncio.run(resume_improve("last", store_path=other.path / "store"))
     for part in ("baseline", "final", "gain", "accepted", "rejected", "screened", "reason"):
         assert found[part] == expected[part]
+
+
+def test_a_run_of_an_earlier_version_goes_on_with_the_splits_it_had(job: Job, tmp_path: Path) -> None:
+    folder = task(tmp_path / "task")
+
+    def stop(type: str, payload: dict[str, Any]) -> None:
+        raise Paused("stopped by the test")
+
+    with pytest.raises(Paused):
+        asyncio.run(run_improve(folder, store_path=job.path / "store", progress=stop, model=MODEL, out=job.path / "out"))
+    old = load_task(folder)
+    spec = {name: value for name, value in old.spec().items() if name != "questions"}
+    with sqlite3.connect(job.path / "store" / "loopwright.db") as database:
+        database.execute("UPDATE run SET spec = json_remove(json_set(spec, '$.task', json(?)), '$.split')", [json.dumps(spec)])
+    asyncio.run(resume_improve("last", store_path=job.path / "store"))
+    with job.store as store:
+        report = build_report(store, "last")
+    assert report.status == "done" and report.splits["screen"] == 0 and report.splits["gate"] == len(old.examples("gate"))
 
 
 def test_groups_are_averaged_and_tested_as_one(job: Job, tmp_path: Path) -> None:

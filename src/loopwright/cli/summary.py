@@ -44,6 +44,10 @@ def print_summary(result: dict[str, Any]) -> None:
                 Text(("accepted: " if k["accepted"] else "rejected: ") + k["reason"], style=style),
             )  # fmt: skip
         console(wraps=True).print(table)
+    for s in result.get("screened", ()):
+        named = f"{s['by']} ({s['note']})" if s.get("note") else s["by"]
+        seen = f"{s['wins']} better and {s['losses']} worse of {s['n']} screen examples"
+        out.print(f"refused before the gate: {named}, {seen}", style="yellow", markup=False)
     _verdict(out, result)
     if result.get("unproven"):
         out.print(f"unproven  {result['unproven']['message']}; it is in {_near(result['unproven']['folder'])}", markup=False)

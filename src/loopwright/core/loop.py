@@ -9,7 +9,7 @@ from typing import Any, cast
 from loopwright.core.arrays import PACKED
 from loopwright.core.budget import Reserve
 from loopwright.core.context import Context
-from loopwright.core.feedback import FREE, Cost, Feedback, Frozen, Score
+from loopwright.core.feedback import FREE, Cost, Feedback, Frozen, Score, Verdict
 from loopwright.core.gate import Decision, Gate, paired_differences
 from loopwright.core.groups import Unit, unit_scores, units
 from loopwright.core.learner import STEPS, Block, Logged, Session
@@ -84,7 +84,8 @@ class Incumbent:
         self._known: dict[tuple[Split, str], dict[str, float | None]] = {}  # scores by example, of what was measured
         self._times: dict[tuple[Split, str], int] = {}  # how often something was measured, where a server changed meanwhile
         self._again = 0
-        self.grades = False  # whether the checker gave a grade, not a verdict, of a screen example
+        self.grades: bool | None = None  # whether the checker gave a grade of a screen example; None before it gave anything
+        self.rounded = False  # whether a gate of verdicts was given a grade
 
     @property
     def reference(self) -> Candidate:
@@ -113,7 +114,9 @@ class Incumbent:
         if missing:
             rollouts = await branch.evaluate(candidate, missing)
             known.update((e.id, r.score) for e, r in zip(missing, rollouts, strict=True))
-            self.grades |= split == "screen" and any(isinstance(f, Score) for r in rollouts for f in r.feedback)
+            said = [isinstance(f, Score) for r in rollouts for f in r.feedback if isinstance(f, Score | Verdict)]
+            if split == "screen" and said:
+                self.grades = bool(self.grades) or any(said)
         return known, meter.spent
 
     def _place(self, candidate: Candidate, split: Split) -> str:
@@ -246,6 +249,7 @@ class Incumbent:
         after = unit_scores(made_of, [candidate.get(example.id) for example in examples], "candidate")
         if self.gate.graded:
             return before, after
+        self.rounded |= any(s not in (None, 0, 1) for s in [*before, *after])
         return [s if s is None else math.ceil(s) for s in before], [s if s is None else math.floor(s) for s in after]
 
 

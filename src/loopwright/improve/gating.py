@@ -20,6 +20,10 @@ from loopwright.worlds.near import near_duplicates
 from loopwright.worlds.task import Task
 
 FEW = 20  # gate examples below which one look is planned: more would leave none of them enough
+ROUNDED = (
+    "the checker gave grades between 0 and 1, where its kind or its answers on screen examples told of verdicts alone; there such a "
+    "grade of a gate example counted 0 for a candidate and 1 for the incumbent. Write [gate] graded = true"
+)
 _POWER, _MOST = 0.8, 20_000  # how often a gain should be noticed; gate examples beyond which none are counted
 _PROMPTS = 2  # offers to expect of a method that writes prompts; others make one
 
@@ -39,13 +43,14 @@ def planned_looks(methods: Iterable[Method], size: int) -> int:
     return max(1, sum(_PROMPTS if m.recipe.card.improves == "prompt" else 1 for m in methods))
 
 
-def gate_of(task: Task | NamedWorld, methods: Iterable[Method], grades: bool, seed: int) -> Gate:
+def gate_of(task: Task | NamedWorld, methods: Iterable[Method], grades: bool | None, seed: int) -> Gate:
     """The gate of a run.
 
     Args:
         task: with its options of the gate.
         methods: that the job will run, from which the planned looks are counted where the task does not plan them.
-        grades: whether the checker gave grades, not verdicts, of screen examples; tells of a checker whose kind does not.
+        grades: whether the checker gave grades, not verdicts, of screen examples, None where it gave nothing; tells of a checker
+            whose kind does not.
         seed: of the run.
     """
     given, examples = dict(task.gate), task.examples("gate")
@@ -54,7 +59,7 @@ def gate_of(task: Task | NamedWorld, methods: Iterable[Method], grades: bool, se
     if any(example.group for example in examples):
         graded = True  # means of groups are no verdicts
     elif graded is None:
-        graded = grades or not task.examples("screen")
+        graded = grades is not False
     return Gate(**given, planned=planned, graded=bool(graded), seed=seed)
 
 

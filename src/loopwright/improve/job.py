@@ -34,6 +34,7 @@ from loopwright.core.world import Split, start
 from loopwright.improve import stream
 from loopwright.improve.artifact import read_artifact, write_artifact
 from loopwright.improve.gating import (
+    ROUNDED,
     about_unproven,
     beforehand,
     best_refused,
@@ -151,7 +152,9 @@ async def resume_improve(
         task = _task(row.spec)
         if "split" in row.spec:
             task = task.divided(**row.spec["split"])
-        if digest(task.spec()) != digest(row.spec["task"]):
+        # A run of an earlier version recorded less of its task.
+        known = {name: value for name, value in task.spec().items() if name in row.spec["task"]}
+        if digest(known) != digest(row.spec["task"]):
             raise Diverged(
                 f"the task in {row.spec.get('folder') or row.spec['world']} changed since run {row.id} began; put it back, "
                 "or start a new run (what it has in common with the old one is answered from the cache)"
@@ -405,6 +408,8 @@ class _Job:
     async def _prove(self) -> dict[str, Any]:
         """The one look at the test split, by the report alone."""
         self.reserve.release()
+        if self.incumbent.rounded:
+            await self.engine.event("warning", "grades", message=ROUNDED)
         winner = self.incumbent.candidate
         examples = self.task.examples("test")
         before, after, cut = await self._tested(self.base, winner, examples)

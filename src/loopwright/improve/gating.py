@@ -21,8 +21,8 @@ from loopwright.worlds.task import Task
 
 FEW = 20  # gate examples below which one look is planned: more would leave none of them enough
 ROUNDED = (
-    "the checker gave grades between 0 and 1, where its kind or its answers on screen examples told of verdicts alone; there such a "
-    "grade of a gate example counted 0 for a candidate and 1 for the incumbent. Write [gate] graded = true"
+    "the checker gave grades between 0 and 1, where its kind or its answers on screen examples told of verdicts alone: "
+    "a grade of a gate example counted 0 for a candidate and 1 for the incumbent. Write [gate] graded = true"
 )
 _POWER, _MOST = 0.8, 20_000  # how often a gain should be noticed; gate examples beyond which none are counted
 _PROMPTS = 2  # offers to expect of a method that writes prompts; others make one

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from typer.testing import CliRunner
 
+from loopwright.cli.main import app
 from loopwright.core.store import Store
 from loopwright.improve.html import render_html
 from loopwright.improve.job import run_improve
@@ -185,3 +187,29 @@ def test_a_server_of_several_fingerprints_is_told_once_and_does_not_loop(
     result = improve(server, task, told=told, cache=False)
     assert result["status"] == "done" and len(weights.asked) < 250
     assert len([1 for type, _ in told if type == "server-changed"]) <= 6
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        ({"model": "tiny", "system_fingerprint": "fp_1"}, {"model": "tiny", "system_fingerprint": "fp_1"}, ()),
+        ({"model": "tiny", "system_fingerprint": "fp_1"}, {"model": "tiny", "system_fingerprint": "fp_2"}, ("fp_1", "fp_2")),
+        ({"model": "tiny"}, {"model": "tiny"}, ("fingerprint not given",)),
+        ({}, {}, ("says nothing of itself",)),
+    ],
+)
+def test_compare_says_where_two_runs_may_have_had_other_weights(
+    server: Server, weights: Weights, task: Path, first: dict[str, Any], second: dict[str, Any], words: tuple[str, ...]
+) -> None:
+    weights.says = first
+    one = improve(server, task, "first")
+    weights.right, weights.says = True, second
+    two = improve(server, task, "second")
+    place = str(task.parent / "store" / "loopwright.db")
+    done = CliRunner().invoke(app, ["compare", one["run"], two["run"], "--store", place, "--json"])
+    assert done.exit_code == 0, done.output
+    result = json.loads(done.stdout)
+    assert result["better"] == "B" and bool(result["caution"]) == bool(words)
+    assert all(word in result["caution"] for word in words)
+    said = CliRunner().invoke(app, ["compare", one["run"], two["run"], "--store", place]).stdout
+    assert ("What differs may be the server" in said) == bool(words)

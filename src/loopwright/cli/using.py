@@ -67,6 +67,7 @@ def compare(
     from loopwright.core.gate import summarise
     from loopwright.core.groups import unit_scores, units
     from loopwright.improve.report import compare_answers, final_answers, gave_verdicts, shown_better
+    from loopwright.improve.served import served_differently
 
     with existing_store(ctx, store) as opened:
         runs = [_run_of(opened, name) for name in (first, second)]
@@ -76,6 +77,7 @@ def compare(
                 f"{first} and {second} were not measured on the same test examples: {_task(runs[0])} and {_task(runs[1])}"
             )
         answers = [final_answers(opened, run.id) for run in runs]
+        caution = served_differently(opened, runs[0], runs[1])
         graded = not all(gave_verdicts(opened, run.id) for run in runs)
     for name, known in zip((first, second), answers, strict=True):
         if not known:
@@ -96,11 +98,11 @@ def compare(
                 "a": {"run": runs[0].id, **sides[0].model_dump()}, "b": {"run": runs[1].id, **sides[1].model_dump()},
                 "difference": difference.model_dump(), "better": better, "test": asked["b"].test,
                 "p_values": {letter: decision.p_value for letter, decision in asked.items()},
-                "needed": asked["b"].needed, "by_hand": BY_HAND,
+                "needed": asked["b"].needed, "by_hand": BY_HAND, "caution": caution,
             }
         )  # fmt: skip
     else:
-        _show(runs, sides, difference, better)
+        _show(runs, sides, difference, better, caution)
     if exit_code and better != "B":
         raise typer.Exit(11 if better == "A" else 10)
 
@@ -108,7 +110,7 @@ def compare(
 BY_HAND = "whoever picks one of them by these figures has seen the test examples: by hand, unproven until new examples confirm it"
 
 
-def _show(runs: Sequence[RunRow], sides: Sequence[Interval], difference: Difference, better: str | None) -> None:
+def _show(runs: Sequence[RunRow], sides: Sequence[Interval], difference: Difference, better: str | None, caution: str) -> None:
     from loopwright.cli.progress import percent, points
 
     out = console()
@@ -120,6 +122,8 @@ def _show(runs: Sequence[RunRow], sides: Sequence[Interval], difference: Differe
         f"{difference.n} pairs" + (f", {difference.missing} not judged" if difference.missing else "")
     )
     out.print(f"{better} is better" if better else "not shown to differ", style="bold")
+    if caution:
+        out.print(caution, style="bold yellow", markup=False)
     out.print(BY_HAND, style="dim")
 
 

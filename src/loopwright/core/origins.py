@@ -20,6 +20,7 @@ from loopwright.core.model import Model, Reply
 from loopwright.core.store import CacheRow
 
 T = TypeVar("T")
+_IN_FLIGHT = 256  # replies after which nothing that was asked before a server was replaced is still on its way
 
 
 class Origin(NamedTuple):
@@ -56,6 +57,7 @@ class Origins:
         self._last: dict[str, Origin] = {}  # by the model's own fingerprint
         self._seen: dict[str, Counter[Origin]] = defaultdict(Counter)
         self._places: dict[str, dict[str, set[Origin]]] = defaultdict(lambda: defaultdict(set))
+        self._newest_origin: dict[str, tuple[Origin, int]] = {}  # with how many replies had come before its first
         self._several: set[str] = set()  # models whose servers answer under several fingerprints at once
 
     def note(self, model: Model, scope: str, reply: Reply) -> tuple[Origin, Origin] | None:
@@ -78,6 +80,10 @@ class Origins:
         origin = Origin(reply.model, reply.system_fingerprint)
         seen = self._seen[model.fingerprint]
         new = origin not in seen
+        if new:
+            self._newest_origin[model.fingerprint] = (origin, sum(seen.values()))
+        elif origin != (newest := self._newest_origin[model.fingerprint])[0] and sum(seen.values()) - newest[1] > _IN_FLIGHT:
+            self._several.add(model.fingerprint)  # the older one still answers, so neither took the other's place
         seen[origin] += 1
         self._places[_place(scope)][model.fingerprint].add(origin)
         before, self._last[model.fingerprint] = self._last.get(model.fingerprint), origin
@@ -127,6 +133,11 @@ class Origins:
     def accept(self, models: Mapping[str, Any]) -> None:
         """Take it that these servers answer under several fingerprints at once, as one behind a load balancer does."""
         self._several.update(models)
+
+    @property
+    def seen(self) -> set[Origin]:
+        """All that servers said of themselves."""
+        return {origin for seen in self._seen.values() for origin in seen}
 
     def told(self) -> dict[str, Any]:
         """Plain data for the result: how many replies came from where, and what the servers said they are."""

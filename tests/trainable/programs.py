@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import operator
 import re
 from collections import Counter
 from pathlib import Path
@@ -141,6 +140,33 @@ def looped(question: Any, tape: Any, *, a: Any = Text("x")) -> Any:
     return [pairs, list(question.values()), {a, "x", "z"}, Pair(a, 1), 7 // question["n"], 7 % question["n"], 2 ** question["n"]]
 
 
+@trainable(needs=())
+def changing(question: Any, tape: Any, *, a: Any = Text("x"), b: Any = Text("y"), c: Any = Text("z"), d: Any = Text("w")) -> Any:
+    """Changes values in place."""
+    how = question["how"]
+    tags, table = question["tags"], question["table"]
+    made = None
+    if how == "append":
+        made = tags.append(a)
+    if how == "extend":
+        tags.extend([a, "k"])
+    if how == "insert":
+        tags.insert(0, a)
+    if how == "set":
+        table["k"] = a
+    if how == "number":
+        tags[0] = a
+    if how == "update":
+        table.update({"k": a})
+    if how == "setdefault":
+        made = table.setdefault("k", a)
+    if how == "pop":
+        made = tags.pop(a.count("x") - 1)
+    if how == "delete":
+        del tags[a.count("x") - 1]
+    return [made, tags, table]
+
+
 class Pair(NamedTuple):
     left: Any
     right: Any
@@ -164,7 +190,7 @@ def raw(question: Any, tape: Any, *, a: Any = Text("x")) -> Any:
         "json.loads": lambda q: json.loads(q), "re.search": lambda q: re.search("a", q), "join": lambda q: ",".join([q]),
         "dumps": lambda q: json.dumps({"a": q}), "in": lambda q: q in "abc", "path": lambda q: Path(q),
         "pydantic": lambda q: TypeAdapter(str).validate_python(q), "starts": lambda q: "abc".startswith(q),
-        "replace": lambda q: "abc".replace("a", q), "set": lambda q: operator.setitem(q, 0, "b"),
+        "replace": lambda q: "abc".replace("a", q), "named": lambda q: getattr("abc", q),
         "plain": lambda q: 1 + "a",  # type: ignore[operator]
     }  # fmt: skip
     return doing[question["do"]](question["q"])

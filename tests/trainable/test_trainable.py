@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -160,13 +161,39 @@ def test_views_and_sets_are_gone_through() -> None:
     assert "a" in graph_of(rollout.trace).reached()
 
 
+@pytest.mark.parametrize(
+    ("how", "output"),
+    [
+        ("append", [None, ["s", "t", "x"], {"m": 1}]),
+        ("extend", [None, ["s", "t", "x", "k"], {"m": 1}]),
+        ("insert", [None, ["x", "s", "t"], {"m": 1}]),
+        ("number", [None, ["x", "t"], {"m": 1}]),
+        ("set", [None, ["s", "t"], {"m": 1, "k": "x"}]),
+        ("update", [None, ["s", "t"], {"m": 1, "k": "x"}]),
+        ("setdefault", ["x", ["s", "t"], {"m": 1, "k": "x"}]),
+        ("pop", ["s", ["t"], {"m": 1}]),
+        ("delete", [None, ["t"], {"m": 1}]),
+    ],
+)
+def test_what_is_changed_in_place_came_of_what_changed_it(how: str, output: Any) -> None:
+    example = Example(id="x", input={"how": how, "tags": ["s", "t"], "table": {"m": 1}})
+    before = example.model_dump()
+    rollout = Runs()("changing", example)
+    assert json.loads(rollout.output) == output, rollout.error
+    assert graph_of(rollout.trace).reached() == ["a"]  # and neither b, c nor d
+    assert example.model_dump() == before  # the program has a copy
+
+
 def test_operations_get_collections_as_they_are() -> None:
     rollout = Runs()("handed")
     assert rollout.output == "x2xstr", rollout.error
     assert graph_of(rollout.trace).reached() == ["a"]
 
 
-@pytest.mark.parametrize("do", ["json.loads", "re.search", "join", "dumps", "in", "path", "pydantic", "starts", "replace", "set"])
+PLAIN = ["json.loads", "re.search", "join", "dumps", "in", "path", "pydantic", "starts", "replace", "named"]
+
+
+@pytest.mark.parametrize("do", PLAIN)
 def test_code_that_takes_plain_data_alone_says_what_to_write(do: str) -> None:
     rollout = Runs()("raw", Example(id="x", input={"do": do, "q": "[1]"}))
     assert rollout.output == "" and ("TypeError: " in rollout.error or do == "pydantic")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 from collections import Counter
@@ -115,7 +116,8 @@ class Tape:
         self._read[node] = None
 
     def given(self, name: str, data: Any) -> Value:
-        """An input of the program."""
+        """An input of the program: a copy, which it may change."""
+        data = copy.deepcopy(data)
         self._add(Node(name=name, what="input", value=show(data)[:_SHOWN]))
         return Value(data, name, self)
 

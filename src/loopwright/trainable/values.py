@@ -22,6 +22,12 @@ ACTIVE: ContextVar[Tape | None] = ContextVar("tape", default=None)
 _HERE = Path(__file__).resolve().parent
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _FRAMES = 6
+_CHANGING: dict[type, tuple[str, ...]] = {  # methods that change what they are called on
+    list: ("append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse"),
+    dict: ("update", "pop", "popitem", "setdefault", "clear"),
+    set: ("add", "update", "remove", "discard", "pop", "clear", "difference_update", "intersection_update",
+          "symmetric_difference_update"),
+}  # fmt: skip
 # What C code says that wants the very type, such as json.loads, re.search or ",".join, when it is handed a Value.
 _TYPE = "(?:Mapping|Sequence)?Value"
 _HANDED = re.compile(
@@ -105,6 +111,12 @@ class Value:
 
     def __getitem__(self, key: Any) -> Value:
         return apply(self, "item", operator.getitem, key)
+
+    def __setitem__(self, key: Any, item: Any) -> None:
+        self._node = apply(self, "set item", _with_item, key, item)._node  # what it is now came of the item too
+
+    def __delitem__(self, key: Any) -> None:
+        self._node = apply(self, "delete item", _without_item, key)._node
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -235,15 +247,32 @@ def apply(value: Value, name: str, function: Callable[..., Any], *more: Any, tur
     return made
 
 
-def _method(value: Value, name: str, *args: Any, **kwargs: Any) -> Value:
+def _with_item(data: Any, key: Any, item: Any) -> Any:
+    data[key] = item
+    return data
+
+
+def _without_item(data: Any, key: Any) -> Any:
+    del data[key]
+    return data
+
+
+def _method(value: Value, name: str, *args: Any, **kwargs: Any) -> Value | None:
     given = {"self": value, **{f"a{i}": a for i, a in enumerate(args, 1)}, **kwargs}
+    changes = name in _CHANGING.get(type(value._data), ())
+    nothing = False
 
     def call(**plainly: Any) -> Any:
+        nonlocal nothing
         own = plainly.pop("self")
-        return getattr(own, name)(*[plainly.pop(f"a{i}") for i in range(1, len(args) + 1)], **plainly)
+        found = getattr(own, name)(*[plainly.pop(f"a{i}") for i in range(1, len(args) + 1)], **plainly)
+        nothing = changes and found is None
+        return own if nothing else found
 
     made: Value = value._tape.call(name, call, given)
-    return made
+    if changes:
+        value._node = made._node  # changed in place: what it is now came of the arguments too
+    return None if nothing else made
 
 
 def plain(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Every mistake in a task folder is named: file, line, field, what was expected, what arrived, what to type."""
 
 import json
+import math
 import re
 
 import pytest
@@ -87,6 +88,10 @@ def test_a_run_sees_train_without_the_screen(tmp_path):
         assert len(parts[1]) >= 20 and sorted(e.id for part in parts for e in part) == sorted(e.id for e in task.pool)
         assert divided.questions == task.questions and divided.fingerprint != task.fingerprint
     assert task.divided(fresh=1).examples("test") == task.examples("test")
+    for share in (0, 0.1):
+        own = load_task(write(tmp_path, GOOD + f"[split]\nscreen = {share}\n", examples=lines(300))).divided()
+        assert len(own.examples("screen")) == math.ceil(share * len(task.examples("train")))
+    refused(write(tmp_path, GOOD + "[split]\nscren = 0.1\n"), "did you mean screen?")
 
 
 TOML_MISTAKES = [

@@ -85,6 +85,8 @@ def test_no_group_is_in_two_splits(groups, weights, fresh):
 def test_the_screen_is_a_third_of_train_and_stays_when_examples_come():
     sizes = {n: len(screened(examples([f"q{i}" for i in range(n)]))[1]) for n in (10, 23, 24, 30, 40, 60, 90, 300)}
     assert sizes == {10: 0, 23: 0, 24: 12, 30: 15, 40: 20, 60: 20, 90: 30, 300: 100}
+    shares = {share: len(screened(examples([f"q{i}" for i in range(40)]), share)[1]) for share in (0.0, 0.1, 0.5)}
+    assert shares == {0.0: 0, 0.1: 4, 0.5: 20}
     texts = [f"q{i}" for i in range(90)]
     before = {e.input for e in screened(examples(texts))[1]}
     after = {e.input for e in screened(examples([*texts[::-1], "another"]))[1]}

@@ -45,7 +45,7 @@ def _drawn(*text: object) -> float:
 
 
 class Fractions:
-    """The shares of the splits, which sum to 1, and the seed that chooses among such splits."""
+    """The shares of the splits, which sum to 1, and the seed that chooses among such splits. ``screen`` is a share of train."""
 
     def __init__(self, section: Section) -> None:
         self.section = section
@@ -53,6 +53,7 @@ class Fractions:
         self.given = any(given.values())
         self._shares = {s: float(section.number(s, _SHARES[s], low=0.0, high=1.0, above=True)) for s in SPLITS}
         self.seed: int = section.whole("seed", 0)
+        self.screen: float | None = section.number("screen", None, low=0.0, high=0.9)
         section.close()
         total = math.fsum(self._shares.values())
         if abs(total - 1) > 1e-6:
@@ -110,7 +111,9 @@ class Fractions:
         return {name: tuple(part) for name, part in parts.items()}
 
 
-def screened(train: Sequence[Example]) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+def screened(
+    train: Sequence[Example], share: float | None = None
+) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
     """What methods may learn from, and the part that is kept from them to compare what they offer on.
 
     A third of train, or 20 of it where that is at most half; nothing of a train split below 24 examples, which has none to
@@ -118,6 +121,7 @@ def screened(train: Sequence[Example]) -> tuple[tuple[Example, ...], tuple[Examp
 
     Args:
         train: the examples of the split.
+        share: of train, instead of that third.
 
     Returns:
         The rest of train and the screen, both in the order given.
@@ -125,7 +129,8 @@ def screened(train: Sequence[Example]) -> tuple[tuple[Example, ...], tuple[Examp
     units: dict[str, list[int]] = defaultdict(list)
     for at, example in enumerate(train):
         units[unit_key(example)].append(at)
-    size = max(len(train) * _SCREEN_SHARE, min(_SCREEN, len(train) // 2)) if len(train) >= _TRAIN else 0
+    usual = max(len(train) * _SCREEN_SHARE, min(_SCREEN, len(train) // 2)) if len(train) >= _TRAIN else 0
+    size = usual if share is None else len(train) * share
     apart: set[int] = set()
     for key in sorted(units, key=lambda key: _drawn("screen", key)):
         if len(apart) + len(units[key]) <= math.ceil(size):

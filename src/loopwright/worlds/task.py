@@ -77,7 +77,9 @@ class Task:
             splits = self.fractions.divide(
                 self.pool, self.gate["alpha"], weights=weights, fresh=fresh, graded=bool(self.checker.graded)
             )
-        splits["train"], splits["screen"] = screened(splits["train"])
+        splits["train"], splits["screen"] = screened(
+            splits["train"], self.fractions.screen if self.fractions is not None else None
+        )
         return replace(self, splits=splits)
 
     @property

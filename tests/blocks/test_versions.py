@@ -73,13 +73,13 @@ def test_what_several_changed_is_joined_on_top_of_the_best() -> None:
     assert joined.parents == [2, 0] and [p.by for p in joined.lineage["instruction"]] == ["task", "reflection"]
 
 
-def test_scores_are_by_example_and_a_failure_is_worth_nothing() -> None:
+def test_scores_are_by_example_and_what_was_not_judged_is_left_out() -> None:
     def attempt(i: int, status: str = "ok", value: float | None = None) -> Rollout:
         said = () if value is None else (Score(value=value),)
         return Rollout.model_validate({"id": str(i), "example": EXAMPLES[i], "turns": (), "status": status, "feedback": said})
 
-    found = scores_of([attempt(0, value=0.5), attempt(1, "failed"), attempt(2)], ("score", "cost"))
-    assert found[("e0", "score")] == 0.5 and found[("e1", "score")] == 0.0 and ("e2", "score") not in found
+    found = scores_of([attempt(0, value=0.5), attempt(1, "failed", 0.25), attempt(2, "lost")], ("score", "cost"))
+    assert found[("e0", "score")] == 0.5 and found[("e1", "score")] == 0.25 and ("e2", "score") not in found
     assert gained({("e0", "score"): 1.0, ("e2", "score"): 1.0}, found) == 0.5
 
 

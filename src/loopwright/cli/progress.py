@@ -45,9 +45,9 @@ def unusual(payload: dict[str, Any]) -> str:
     said = [
         f"{payload[name]} of {of} answers {words}"
         for name, words in (("cut", "were cut at max_tokens"), ("unanswered", "were not given"), ("unscored", "have no score"))
-        if payload.get(name) and (name != "unscored" or payload.get("n"))
+        if payload.get(name) and (name != "unscored" or payload.get("n", 1))
     ]
-    return f"; {', '.join(said)}" if said else ""
+    return f": {', '.join(said)}" if said else ""
 
 
 def _named(payload: dict[str, Any]) -> str:
@@ -95,7 +95,7 @@ class Watcher:
         self.out.print(text, style=style, markup=False)
 
     def _on_warning(self, payload: dict[str, Any]) -> None:
-        self._say(payload["message"], style="yellow")
+        self._say(payload["message"], style="bold red" if payload.get("loud") else "yellow")
 
     def _now(self, what: str) -> None:
         self._what = what
@@ -116,11 +116,13 @@ class Watcher:
     def _on_baseline(self, payload: dict[str, Any]) -> None:
         if "score" in payload:
             self._say(f"baseline {percent(payload['score'])} ({percent(payload['low'])} to {percent(payload['high'])}, "
-                      f"{payload['n']} {payload.get('split', 'gate')} examples){unusual(payload)}")  # fmt: skip
+                      f"{payload['n']} {payload.get('split', 'gate')} examples)")  # fmt: skip
         else:
-            self._say(
-                f"baseline measured on {payload['n']} gate examples{unusual(payload)}; their scores are shown after the run"
-            )
+            self._say(f"baseline measured on {payload['n']} gate examples; their scores are shown after the run")
+
+    def _on_answers(self, payload: dict[str, Any]) -> None:
+        why = f": {payload['why']}" if payload.get("why") else ""
+        self._say(f"  {payload.get('split', '')}{unusual(payload)}{why}", "yellow")
 
     def _on_method(self, payload: dict[str, Any]) -> None:
         if self._bar is None:

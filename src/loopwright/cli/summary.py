@@ -114,6 +114,8 @@ def _verdict(out: Any, result: dict[str, Any]) -> None:
     elif not result["accepted"]:
         out.print("LEARNED NOTHING: what you started with is what you have", style="bold yellow")
     out.print(result.get("reason", ""), style="dim", markup=False)
+    for failure in result.get("failures", ()):
+        out.print(f"{failure['method']} ended by an error: {failure['error']}", style="bold red", markup=False)
     for doubt in result.get("doubts", ()):
         out.print(f"DOUBTFUL JUDGE: {doubt['judge']} {doubt['message']}", style="bold red", markup=False)
 

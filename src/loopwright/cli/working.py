@@ -315,3 +315,6 @@ class _Shown:
             from loopwright.cli.summary import print_stream, print_summary
 
             (print_summary if "baseline" in result else print_stream)(result)
+        failed = {failure["method"] for failure in result.get("failures", ())}
+        if failed and failed == set(result["tried"]) and not result["accepted"]:
+            raise typer.Exit(1)

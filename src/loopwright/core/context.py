@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from loopwright.core.answers import measured, tally
+from loopwright.core.answers import measured, quoted, reasons, tally
 from loopwright.core.errors import BadOutput, InputError, LoopwrightError, NoReply, UnknownName
 from loopwright.core.feedback import Cost, Critique, Rater
 from loopwright.core.fences import without_thinking
@@ -214,6 +214,7 @@ class Context(Judging, Weights, Rounds):
         await self.engine.record(*(_row(self, r, i % n) for i, r in enumerate(rollouts)))
         if len(rollouts) > 1:
             await self.tell_raised(rollouts)
+            await branch.tell_unusual(rollouts)
         return rollouts
 
     async def tell_raised(self, rollouts: Sequence[Rollout]) -> None:
@@ -227,6 +228,14 @@ class Context(Judging, Weights, Rounds):
             if (key := f"{self.split}/{one.who}/{one.error}") not in self.engine.raised:
                 self.engine.raised.add(key)
                 await self.engine.event("warning", f"raised/{key}", message=f"{self.split} examples: {one}")
+
+    async def tell_unusual(self, rollouts: Sequence[Rollout]) -> None:
+        """Tell the report, and whoever watches, how many answers were cut off, not given or not scored, where any were."""
+        counts, why = tally(rollouts), quoted(reasons(rollouts))
+        if self.split == "gate":  # what became of those is told after the run, except that a limit is too low
+            counts, why = {name: counts[name] for name in ("attempts", "cut")}, ""
+        if any(n for name, n in counts.items() if name != "attempts"):
+            await self.engine.event("answers", self.scope, split=self.split, by=self._by, round=self.round, **counts, why=why)
 
     def demonstration(self, example: Example) -> str | None:
         """An answer to imitate, as ``core.world.demonstration`` gives it; whether it is right, ``worked`` tells."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -21,6 +20,7 @@ from typing import Any, TypeVar
 from pydantic import JsonValue
 
 from loopwright.core import errors
+from loopwright.core.alive import Alive
 from loopwright.core.budget import Ledger
 from loopwright.core.errors import (
     BudgetExhausted,
@@ -43,7 +43,6 @@ from loopwright.core.waves import QUIET_TURNS, Waves
 # Paid calls begun at once, for each that a model answers at a time: so many that its connections never wait for the store,
 # and no more, as what is begun when the process dies is presumed spent.
 _LANES = 2
-_PASSING = ("timeout", "connection", "server")  # kinds of failure that one request may have alone
 
 R = TypeVar("R")
 
@@ -113,7 +112,7 @@ class Engine:
         self._round_began: float | None = None
         self._longest_round = 0.0
         self._lanes: dict[int, asyncio.Semaphore] = {}
-        self._replies: Counter[int] = Counter()  # by model
+        self._alive = Alive(ledger)
         self._busy = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -393,16 +392,14 @@ class Engine:
             return self.recalled(model, row, compared) if row is not None else None
 
         async def perform() -> tuple[bytes, Cost]:
-            before = self._replies[id(model)]
+            began = time.monotonic()
             try:
                 fresh.extend(await model.generate([request]))
             except ModelUnavailable as error:
-                # What a model would not have, or could not do while it answered others, says nothing of the others.
-                alive = error.kind in _PASSING and self._replies[id(model)] > before
-                if alive or error.kind == "bad-request":
+                if await self._alive.alone(model, error, began):
                     raise NoReply(str(error), kind=error.kind, attempts=error.attempts) from error
                 raise
-            self._replies[id(model)] += 1
+            self._alive.replied(model)
             return fresh[0].model_dump_json(exclude_defaults=True).encode(), fresh[0].cost
 
         raw = await self._perform(

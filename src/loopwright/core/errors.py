@@ -4,9 +4,11 @@
     ├── InputError            what the user gave is wrong; the message says what was expected, what arrived, what to type
     │   ├── TaskError         a task folder: names the file, the line and the field
     │   ├── UnknownName       a recipe, option, model or run that does not exist; suggests the near one
+    │   ├── NothingScored     no answer of the baseline has a score: nothing could be compared with it
     │   └── NoConversion      no lawful way from one kind of feedback to another
     ├── BudgetExhausted       the next call could pass a cap, so it was not made
     ├── Diverged              a resumed run asked for something else than it had recorded
+    ├── MethodEnded           a resumed run came to where a method had ended by an error
     ├── Paused                the run was asked to stop; it can be resumed
     ├── ModelError
     │   ├── ModelNotFound     no such file, folder or model name
@@ -69,6 +71,10 @@ class NoConversion(InputError):
     pass
 
 
+class NothingScored(InputError):
+    """What a run begins with has no score on any example, so that nothing could be compared with it."""
+
+
 class BudgetExhausted(LoopwrightError):
     exit_code = 3
 
@@ -84,6 +90,10 @@ class BudgetExhausted(LoopwrightError):
 
 class Diverged(LoopwrightError):
     pass
+
+
+class MethodEnded(LoopwrightError):
+    """A resumed run came to where its method had ended by an error; the message is what that said."""
 
 
 class Paused(LoopwrightError):

@@ -11,6 +11,7 @@ from loopwright.core.feedback import FREE, Cost
 from loopwright.core.store import EffectRow
 
 # Failures that belong to the question rather than to the moment; asking again would pay again for the same.
+ENDED = "ended"  # kind of the effect that records by which error a method ended, in the method's own scope
 LASTING = (BadOutput, NoReply, CheckerError, BudgetExhausted)
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from loopwright.core.errors import Diverged
+from loopwright.core.errors import Diverged, MethodEnded
 from loopwright.core.feedback import FREE, Cost
-from loopwright.core.identity import LASTING, Asked, Scope, recorded, revive, tuple_hash
+from loopwright.core.identity import ENDED, LASTING, Asked, Scope, recorded, revive, tuple_hash
 from loopwright.core.store import EffectRow, EventRow, RunRow, Store
 from loopwright.core.types import digest
 
@@ -33,6 +33,7 @@ class Past:
         self.presumed = sum(event.type == "presumed-spent" for event in store.events(run.id))
         self.spent = FREE
         self._run = run.id
+        self._ended: dict[str, str] = {}  # by the scope of a method that ended by an error: what it said
         self._scopes: dict[str, Scope] = defaultdict(Scope)
         self._records: dict[str, EffectRow] = {}
         for row in store.effects(run.id):
@@ -41,6 +42,8 @@ class Past:
             self.spent += row.cost
             if row.status == "done":
                 self._scopes[row.scope].unclaimed[row.key] = row
+                if row.kind == ENDED and row.result is not None:
+                    self._ended[row.scope] = row.result.decode()
 
     def asked(self, scope: str) -> int:
         """How many effects this scope has asked for."""
@@ -78,16 +81,25 @@ class Past:
                 raise self.divergence(scope, "nothing more")
 
     def replay(self, asked: Asked) -> bytes | None:
-        """The recorded answer; None where there is none. Raises the recorded failure where it belongs to the question."""
+        """The recorded answer; None where there is none.
+
+        Raises the recorded failure where it belongs to the question, and MethodEnded where it belongs to a method that ended
+        by an error before it came to this question: what came after was done without it.
+        """
         record = asked.record
-        if record is None:
-            return None
-        if record.status == "done":
+        if record is not None and record.status == "done":
             self.replayed += 1
             return record.result
-        if record.status == "failed" and issubclass(recorded(record.error), LASTING):
+        if record is not None and record.status == "failed" and issubclass(recorded(record.error), LASTING):
             raise revive(record.error)
+        for scope, why in self._ended.items():
+            if f"{asked.scope}/".startswith(scope) and asked.kind != ENDED:
+                raise MethodEnded(why)
         return None
+
+    def ended(self, scope: str) -> str:
+        """By which error the method of this scope ended in an earlier process, or ""."""
+        return self._ended.get(f"{scope}/", "")
 
     def presumed_spent(self, asked: Asked) -> EventRow | None:
         """What the report must tell of a call that an earlier process may have paid and that is made again."""

@@ -17,10 +17,11 @@ from loopwright.core import loop
 from loopwright.core.budget import Reserve
 from loopwright.core.context import Context, solve
 from loopwright.core.engine import Engine
-from loopwright.core.errors import BudgetExhausted, Diverged, InputError, UnknownName
+from loopwright.core.errors import BudgetExhausted, Diverged, InputError, MethodEnded, UnknownName
 from loopwright.core.feedback import FREE, Cost
 from loopwright.core.gate import Gate, Interval, summarise
 from loopwright.core.groups import compare_units, unit_scores, units
+from loopwright.core.identity import ENDED
 from loopwright.core.loop import Incumbent
 from loopwright.core.model import Model, Request, Trainable
 from loopwright.core.origins import from_one_server
@@ -31,7 +32,7 @@ from loopwright.core.statistics import mean_interval
 from loopwright.core.store import RunRow, Store
 from loopwright.core.types import Budget, Candidate, Example, Rollout, digest
 from loopwright.core.world import Split, start
-from loopwright.improve import stream
+from loopwright.improve import faults, stream
 from loopwright.improve.artifact import read_artifact, write_artifact
 from loopwright.improve.gating import (
     ROUNDED,
@@ -276,6 +277,8 @@ class _Job:
         self.earlier = earlier_runs(engine.store, engine.run, task.questions)
         self.made_by = made_by(engine.store, self.earlier, self.base, spec["model"])
         self.stopped = "every method has run"
+        self.tried: list[str] = []
+        self.failures: list[dict[str, Any]] = []  # methods that ended by an error
 
     async def run(self) -> dict[str, Any]:
         methods = self._trainable(_methods(self.task, self.spec))
@@ -303,7 +306,7 @@ class _Job:
             offers, base = self.incumbent.compared, self.incumbent.candidate
             if not await self._method(number, len(methods), method):
                 return await self._prove()
-            if self.incumbent.compared == offers:
+            if self.incumbent.compared == offers and not any(f["number"] == number for f in self.failures):
                 silent.append((method, base))
         for number, (method, base) in enumerate(silent, len(methods) + 1):
             # What had nothing to offer may have, on top of what was accepted since.
@@ -320,6 +323,12 @@ class _Job:
         hidden = split == "gate"
         told, after = ({"n": figures["n"]}, figures) if hidden else (figures, None)
         await self.engine.tell("baseline", split, {"split": split, **told}, after=after)
+        faults.refuse_unscored(faults.attempts(self.engine.store, self.engine.run.id, split, self.base.hash), split)
+        if split == "screen" or not self.task.examples("screen"):
+            known = await self.incumbent.scores(self.base, split)
+            where = self.ctx.at("silence", split=split)
+            if warning := await faults.silence(where, self.base, self.task.examples(split), known):
+                await self.engine.event("warning", "silence", message=warning, loud=True)
 
     def _trainable(self, methods: list[Method]) -> list[Method]:
         """Without those that change weights, where the model's cannot be changed; asked for by name, that is an error."""
@@ -343,6 +352,7 @@ class _Job:
     async def _method(self, number: int, of: int, method: Method) -> bool:
         """Run one method; False when the budget allows no further one."""
         recipe = method.recipe
+        self.tried.append(method.slug)
         await self.engine.event("method", str(number), slug=method.slug, number=number, of=of, options=method.options)
         base = self.incumbent.candidate
         ctx = self.ctx.at(f"{number}.{method.slug}", policy=base)
@@ -353,11 +363,27 @@ class _Job:
             else:
                 ctx.recipe = recipe
                 await loop.improve(recipe, base, ctx, self._offer, method.options)
+            if why := self.engine.past.ended(ctx.scope):
+                raise MethodEnded(why)  # what came after was done without it, so it is not gone on with
         except BudgetExhausted as error:
             self.stopped = str(error)
             await self.engine.event("budget", str(number), slug=method.slug, reason=str(error))
             return False
+        except Exception as error:
+            if faults.ends_the_run(error):
+                raise
+            await self._failed(number, method, ctx, error)
         return True
+
+    async def _failed(self, number: int, method: Method, ctx: Context, error: Exception) -> None:
+        """A method ended by an error: say so, and go on without it."""
+
+        async def end() -> tuple[bytes, Cost]:
+            return faults.told(error).encode(), FREE
+
+        why = (await self.engine.effect(f"{ctx.scope}/", ENDED, number, end, summary=f"{method.slug} ended by an error")).decode()
+        self.failures.append({"method": method.slug, "number": number, "error": why})
+        await self.engine.event("failure", str(number), slug=method.slug, number=number, error=why)
 
     async def _offer(self, candidate: Candidate) -> bool:
         return await self.incumbent.offer(candidate)
@@ -491,6 +517,7 @@ class _Job:
     ) -> tuple[list[float | None], int]:
         """Scores, and how many examples the budget had no room for: what was set aside is an estimate."""
         beyond = 0
+        broken: list[str] = []
         rollouts: list[Rollout] = []
 
         async def one(example: Example, ctx: Context) -> float | None:
@@ -500,12 +527,21 @@ class _Job:
             except BudgetExhausted:
                 beyond += 1
                 return None
+            except Exception as error:
+                if faults.ends_the_run(error):
+                    raise
+                broken.append(f"{example.id}: {faults.told(error)}")
+                return None
             rollouts.append(rollout)
             return rollout.score
 
         branch = self.ctx.at(place, split="test")
         scores = await branch.map(one, examples)
         await branch.tell_raised(rollouts)
+        await branch.tell_unusual(rollouts)
+        if broken:
+            many = f"{len(broken)} of {len(examples)} test examples could not be answered, which counts as missing"
+            await self.engine.event("warning", branch.scope, message=f"{many}: {broken[0]}")
         return scores, beyond
 
     async def _result(self, baseline: Interval, final: Interval, gain: list[float], artifact: Path) -> dict[str, Any]:
@@ -516,6 +552,9 @@ class _Job:
         screened = [
             {"candidate": c.hash, "by": c.by, "note": c.note, **s.model_dump()} for c, s in self.incumbent.screened
         ]
+        if self.failures:
+            ended = "; ".join(f"{f['method']} ended by an error: {f['error']}" for f in self.failures)
+            self.stopped = f"{self.stopped}; {ended}"
         if accepted:
             reason = self.stopped
         elif looks:
@@ -547,6 +586,8 @@ class _Job:
             "run": self.engine.run.id,
             "status": "done",
             "reason": reason,
+            "tried": self.tried,
+            "failures": self.failures,
             "presumed_spent": self.engine.past.presumed,
             "replies": self.engine.origins.told(),
             "doubts": [

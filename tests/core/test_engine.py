@@ -253,7 +253,7 @@ def test_a_lasting_failure_is_replayed_as_it_was(rows: int) -> None:
 
 
 @SHAPES
-@pytest.mark.parametrize("error", [ModelUnavailable("down", kind="server"), QuotaExhausted("pay first")])
+@pytest.mark.parametrize("error", [ModelUnavailable("down", kind="connection"), QuotaExhausted("pay first")])
 def test_a_passing_failure_is_tried_again_by_the_next_process(rows: int, error: Exception) -> None:
     async def job(engine: Engine) -> str:
         return await say(engine, "s", "q")

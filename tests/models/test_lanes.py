@@ -125,3 +125,27 @@ def test_a_worker_that_is_cancelled_from_outside_is_replaced() -> None:
     first, *others = asyncio.run(bare())
     assert isinstance(first, asyncio.CancelledError)
     assert others == ["b", "c"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+@pytest.mark.parametrize("fails", [False, True])
+def test_work_that_is_asked_for_in_the_turn_in_which_the_last_ends_is_not_left_waiting(count: int, fails: bool) -> None:
+    async def work() -> str:
+        if fails:
+            raise ValueError("no")
+        return "done"
+
+    async def main() -> list[str]:
+        lanes = Lanes(count)
+
+        async def one_after_another() -> str:
+            for _ in range(20):
+                try:
+                    await lanes.run(work)
+                except ValueError:
+                    continue
+            return "done"
+
+        return await asyncio.gather(*(one_after_another() for _ in range(count)))
+
+    assert run(main()) == ["done"] * count

@@ -53,9 +53,9 @@ class Lanes:
         worker.add_done_callback(self._gone)
 
     def _gone(self, worker: asyncio.Task[None]) -> None:
-        """A worker that somebody else has cancelled must not leave those who wait without one."""
+        """A worker that has ended must not leave those without one who came since: they took it for one that still works."""
         self._workers.discard(worker)
-        if worker.cancelled() and any(not job.future.done() for job in self._waiting):
+        if any(not job.future.done() for job in self._waiting):
             self._hire()
 
     async def _work(self) -> None:

@@ -23,6 +23,7 @@ else:
 Regulariser = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 
 LARGEST = 1e15  # a row's length beside what is known along it; above, double precision keeps nothing of the other features
+_SQUARE = LARGEST**2
 
 
 class Ridge(NamedTuple):
@@ -70,7 +71,7 @@ def features(state: Ridge, context: Any) -> np.ndarray:
     if x.shape != (d,):
         raise InputError(f"a context is {d} numbers, got an array of shape {x.shape}")
     square = np.vdot(x, x)
-    if not square <= LARGEST**2:
+    if not square <= _SQUARE:
         if not np.isfinite(x).all():
             raise InputError("a context holds finite numbers, got one that is not")
         raise InputError(
@@ -82,14 +83,15 @@ def features(state: Ridge, context: Any) -> np.ndarray:
 
 def predict(state: Ridge, x: np.ndarray) -> np.ndarray:
     """Predicted response of every arm [arms] at x [d]."""
-    return np.asarray(state.coefficients @ x)
+    return np.asarray(state.coefficients.dot(x))
 
 
 def width(state: Ridge, x: np.ndarray) -> np.ndarray:
     """Standard error of every arm's prediction [arms] at x [d], in units of the noise."""
     count, d = state.coefficients.shape
-    half = (state.root.reshape(count * d, d) @ x).reshape(count, d)  # one product of a matrix, not one for each arm
-    return np.asarray(np.sqrt(np.einsum("ad,ad->a", half, half)))
+    half = state.root.reshape(count * d, d).dot(x).reshape(count, d)  # one product of a matrix, not one for each arm
+    half *= half
+    return np.asarray(np.sqrt(half.sum(axis=1)))
 
 
 def update(state: Ridge, arm: int, x: np.ndarray, y: float) -> Ridge:
@@ -99,17 +101,18 @@ def update(state: Ridge, arm: int, x: np.ndarray, y: float) -> Ridge:
     techniques", IEEE Transactions on Automatic Control 16, 1971). Raises InputError for a row too large beside the regulariser.
     """
     root, coefficients = state.root.copy(), state.coefficients.copy()
-    half = root[arm] @ x
-    whole = 1.0 + float(half @ half)
-    if not whole <= LARGEST**2:
+    part, row = root[arm], coefficients[arm]  # views
+    half = part.dot(x)
+    whole = 1.0 + float(half.dot(half))
+    if not whole <= _SQUARE:
         raise InputError(
             f"this context is {math.sqrt(whole):g} times as long as the regulariser tells apart; scale the features, or take "
             "a larger ridge"
         )
-    gain = half @ root[arm]  # the inverse Gram matrix times x
+    gain = half.dot(part)  # the inverse Gram matrix times x
     # By what the prediction was wrong, and not as the inverse times X'y: of a nearly singular design that loses every digit.
-    coefficients[arm] += gain * ((y - float(coefficients[arm] @ x)) / whole)
-    root[arm] -= half[:, None] * (gain / (whole + math.sqrt(whole)))
+    row += gain * ((y - float(row.dot(x))) / whole)
+    part -= half[:, None] * (gain / (whole + math.sqrt(whole)))
     return Ridge(root, coefficients)
 
 

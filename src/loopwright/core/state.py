@@ -84,27 +84,44 @@ def _sample(like: Any, index: int) -> Any:
     return None
 
 
-def not_finite(state: Any, before: Any = None, name: str = "") -> str:
-    """Where the state holds a number that is not finite, as text; empty where all are. What it shares with ``before``, a state
-    that was checked, is not looked at again.
+def finite(array: np.ndarray) -> bool:
+    """Whether every number of an array is finite."""
+    if array.dtype.kind not in "fc":
+        return True
+    # Quicker than to look at each; a sum of squares may also overflow.
+    return math.isfinite(abs(np.vdot(array, array))) or bool(np.isfinite(array).all())
+
+
+def not_finite(state: Any, before: Any = None) -> str:
+    """Where the state holds a number that is not finite, such as "model.weights"; empty where all are. What it shares with
+    ``before``, a state that was checked, is not looked at again.
     """
-    if state is before and state is not None:
-        return ""
+    found = _not_finite(state, before)
+    return "" if found is None else found.lstrip(".") or "the state itself"
+
+
+def _not_finite(state: Any, before: Any) -> str | None:
+    """The way to the number, made on the way back, since there is none but once in a session's life."""
+    if state is before:
+        return None
     if isinstance(state, np.ndarray):
-        return name or "an array" if state.dtype.kind in "fc" and not np.isfinite(state).all() else ""
-    if isinstance(state, float | np.floating):
-        return "" if math.isfinite(state) else name or "a number"
-    if isinstance(state, dict):
-        known = before if isinstance(before, dict) else {}
-        return next((w for k, v in state.items() if (w := not_finite(v, known.get(k), f"{name}[{k!r}]"))), "")
-    if isinstance(state, list | tuple):
-        fields = getattr(state, "_fields", None)
-        alike = isinstance(before, list | tuple) and len(before) == len(state)
+        return None if finite(state) else ""
+    if isinstance(state, tuple | list):
+        alike = isinstance(before, tuple | list) and len(before) == len(state)
         for i, value in enumerate(state):
-            at = f"{name}.{fields[i]}".lstrip(".") if fields else f"{name}[{i}]"
-            if where := not_finite(value, before[i] if alike else None, at):
-                return where
-    return ""
+            way = _not_finite(value, before[i] if alike else None)
+            if way is not None:
+                fields = getattr(state, "_fields", None)
+                return f".{fields[i]}{way}" if fields else f"[{i}]{way}"
+    elif isinstance(state, dict):
+        known = before if isinstance(before, dict) else {}
+        for key, value in state.items():
+            way = _not_finite(value, known.get(key))
+            if way is not None:
+                return f"[{key!r}]{way}"
+    elif isinstance(state, float | np.floating) and not math.isfinite(state):
+        return ""
+    return None
 
 
 def plain(value: Any, what: str = "a context") -> Any:
@@ -113,6 +130,8 @@ def plain(value: Any, what: str = "a context") -> Any:
     Raises InputError, which names the place, for what JSON cannot hold: other objects, keys that are no text, NaN and infinity.
     """
     kind = type(value)
+    if kind is np.ndarray:
+        return _listed(value, what)
     if kind is float:
         if math.isfinite(value):
             return value
@@ -139,6 +158,6 @@ def plain(value: Any, what: str = "a context") -> Any:
 def _listed(value: Any, what: str) -> Any:
     if value.dtype.kind not in "fiubU":
         raise InputError(f"{what} is an array of {value.dtype}; expected numbers or text")
-    if value.dtype.kind == "f" and not np.isfinite(value).all():
+    if not finite(np.asarray(value)):
         raise InputError(f"{what} holds a number that is not finite; expected finite numbers, or None for what is not known")
     return value.tolist()

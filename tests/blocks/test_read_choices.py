@@ -34,6 +34,7 @@ FOR_A = [
     "Better: A\nThe correct answer is B.", "The answer is B.\nBetter: A", '{"answer": "B", "better": "A"}', "Final answer: A",
     "The final answer is A.", "Answer: A, as B is wrong", "Choice A", "B loses.", "A is preferable", "Result: A wins",
     "Better: A, not B",
+    "A is whole, B is not. [RESULT] A", "<verdict>A</verdict>\n<why>B is off</why>",
     "Answer A has the right sum; answer B does not.\nBetter: A.", "Better: A\n\nThough [[B]] might be liked.",
 ]  # fmt: skip
 TIES = [
@@ -121,7 +122,9 @@ def test_other_options(text: str, options: tuple[str, ...], value: str | None) -
     [
         ("Yes.", True), ("Yes it is", True), ("Yes, the answer", True), ("- yes", True), ("# Yes", True),
         ("I think so: yes", True),
-        ("The final answer is yes.", True), ("No problem: yes", True), ("[[Yes]]", True), ("<think>no</think>yes", True),
+        ("The final answer is yes.", True), ("No problem: yes", True), ("[[Yes]]", True),
+        ("<verdict>yes</verdict>\n<why>it has no fault</why>", True), ("Right. [RESULT] no", False),
+        ("<think>no</think>yes", True),
         ('{"correct": true, "errors": "no"}', True), ('{"why": "there is no sum", "answer": "yes"}', True),
         ("No mistakes here, so yes", True),
         ("NO", False), ("no", False), ("No, it has none", False), ("No it is not", False), ("No - the sum", False),

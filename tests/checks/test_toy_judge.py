@@ -8,12 +8,16 @@ import re
 
 import pytest
 
+from loopwright.blocks.replies import read_answers, read_yes
+from loopwright.blocks.text.choices import choice_in
+from loopwright.blocks.text.scores import score_in
 from loopwright.checks.toy_judge import ToyJudge
 from loopwright.core.model import Request, Sampling
 from loopwright.core.types import Turn
 from loopwright.store import MemoryStore
 
 JUDGED = "Question: What is {a} + 5?\nWrite the whole equation.\n\nAnswer:\n{a} + 5 = {c}\n\n"
+BOTH = "\n\nAnswer A: {a} + 5 = {c}\nAnswer B: {a} + 5 = 1\nWhich is better, A or B?"
 SUMS = range(20, 60)
 
 
@@ -42,7 +46,7 @@ def replies(prompt: str, off: int, **sampling: object) -> list[str]:
         ("1. Is the sum right?\n2. Is it whole?\nAnswer Yes or No to each.", r"1\. (Yes|No)\n2\. (Yes|No)", r"1\. Yes(?s:.)*"),
         ("What is wrong with it? Reply 'OK' if nothing is.", r"OK|.+ than \d+\.", r"OK"),
         ("What is the probability that it is right, between 0 and 1?", r"0\.\d\d", r"0\.[5-9]\d"),
-        ("\n\nAnswer A: {a} + 5 = {c}\nAnswer B: {a} + 5 = 1\nWhich is better, A or B?", r"A|B|tie", r"A"),
+        (BOTH, r"A|B|tie", r"A"),
     ],
 )  # fmt: skip
 def test_it_fills_in_the_form_and_is_mostly_right(prompt: str, form: str, good: str) -> None:
@@ -51,6 +55,25 @@ def test_it_fills_in_the_form_and_is_mostly_right(prompt: str, form: str, good: 
     right = sum(re.fullmatch(good, said) is not None for said in replies(prompt, 0))
     wrong = sum(re.fullmatch(good, said) is not None for said in replies(prompt, 2))
     assert right >= 22 and right > wrong + 5
+
+
+def test_what_it_says_is_read() -> None:
+    """Every form in which it replies is one that critics read, and mean the same by."""
+    for off, good in ((0, True), (2, False)):
+        yes = [read_yes(said) for said in replies("Is it right? Reply with yes or no.", off)]
+        tagged = [read_yes(s, "true", "false") for s in replies("<verdict>true or false</verdict> <why>why</why>", off)]
+        words = [read_yes(said, "CORRECT", "INCORRECT") for said in replies("Verdict: [[CORRECT]] or [[INCORRECT]]", off)]
+        questions = "1. Is the sum right?\n2. Is it whole?\nAnswer Yes or No to each."
+        ticks = [read_answers(said, 2)[0] for said in replies(questions, off)]
+        forms = ("From 0 to 10? End with one line: Score: <number>", "Explanation: <why>\nScore: <1 to 5>",
+                 "Rate it 1-5, as: Feedback: (your words) [RESULT] (the number)",
+                 'As JSON: {"reason": "...", "score": <1-10>}')  # fmt: skip
+        scores = [[score_in(said).value for said in replies(form, off)] for form in forms]
+        assert not any(None in said for said in (yes, tagged, words, ticks, *scores))
+        for said in (yes, tagged, words, ticks):
+            assert (sum(map(bool, said)) > len(SUMS) / 2) is good
+    letters = [choice_in(said).value for said in replies(BOTH, 0)]
+    assert None not in letters and letters.count("A") > letters.count("B")
 
 
 def test_json_is_filled_in_by_schema_and_by_example() -> None:

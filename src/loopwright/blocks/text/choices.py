@@ -123,7 +123,10 @@ class _Reader:
             rf"{self.thing}\s*(?:{stop}|[-\u2013]\s|\bbecause\b|\bsince\b|\bas it\b)", 0 if self.letters else re.I
         )
         either = re.sub(r"\?P<\w+>", "?:", rf"(?:{self.thing}|{self.equal})")
-        self.marked = re.compile(rf"(?i)\[\[\s*({either})\s*\]\]|\\(?:boxed|fbox)\{{(?:\\text\{{)?\s*({either})\s*\}}")
+        self.marked = re.compile(
+            rf"(?i)\[\[\s*({either})\s*\]\]|\\(?:boxed|fbox)\{{(?:\\text\{{)?\s*({either})\s*\}}|"
+            rf"\[RESULT\]\s*({either})[.\s]*(?=\n|$)"
+        )
         self.forms = self._forms()
 
     def _forms(self) -> list[re.Pattern[str]]:
@@ -237,7 +240,7 @@ class _Reader:
     def _bracketed(self, text: str) -> list[str]:
         """Options in double brackets or in a box; of several the last one where the reply ends with it."""
         found = [
-            (self._meant(self.alone.fullmatch((m[1] or m[2]).strip())), m.end()) for m in self.marked.finditer(text)
+            (self._meant(self.alone.fullmatch((m[1] or m[2] or m[3]).strip())), m.end()) for m in self.marked.finditer(text)
         ]
         known = [(name, end) for name, end in found if name]
         names = [name for name, _ in known]

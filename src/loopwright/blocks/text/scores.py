@@ -2,9 +2,9 @@
 
 What is read, in this order: a JSON field or a tag of exactly that name; a line, or a sentence, that begins with the name ("Final
 score: 7", "Score (0-10): 7", "| Score | 7 |"), one that holds nothing else first; a number in the form of a result (``[[7]]``,
-``\\boxed{7}``); the name in a sentence ("I give it a score of 7"); "7/10" and "7 out of 10"; a line that is a number alone. A
-range behind the name is no score, and neither is the greatest score that there could be. Where what is read first allows two
-values, there is none.
+``\\boxed{7}``, ``[RESULT] 7``); the name in a sentence ("I give it a score of 7"); "7/10" and "7 out of 10"; a line
+that is a number alone. A range behind the name is no score, and neither is the greatest score that there could be. Where what is
+read first allows two values, there is none.
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ def _tiers(answer: str, reply: str, names: tuple[str, ...], high: float | None) 
     yield [f for f in own if f.alone], True
     yield own, False
     if names[0] == "score":
-        marked = [m[1] or m[2] for m in re.finditer(r"\[\[([^\[\]]*)\]\]|\\(?:boxed|fbox)\{([^{}]*)\}", reply)]
+        forms = r"\[\[([^\[\]]*)\]\]|\\(?:boxed|fbox)\{([^{}]*)\}|\[RESULT\]([^\n]*)"
+        marked = [m[1] or m[2] or m[3] for m in re.finditer(forms, reply)]
         yield [f for said in marked if (f := _value(said, high)).value is not None], False
     yield [_value(rest, high) for kind, rest in labelled if kind == "sum"], False
     yield [_value(rest, high) for kind, rest in labelled if kind == "part"], False

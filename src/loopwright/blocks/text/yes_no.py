@@ -66,6 +66,9 @@ def truth(value: JsonValue, yes: str = "yes", no: str = "no", *, cut: bool = Fal
     meant = {word.casefold(): key for key, word in words.items()}
     either = "|".join(re.escape(word) for word in sorted(words.values(), key=len, reverse=True))
     lines = [plain(line) for line in value.strip().splitlines() if line.strip()]
+    tagged = re.findall(rf"(?i)<(?:{'|'.join(_ASKED)})>\s*({either})\W*</", value)
+    if tagged:
+        return meant[tagged[-1].casefold()]
     labelled = [m for line in lines if (m := re.match(rf"{_LABEL}({either})(?!\w)(?!\W*(?:/|or\b)\s*\w)", line))]
     if labelled:
         return meant[labelled[-1][1].casefold()]

@@ -10,8 +10,10 @@ context) do not compete while one is learned. The specification holds the frozen
 How this differs: the frozen network is a small one without attention, so a prompt is not a row of tokens before the input: it
 is added to what goes into the first hidden layer, the mean of those picked. Every input picks its own prompts, as in the
 paper's equation 4; the released settings let a whole batch, also one that is only answered, take those that most of its inputs
-picked (``per_batch`` does). 5 of 10 prompts and ``pull`` 0.1, where these settings have 4 of 10 and 1. Plain gradient descent
-at a constant rate, where the authors use Adam.
+picked (``per_batch`` does). 5 of 10 prompts and ``pull`` 0.1, where these settings have 4 of 10 and 1. Keys begin between 0
+and 1, theirs between 0 and 0.01: only a key's direction counts, and a short one turns faster. Every batch is learned from
+once, at a constant rate by plain gradient descent, where the authors make five passes over a task with Adam, begun anew with
+each task, and clip gradients.
 """
 
 from __future__ import annotations

@@ -13,10 +13,13 @@ unaware baselines, see the row ``oas-unaware``. ``deviation`` is that of the noi
 
 How this differs: the imputed runtime is the mean of the belief about the prediction (its width is the posterior's, not the
 noise's) above the cap, where the authors' program draws from this belief until it exceeds the cap, at most 20 times, and else
-takes the cap; so ``tell`` needs no luck. Of several algorithms that were never told of one is drawn, where theirs takes them
-in order. The expected loss is that of log PAR10 as its definition gives it; the program adds the part below the cap with
-another sign, and takes a variance for a deviation once. Features are used as they come, not divided by their length. The
-probability of the choice is computed (blocks.chances) from the losses' own order and logged.
+takes the cap; so ``tell`` needs no luck. Parameters have the covariance sigma^2 times the inverse of the Gram matrix, in the
+program sigma times it; both have sigma 1. Of several algorithms that were never told of one is drawn, where theirs takes them
+in order (and books its very first run for the last of them). The expected loss is that of log PAR10 as its definition gives
+it; the program adds the part below the cap with another sign and weight, and takes a variance for a deviation once; its
+variants for the runtime itself, not its logarithm, are not here. Features are used as they come, not divided by their length,
+and all must be there, where theirs fills in the mean so far. The probability of the choice is computed (blocks.chances) from
+the losses' own order and logged.
 """
 
 from __future__ import annotations

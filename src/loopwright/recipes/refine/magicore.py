@@ -9,11 +9,15 @@ rounds. The answer is the one with most reward behind it among the best solution
 It wants critics that mark steps (``steps``, or ``spans`` of no exact place); with scores or verdicts alone every solution has
 one score and the reviewer sees that. A round costs two calls a solution, so what it saves is spent on hard questions only.
 
-How this differs: poor is a mean reward below ``quality`` on the critics' own scale, where the authors take the mean of their
-rewards over the whole data set. The answer is voted for by the best of all rounds, where their code takes those of the last
-two. As in their code the most frequent answer is that of the first round in every round, and a round in which nobody gives it
-any more ends the refining. Eight solutions for their forty. The prompts bring no worked example. Solutions that could not be
-judged have no weight.
+How this differs: poor is a mean reward below ``quality`` on the critics' own scale, where the authors take the mean, over the
+whole data set, of the rewards of each question's first solution. The answer is voted for by the best of all rounds, where
+their code takes those of the last two, and of a question that has become easy the last round's alone; it then begins again
+with the first round's solutions, and here the question is done. As in their code the most frequent answer is that of the first
+round in every round, and a round in which nobody gives it any more ends the refining; it is the same text, where theirs may be
+the same number written otherwise. A solution in which no answer was found has no vote, where theirs counts as one more answer
+in the spread, its steps being worth 0. Where all solutions are worth nothing the question is hard, in their code easy (the
+entropy is no number). Eight solutions for their forty. The prompts bring no worked example. Solutions that could not be judged
+have no weight.
 
 ``confidence``: a question is easy from here on by either reward; 1/2 is three answers of equal weight. ``extract`` is as in
 self-consistency.

@@ -6,7 +6,9 @@ so far; the verifier's best attempt is returned. At ``calls`` model calls it is 
 How this differs: the verifier's words (a failed test, a broken rule) are shown beside its mark where it has any; the loop ends
 early when the verifier has nothing left to ask for, so ``calls`` is a cap. Of equal marks the earliest attempt is the best
 one, and the worst one is the latest of the others, so that the two are never the same attempt; while there is only one
-attempt, it is shown alone. No authors' code was at hand.
+attempt, it is shown alone. ``first`` attempts are sampled before any is refined. The best one stands as the model's own turn
+before the request, only the worst one is quoted in it. An attempt that could not be judged counts below all others and is
+shown as marked 0; where the best one is no usable answer, the next is sampled anew. No authors' code was at hand.
 """
 
 from loopwright.core.context import Context

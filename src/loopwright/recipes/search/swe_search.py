@@ -15,9 +15,15 @@ on: its answers are the finished states.
 How this differs: the paper's equation has a depth bonus, alpha * exp(-beta * (depth - 1)); the released code gives alpha the
 value 0 and adds the bonus to the root alone, so it is left out here. The code's selection adds a dozen bonuses for habits of
 their agent and weighs exploration at 1 on a scale of 200, which is nearly greedy; here it is UCT with its own constant on
-values in [0, 1]. The root, which nobody values, counts as the middle of the scale, as it does in the code. A state whose value
-could not be read has none and is grown before others; at an end it is left out. Finished states with the same edits are one
-finalist.
+values in [0, 1]. The root, which nobody values, counts as the middle of the scale; in the code as the top of it. A state whose
+value could not be read has none and is grown before others; at an end it is left out, also of the mean along the way, where
+the code counts it as the middle. Finished states with the same edits are one finalist, and ``finalists`` of them are compared,
+where the code compares the first of each parent, however many. An action that repeats a sibling's is run and valued like any
+other; the code does neither. The words shown when a state is grown again are those on all its children; the code asks another
+agent for advice, or shows the last child's. The code's last choice is one call (its debate is never switched on), or the
+largest mean along the way; here debaters read all that was said in the round before, their own words too, where the code's
+keep their own conversation and read the others' words. 20 actions and a depth of 10, where the code's example has 100 and 25,
+and never applies the depth.
 """
 
 import math

@@ -11,12 +11,17 @@ model there). With a score of right and wrong alone and no critics (weight 0) on
 When to use it: online rejection sampling stagnates, its answers all alike or its reward passing wrong ones. It costs
 ``probe`` questions at every temperature more in each round; with a well chosen fixed temperature it has little to gain.
 
-How this differs: the questions that are probed are the first of the round's own, and what was sampled at the chosen
-temperature is trained on; a prompt of which nothing is kept scores 0, where the authors' code leaves it out; of equally good
-settings the first is taken; the answers kept of a question are those of largest reward, the earlier of equals; 16 samples of
-which 4 right ones are enough, where theirs are 64 and 8; 6 temperatures and 5 thresholds, where the paper has 8 and 21 and the
-released code 15 and 200; rewards at the threshold are kept, where theirs must be above it; at most ``keep`` answers a
-question, where theirs are as many as fill the round, with the reference solution; adapters (LoRA) instead of full weights.
+How this differs: the questions that are probed are the first of the round's own, where theirs are a thousand kept aside, and
+what was sampled at the chosen temperature is trained on; both settings are chosen on them, where the released code chooses the
+temperature alone and looks for the threshold anew on all that the round sampled; a prompt of which nothing is kept scores 0,
+where the authors' code leaves it out; of equally good settings the first is taken, as there; the answers kept of a question
+are those of largest reward, the earlier of equals, where theirs are in random order; the same text is kept once, where theirs
+may fill several places and is then counted once; a process reward there is that of an answer's worst step, here what the
+critics say of the whole; 16 samples of which 4 right ones are enough, where theirs are 64 and 8; 6 temperatures and 5
+thresholds, where the paper has 8 and 21 and the released code 15 and 200; rewards at the threshold are kept, where theirs must
+be above it; at most ``keep`` answers a question, where theirs are as many as fill the round, with the reference solution
+(reward 1), which counts in the balance too; adapters (LoRA) at a constant rate instead of full weights at one that falls over
+all rounds.
 """
 
 from collections import Counter

@@ -13,12 +13,16 @@ When to use it: there is a checker while learning and none when answering, and t
 1 + ``samples`` answers an example and turn; answering costs ``turns`` times as much as before.
 
 How this differs: adapters (LoRA) by default instead of full weights, and so three passes over a round's data, where the
-released script makes 0.3 of one at a rate of 1e-5, which falls as a cosine; of equally good tries the first goes on, as in the
-code; attempts in one conversation that are the same text count once, as in the authors' code; each round trains on its own
-conversations, from the weights of the round before (``from_base`` from the start, on those of all rounds); weights are divided
-by their greatest, which Adam does not see. They are equation 3.6 and the released code; section 3.2 of the paper first
-subtracts the mean of the prompt. The authors' evaluation says "incorrect" after every turn, as in training, and shows the last
-two turns alone; here the words are ``again``, and the whole conversation is seen.
+released script makes 0.3 of one at a rate of 1e-5, which falls as a cosine; the loss is a mean over the tokens of a step,
+where theirs is first one over each attempt's own, so that here long attempts count for more; of equally good tries the first
+goes on, as in the code; attempts in one conversation that are the same text count once, as in the authors' code, which also
+takes them out of the conversation after them; each round trains on its own conversations, from the weights of the round before
+(``from_base`` from the start, on those of all rounds); weights are divided by their greatest, which Adam does not see, but the
+clipping of gradients does. They are equation 3.6 and the released code; section 3.2 of the paper first subtracts the mean of
+the prompt. Rewards are scores from 0 to 1; on GSM8K theirs is -1 where no answer can be read, and tries that repeat a word
+more than 150 times are thrown away. Their conversations begin with a worked example. The authors' evaluation says "incorrect"
+after every turn, as in training, and shows the last two turns alone; here the words are ``again``, and the whole conversation
+is seen.
 """
 
 import math

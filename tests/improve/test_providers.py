@@ -107,6 +107,7 @@ def test_what_a_server_repeats_of_a_key_is_not_kept_either(servers: tuple[Server
 
 def test_the_same_from_python_and_over_the_tasks_own(servers: tuple[Server, Server], task: Path) -> None:
     policy, judge = servers
+    policy.will(judge.steps[0])
     improve(
         task, model={"name": "other", "base_url": judge.url, "api_key_env": "JUDGE_KEY"},
         others={"judge": {"name": "judge", "base_url": policy.url, "api_key_env": ""}},
@@ -131,8 +132,14 @@ def test_a_run_is_gone_on_with_by_the_models_it_names(servers: tuple[Server, Ser
     with pytest.raises(Exception, match="no money"):
         improve(task)
     policy.will(good)
-    result = asyncio.run(resume_improve("last", store_path=task.parent / "store"))
+    policy_url = policy.url
+    with pytest.raises(Diverged, match="not the one"):
+        asyncio.run(resume_improve("last", store_path=task.parent / "store", model=f"openai:other@{policy_url}"))
+    before = len(policy.headers)
+    moved = f"openai:small@{policy_url},api_key_env=TEAM_KEY"
+    result = asyncio.run(resume_improve("last", store_path=task.parent / "store", model=moved))
     assert result["status"] == "done"
+    assert {h["Authorization"] for h in policy.headers[before:]} == {f"Bearer {KEYS['TEAM_KEY']}"}
     text = (task / "task.toml").read_text()
     (task / "task.toml").write_text(text.replace('"large"', '"larger"'))
     with pytest.raises(Diverged):

@@ -235,6 +235,12 @@ def resume(
     ctx: typer.Context,
     run: Annotated[str, typer.Argument(metavar="RUN", help="Its id, the beginning of it, or 'last'.")] = "last",
     budget: BudgetOption = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", metavar="SPEC", help="The same model reached in another way, such as with another key."),
+    ] = None,
+    judge_model: JudgeOption = None,
+    proposer_model: ProposerOption = None,
     json: JsonOption = False,
     store: StoreOption = None,
 ) -> None:
@@ -247,7 +253,11 @@ def resume(
     from loopwright.improve.job import resume_improve
 
     with _Shown(json) as shown:
-        shown.finish(resume_improve(run, store_path=place, budget=caps, progress=shown.tell))
+        shown.finish(
+            resume_improve(
+                run, store_path=place, budget=caps, progress=shown.tell, model=model, others=_others(judge_model, proposer_model)
+            )
+        )
 
 
 def _others(judge: str | None, proposer: str | None) -> dict[str, str]:

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -136,12 +137,14 @@ async def run_improve(
 
 
 async def resume_improve(
-    run: str, *, store_path: Path | str = ".loopwright/", progress: Progress = quiet, budget: Budget | None = None
+    run: str, *, store_path: Path | str = ".loopwright/", progress: Progress = quiet, budget: Budget | None = None,
+    model: ModelName | None = None, others: Mapping[str, ModelName] | None = None,
 ) -> dict[str, Any]:
     """Go on with a run that was paused, killed or failed. Nothing that was recorded is done or paid again.
 
-    budget: new caps for the rest. Raises Diverged if the task or the model changed since, RunBusy if it is being driven.
-    """
+    budget: new caps for the rest. model, others: the same models reached in another way, as where a key has another variable
+    now. Raises Diverged if the task or the model changed since, RunBusy if it is being driven.
+    """  # fmt: skip
     store = open_store(_folder(store_path))
     try:
         row = store.run(run)
@@ -161,11 +164,15 @@ async def resume_improve(
                 "or start a new run (what it has in common with the old one is answered from the cache)"
             )
         caps = budget or Budget.model_validate(row.budget)
+        named = {"model": recorded(model)} if model else {}
+        if others:
+            named["others"] = {**row.spec.get("others", {}), **{role: recorded(name) for role, name in others.items()}}
+        row = replace(row, spec={**row.spec, **named})
         async with _models(row.spec, store, caps) as models:
             for role, begun in {"policy": row.spec["fingerprint"], **row.spec.get("fingerprints", {})}.items():
                 if models[role].fingerprint != begun:
-                    named = row.spec["model"] if role == "policy" else row.spec["others"][role]
-                    raise Diverged(f"the model {shown_model(named)} is not the one run {row.id} began with; start a new run")
+                    other = row.spec["model"] if role == "policy" else row.spec["others"][role]
+                    raise Diverged(f"the model {shown_model(other)} is not the one run {row.id} began with; start a new run")
             return await _drive(store, row, task, models, caps, progress)
     finally:
         store.close()

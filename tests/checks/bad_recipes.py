@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from loopwright.blocks.arms import rearranged
 from loopwright.blocks.select import majority
 from loopwright.core.errors import BudgetExhausted, NoConversion
 from loopwright.core.feedback import Feedback, Score
@@ -188,6 +189,39 @@ def minds_the_censor():
         return _added(state, trial, feedback)
 
     return _arms(tell)
+
+
+def _of_arms(state: Means, places: Any) -> Means:
+    return Means(rearranged(state.total, places), rearranged(state.count, places))
+
+
+def _sum(state: Means, other: Means, base: Means) -> Means:
+    return Means(state.total + other.total - base.total, state.count + other.count - base.count)
+
+
+@learner(improves="choice", learns_from=("score",), baseline=True)
+def good_with_arms():
+    return _arms(_added)._replace(arms=_of_arms, merge=_sum)
+
+
+@learner(improves="choice", learns_from=("score",), baseline=True)  # arms-and-sums-keep-what-is-known
+def forgets_the_order():
+    return _arms(_added)._replace(arms=lambda state, places: _of_arms(state, sorted(places)))
+
+
+@learner(improves="choice", learns_from=("score",), baseline=True)  # arms-and-sums-keep-what-is-known
+def keeps_its_own():
+    return _arms(_added)._replace(merge=lambda state, other, base: state)
+
+
+@learner(improves="choice", learns_from=("score",), baseline=True)  # arms-and-sums-keep-what-is-known
+def merges_in_place():
+    def merge(state: Means, other: Means, base: Means) -> Means:
+        state.total += other.total - base.total
+        state.count += other.count - base.count + 1.0
+        return state
+
+    return _arms(_added)._replace(merge=merge)
 
 
 @learner(improves="choice", learns_from=("score",), baseline=True)  # loop-is-closed

@@ -38,6 +38,10 @@ CAUGHT: dict[str, set[str]] = {
     "never_asks": {"loop-is-closed"},
     "writes_in_place": {"tell-changes-no-argument"},
     "minds_the_censor": {"feedback-in-any-order"},
+    "good_with_arms": set(),
+    "forgets_the_order": {"arms-and-sums-keep-what-is-known"},
+    "keeps_its_own": {"arms-and-sums-keep-what-is-known"},
+    "merges_in_place": {"arms-and-sums-keep-what-is-known"},
     "learns_nothing": {"loop-is-closed"},
 }
 

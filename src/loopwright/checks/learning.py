@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from loopwright.blocks import arms
 from loopwright.blocks.convert import convert
 from loopwright.checks.bench import stream_for
 from loopwright.checks.suite import Failed, check
 from loopwright.core.errors import InputError
 from loopwright.core.feedback import Feedback, Missing
-from loopwright.core.learner import Learner, Session, encode_state, plain
+from loopwright.core.learner import Learner, Session, drive, encode_state, plain
 from loopwright.core.registry import Recipe
 from loopwright.core.state import not_finite
 
@@ -50,6 +51,41 @@ def tell_changes_no_argument(recipe: Recipe) -> None:
         if _text(learner.tell(twin, trial, feedback)) != _text(new):
             raise Failed(f"tell gave two answers to the same question at step {t}; it keeps something outside the state")
         state = new
+
+
+@check("learner")
+def arms_and_sums_keep_what_is_known(recipe: Recipe) -> str | None:
+    """Arms in another order are the same arms, some of them can be asked alone, and merging adds what was learned."""
+    stream = stream_for(recipe)
+    learner: Learner = recipe()
+    if learner.arms is None and learner.merge is None:
+        return "does not apply: its arms do not come and go, and what it has learned is no sum"
+    session = _session(recipe, 13)
+    begun, contexts = session.state, [stream.context(13, t) for t in range(STEPS)]
+    drive(session, stream, STEPS)
+    state, before = session.state, _text(session.state)
+
+    def proposals(state: Any) -> list[Any]:
+        return [learner.ask(state, x, np.random.default_rng([13, t])).proposal for t, x in enumerate(contexts)]
+
+    if learner.arms is not None:
+        count = arms.number_of(stream.spec, "arms")
+        turned = list(reversed(range(count)))
+        other = learner.arms(state, turned)
+        same = _text(learner.arms(other, [0, 1])) == _text(learner.arms(state, turned[:2]))
+        if not same or _text(learner.arms(other, turned)) != before:
+            raise Failed("arms in another order are not the same arms; arms(state, places) has arm places[i] as its arm i")
+        for proposal in proposals(learner.arms(state, [count - 1, 0])):
+            if any(place not in (0, 1) for place in (proposal if isinstance(proposal, list) else [proposal])):
+                raise Failed(f"of two arms that were offered it proposed {proposal}; a state of two arms has the places 0 and 1")
+    if learner.merge is not None:
+        if proposals(learner.merge(begun, state, begun)) != proposals(state):
+            raise Failed("merged with a state that has learned nothing, it proposes otherwise; merge adds what other learned")
+        if proposals(learner.merge(state, begun, begun)) != proposals(state):
+            raise Failed("merged with another that learned nothing since, it proposes otherwise; merge adds what other learned")
+    if _text(state) != before:
+        raise Failed("arms or merge changed the state it was given; copy arrays before you write to them")
+    return None
 
 
 @check("learner")

@@ -43,7 +43,8 @@ class Learner(NamedTuple):
     tell(state, trial, feedback) -> state: never changes its argument.
 
     arms(state, places) -> state: what is known of some arms alone. Arm i of the new state is arm ``places[i]`` of the old, which
-    may come twice (an arm that begins as another one stands) or be -1 (a new arm). None: arms cannot come and go.
+    may come twice (an arm that begins as another one stands) or be -1 (a new arm). Every whole number in a proposal of such a
+    learner is the place of an arm. None: arms cannot come and go.
     merge(state, other, base) -> state: what ``state`` and ``other`` learned apart from each other since ``base``, together. None:
     what it has learned is no sum.
     fixed: why ``arms`` is None. made_by: set by the recipe that makes it.

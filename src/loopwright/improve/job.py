@@ -29,7 +29,7 @@ from loopwright.core.registry import get_recipe
 from loopwright.core.store import RunRow, Store
 from loopwright.core.types import Budget, Candidate, digest
 from loopwright.core.world import Split, start
-from loopwright.improve import faults, stream
+from loopwright.improve import faults, lengths, stream
 from loopwright.improve.artifact import read_artifact
 from loopwright.improve.gating import (
     beforehand,
@@ -47,6 +47,7 @@ from loopwright.models.names import ModelName, recorded, shown_model
 from loopwright.store import open_store
 from loopwright.worlds.files import Task, load_task
 from loopwright.worlds.named import NamedWorld, named_world
+from loopwright.worlds.task import TOO_LONG
 
 CHANGE = ("prompt", "weights", "answers")
 _MEASURED: tuple[Split, ...] = ("test", "gate", "screen")
@@ -70,6 +71,7 @@ async def run_improve(
     others: Mapping[str, ModelName] | None = None,
     device: str = "auto",
     fresh_gate: bool = False,
+    too_long: str = "",
     progress: Progress = quiet,
 ) -> dict[str, Any]:
     """Improve what a task folder describes; see the command ``loopwright improve``.
@@ -77,6 +79,8 @@ async def run_improve(
     world: instead of a folder, a world by name, as ``worlds.named.named_world`` takes it.
     model: over that of task.toml: a text, or a table as ``[model]`` there, such as {"name": "gpt-4o-mini", "omit": ["seed"]}.
     methods: options by recipe slug, over those of task.toml. only: run just these recipes.
+    too_long: what becomes of examples whose prompt does not fit the context ("mark", "drop", "truncate", "stop"), over that of
+    task.toml.
     others: models of roles that ``model`` is not to play: of a ``judge``, of a ``proposer`` that writes prompts.
     device: where embedded models compute: "auto" (CUDA where there is one), "cpu", "cuda".
     stop: rules such as "entropy<0.1" that end a recipe's rounds by what ``blocks.monitors`` sees of its last one.
@@ -106,6 +110,10 @@ async def run_improve(
         spec["others"] = {role: recorded(name) for role, name in roles.items()}
     if device != "auto":
         spec["device"] = device
+    if too_long:
+        if too_long not in TOO_LONG:
+            raise UnknownName("policy for prompts that are too long", too_long, TOO_LONG)
+        spec["too_long"] = too_long
     caps = budget or task.budget
     chosen = _methods(task, spec)  # a mistyped recipe or option is found before anything is loaded
     store = open_store(_folder(store_path))
@@ -265,13 +273,14 @@ class _Job(Proving):
         self, engine: Engine, task: Task | NamedWorld, model: Model, spec: Mapping[str, Any], progress: Progress
     ) -> None:
         self.engine = engine
-        self.task = task
+        self.base = start(task, by="task")
+        policy = spec.get("too_long") or getattr(task, "too_long", "mark")
+        self.task, self.too_long = lengths.fitted(task, model, self.base, policy)
         self.model = model
         self.spec = spec
         self.progress = progress
         self.out = Path(spec["out"])
-        self.base = start(task, by="task")
-        self.ctx = Context(engine, "improve", world=task, policy=self.base)
+        self.ctx = Context(engine, "improve", world=self.task, policy=self.base)
         self.reserve = Reserve(engine.ledger, test=FREE)
         self.incumbent = Incumbent(self.ctx, self.base, Gate(), self.reserve)
         self.earlier = earlier_runs(engine.store, engine.run, task.questions)
@@ -292,6 +301,8 @@ class _Job(Proving):
         )  # fmt: skip
         if copies := copies_between(self.task):
             await self.engine.event("warning", "near-duplicates", message=copies)
+        if self.too_long:
+            await self.engine.event("warning", "too-long", message=self.too_long)
         self._afford()
         if self.task.examples("screen"):
             await self._baseline("screen")

@@ -24,7 +24,7 @@ from loopwright.worlds.examples import Located, generated_examples, read_example
 from loopwright.worlds.inputs import check_template
 from loopwright.worlds.model_table import read_models
 from loopwright.worlds.split import Fractions
-from loopwright.worlds.task import TEXT_TOKENS, Task
+from loopwright.worlds.task import TEXT_TOKENS, TOO_LONG, Task
 from loopwright.worlds.toml_file import TomlFile, validated
 from loopwright.worlds.tools import read_tools
 
@@ -67,6 +67,7 @@ def load_task(folder: Path | str) -> Task:
     splits = fractions.divide([example for _, example in located], gate["alpha"], graded=bool(checker.graded))
     tools, tool_specs = read_tools(file.section("tools"), folder)
     return Task(
+        too_long=file.section("prompt").choice("too_long", TOO_LONG, "mark"),
         name=name, description=description, model=model, others=others, folder=folder,
         prompt=prompt, solver=(solver := _solver(file)), program=_program(solver),
         sampling=(sampling := _sampling(file.section("answer"))), text_tokens=_text_tokens(file.section("texts"), sampling),
@@ -93,10 +94,12 @@ def _gate(section: Section) -> dict[str, float]:
 
 
 def _prompt(section: Section, located: list[Located]) -> Prompt:
+    known = (*_PROMPT_FIELDS, "too_long")
     for field in section.data:
-        if field not in _PROMPT_FIELDS:
-            raise section.fail(field, f"unknown field; {near(field, _PROMPT_FIELDS)}")
-    prompt = validated(Prompt, section)
+        if field not in known:
+            raise section.fail(field, f"unknown field; {near(field, known)}")
+    written = {name: value for name, value in section.data.items() if name != "too_long"}
+    prompt = validated(Prompt, Section(section.name, written, lambda field: section.fail(field, "").where))
     check_template(section, prompt, located)
     return prompt
 

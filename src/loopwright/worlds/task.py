@@ -19,6 +19,7 @@ from loopwright.critics import BuiltCritic
 from loopwright.worlds.split import Fractions, question_key, screened
 
 TEXT_TOKENS = 256
+TOO_LONG = ("mark", "drop", "truncate", "stop")  # what may become of examples whose prompt does not fit the context
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +54,7 @@ class Task:
     tool_specs: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
     compare: Comparator | None = None
     compare_spec: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
+    too_long: str = "mark"
 
     def examples(self, split: Split) -> tuple[Example, ...]:
         """The examples of a split, in the order of the file. Raises UnknownName."""
@@ -112,6 +114,7 @@ class Task:
             "critics": [c.spec() for c in self.critics],
             "tools": dict(self.tool_specs),
             **({"compare": dict(self.compare_spec)} if self.compare_spec else {}),
+            **({"too_long": self.too_long} if self.too_long != "mark" else {}),
             "examples": {
                 name: {"count": len(part), "hash": digest([e.model_dump(mode="json") for e in part])}
                 for name, part in self.splits.items()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from loopwright.cli.main import execute
 from loopwright.core.feedback import Missing, Rater, Verdict
-from loopwright.core.raised import raised
+from loopwright.core.raised import in_one_line, raised
 from loopwright.core.types import Example, Rollout
 from loopwright.trainable.values import stack
 
@@ -58,7 +58,8 @@ def test_what_a_program_raised(error: Exception, name: str, said: str) -> None:
     (found,) = raised([attempt(trace)] * 3 + [attempt()] * 5)
     assert (found.error, found.times, found.of) == (name, 3, 8)
     assert str(found).startswith(f"{name} in 3 of 8 runs of the program") and said in found.said
-    assert "test_raised.py line " in found.said
+    assert "test_raised.py line " in found.said and found.ids == ("r",) * 3
+    assert re.fullmatch(rf"{name}(: .+)? \(test_raised\.py line \d+\)", in_one_line(trace))
 
 
 def test_what_the_sandbox_said_is_not_taken_for_it() -> None:
@@ -133,6 +134,8 @@ def test_a_run_tells_of_them(tmp_path: Path, monkeypatch: Any, capsys: pytest.Ca
         assert f"{split} examples: TypeError in {times} of {of}" in page
         assert times == of if part == 1 else 0 < int(times) < int(of)
     assert {"screen", "test"} <= {split for split, *_ in counted["TypeError"]}
+    assert "prog.py, line" not in told and 'in route: return' not in told  # in one line, never as a stack
+    assert not re.findall(r"TypeError in .*\n  \w+: .*TypeError: ", told)  # and nothing is told twice
     assert "gate examples: " not in told.replace("gate examples; ", "")  # what became of those is told after the run
     if part == 2:
         assert counted["KeyError"] and all("calls of check.py:check: '" in said for *_, said in counted["KeyError"])

@@ -9,6 +9,7 @@ from typing import Any
 
 from loopwright.core.feedback import Missing
 from loopwright.core.gate import summarise
+from loopwright.core.raised import in_one_line
 from loopwright.core.types import Rollout
 
 _LONG = 300  # characters of a reason
@@ -57,7 +58,9 @@ def why_nothing(rollout: Rollout) -> str:
     if rollout.score is None:
         said = next((f.message for f in rollout.feedback if isinstance(f, Missing) and f.message), "")
         return (said or rollout.error or "not judged")[:_LONG]
-    return (rollout.error or "the answer is empty")[:_LONG] if rollout.unanswered else ""
+    if not rollout.unanswered:
+        return ""
+    return (in_one_line(rollout.error) if rollout.error.strip() else "the answer is empty")[:_LONG]
 
 
 def reasons(rollouts: Iterable[Rollout]) -> list[tuple[str, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
 from loopwright.core.answers import measured, quoted, reasons, tally
@@ -213,24 +213,29 @@ class Context(Judging, Weights, Rounds):
         rollouts = await branch.map(attempt, [(e, k) for e in chosen for k in range(n)])
         await self.engine.record(*(_row(self, r, i % n) for i, r in enumerate(rollouts)))
         if len(rollouts) > 1:
-            await self.tell_raised(rollouts)
-            await branch.tell_unusual(rollouts)
+            await branch.tell_unusual(rollouts, told=await self.tell_raised(rollouts))
         return rollouts
 
-    async def tell_raised(self, rollouts: Sequence[Rollout]) -> None:
+    async def tell_raised(self, rollouts: Sequence[Rollout]) -> set[str]:
         """Tell the report, and whoever watches, what a program or a check raised and how often: once of each split and error.
 
-        Not of gate examples: what became of those is told after the run.
+        Not of gate examples: what became of those is told after the run. Returns the ids of the attempts that were told of.
         """
-        if self.split == "gate":
-            return
-        for one in raised(rollouts):
+        told: set[str] = set()
+        for one in raised(rollouts) if self.split != "gate" else ():
             if (key := f"{self.split}/{one.who}/{one.error}") not in self.engine.raised:
                 self.engine.raised.add(key)
                 await self.engine.event("warning", f"raised/{key}", message=f"{self.split} examples: {one}")
+                told.update(one.ids)
+        return told
 
-    async def tell_unusual(self, rollouts: Sequence[Rollout]) -> None:
-        """Tell the report, and whoever watches, how many answers were cut off, not given or not scored, where any were."""
+    async def tell_unusual(self, rollouts: Sequence[Rollout], told: Collection[str] = ()) -> None:
+        """Tell the report, and whoever watches, how many answers were cut off, not given or not scored, where any were.
+
+        told: ids of attempts of which the reason was told already; where there are no others, nothing is.
+        """
+        if told and all(r.id in told or not (r.cut or r.unanswered or r.score is None) for r in rollouts):
+            return
         counts, why = tally(rollouts), quoted(reasons(rollouts))
         if self.split == "gate":  # what became of those is told after the run, except that a limit is too low
             counts, why = {name: counts[name] for name in ("attempts", "cut")}, ""

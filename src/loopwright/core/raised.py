@@ -18,7 +18,8 @@ class Raised(NamedTuple):
     """One kind of exception.
 
     who: "the program", or the name of the check. error: its class, such as ``TypeError``, or what happened in words. times, of:
-    attempts in which it came, of all. said: what it said the first time, and where in the user's file it came up.
+    attempts in which it came, of all. said: what it said the first time, and where in the user's file it came up. ids: of the
+    attempts.
     """
 
     who: str
@@ -26,6 +27,7 @@ class Raised(NamedTuple):
     times: int
     of: int
     said: str
+    ids: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         what = "runs of the program" if self.who == _PROGRAM else f"calls of {self.who}"
@@ -42,22 +44,33 @@ def raised(rollouts: Iterable[Rollout]) -> list[Raised]:
         rollouts: the attempts. Of a program that raised, ``error`` is the stack trace; of a check that raised, the feedback is
             Missing and says so.
     """
-    found: dict[tuple[str, str], list[str]] = {}
+    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
     tried = list(rollouts)
     for rollout in tried:
         for who, error, said in _of(rollout):
-            found.setdefault((who, error), []).append(said)
-    each = [Raised(who, error, len(said), len(tried), said[0]) for (who, error), said in found.items()]
+            found.setdefault((who, error), []).append((said, rollout.id))
+    each = [
+        Raised(who, error, len(came), len(tried), came[0][0], tuple(id for _, id in came)) for (who, error), came in found.items()
+    ]
     return sorted(each, key=lambda r: -r.times)
+
+
+def in_one_line(stack: str) -> str:
+    """What a stack trace comes to: the exception, and where in the user's file it came up."""
+    error, said = _named(_message(stack))
+    return (f"{error}: {said}" if said else error) + _place(stack)
+
+
+def _place(stack: str) -> str:
+    found = _PLACE.findall(stack)
+    return f" ({found[-1][0]} line {found[-1][1]})" if found else ""
 
 
 def _of(rollout: Rollout) -> list[tuple[str, str, str]]:
     out = []
     if rollout.status == "ok" and rollout.error.strip():
         error, said = _named(_message(rollout.error))
-        place = _PLACE.findall(rollout.error)
-        where = f" ({place[-1][0]} line {place[-1][1]})" if place else ""
-        out.append((_PROGRAM, error, f"{said}{where}".strip()))
+        out.append((_PROGRAM, error, f"{said}{_place(rollout.error)}".strip()))
     for feedback in rollout.feedback:
         if isinstance(feedback, Missing) and feedback.by.kind == "code" and feedback.message:
             who = feedback.by.name

@@ -149,8 +149,7 @@ class Proving:
 
         branch = self.ctx.at(place, split="test")
         scores = await branch.map(one, examples)
-        await branch.tell_raised(rollouts)
-        await branch.tell_unusual(rollouts)
+        await branch.tell_unusual(rollouts, told=await branch.tell_raised(rollouts))
         if broken:
             many = f"{len(broken)} of {len(examples)} test examples could not be answered, which counts as missing"
             await self.engine.event("warning", branch.scope, message=f"{many}: {broken[0]}")

@@ -112,9 +112,9 @@ def _why_nothing(message: dict[str, Any], finish: Any, thought: str) -> str:
     if finish == "length":
         what = "wrote anything but its reasoning" if thought else "wrote anything"
         return f" (it reached max_tokens before it {what}; allow more)"
-    calls = message.get("tool_calls") or ([message["function_call"]] if message.get("function_call") else [])
-    if calls:
-        names = [str((c.get("function") or c).get("name", "?"))[:60] for c in calls if isinstance(c, dict)]
+    if calls := message.get("tool_calls") or message.get("function_call"):
+        called = [c.get("function", c) for c in (calls if isinstance(calls, list) else [calls]) if isinstance(c, dict)]
+        names = [str(c["name"])[:60] for c in called if isinstance(c, dict) and "name" in c]
         return f" (it called {', '.join(names) or 'a tool'} instead, though it was offered no tools)"
     return " (only its reasoning)" if thought else ""
 
@@ -134,7 +134,8 @@ def _ints(value: Any) -> tuple[int, ...]:
 
 def _logprobs(choice: dict[str, Any], model: str) -> tuple[float, ...]:
     """Empty where the server does not give them."""
-    content = (choice.get("logprobs") or {}).get("content")
+    given = choice.get("logprobs")
+    content = given.get("content") if isinstance(given, dict) else None
     if not content:
         return ()
     try:

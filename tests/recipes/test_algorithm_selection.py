@@ -59,3 +59,31 @@ def test_above_a_bound() -> None:
     assert above(0.0, 0.0, 1.0) == pytest.approx(math.sqrt(2 / math.pi))
     assert above(1.0, 3.0, 0.0) == 3.0 and above(3.0, 1.0, 0.0) == 3.0
     assert 50.0 < above(50.0, 0.0, 0.1) < 50.01
+
+
+@pytest.mark.parametrize("loss", ["par10", "runtime"])
+@pytest.mark.parametrize("deviation", [0.5, 1.0])
+def test_the_algorithm_of_the_least_expected_loss_under_the_parameters_drawn_is_run(
+    loss: str, deviation: float
+) -> None:
+    """Of a short but uncertain runtime and a longer sure one; what is expected of log PAR10 is summed up over runtimes."""
+    means, widths, cap = np.array([0.2, 0.5]), np.array([1.5, 0.3]), math.log(2.0)
+    module = importlib.import_module("loopwright.recipes.online.oas_censored")
+    known = regression.Ridge(widths[:, None, None], means[:, None])
+    learner = get_recipe("oas-censored")(deviation=deviation, loss=loss)
+    state = module.Portfolio(known, np.ones(2), cap)
+
+    z = np.linspace(-6, 6, 601)
+    weights = np.exp(-z * z / 2) / np.exp(-z * z / 2).sum()
+    drawn = means[:, None] + deviation * widths[:, None] * z
+    runtimes = drawn[:, :, None] + deviation * widths[:, None, None] * z
+    par10 = np.where(runtimes < cap, runtimes, math.log(10 * 2.0)) @ weights
+    first, second = par10 if loss == "par10" else drawn
+    chance = float(weights @ (first[:, None] < second[None, :]) @ weights)
+
+    rng = np.random.default_rng(0)
+    trials = [learner.ask(state, [1.0], rng) for _ in range(1500)]
+    assert {t.proposal for t in trials} == {0, 1}
+    for trial in trials[:20]:
+        assert trial.propensity == pytest.approx(chance if trial.proposal == 0 else 1 - chance, abs=0.01)
+    assert np.mean([t.proposal == 0 for t in trials]) == pytest.approx(chance, abs=0.05)

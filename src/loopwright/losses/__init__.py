@@ -98,6 +98,7 @@ LOSSES: Mapping[str, Loss] = table(
     _policy("ppo", "arXiv:1707.06347"),
     _policy("dual-clip", "arXiv:1912.09729", dual=3.0),
     _policy("grpo", "arXiv:2402.03300", kl=0.04),
+    # 0.04 is GRPO's, not this paper's
     _policy("grpo-weighted-kl", "arXiv:2512.02556", kl=0.04, weigh_kl=True),
     _policy("dapo", "arXiv:2503.14476", clip_high=0.28),
     _policy("gspo", "arXiv:2507.18071", level="sequence", clip_low=3e-4, clip_high=4e-4),

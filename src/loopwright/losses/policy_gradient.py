@@ -91,9 +91,15 @@ def policy_gradient(
 
     Added: kl * estimate of KL(policy | ``reference``) by ``kl_estimator`` k1, k2 or k3, minus entropy * entropy. With
     ``weigh_kl`` (k3 only) it is multiplied by w, through which the gradient passes as well: then the mean over what the
-    sampler drew is KL(policy | reference) in value and gradient, also off policy: arXiv:2512.02556, equation 7. All is
-    multiplied by weights[b]. What is averaged over tokens or sequences is the job's ``aggregation``: "sequence" is
-    GRPO's (arXiv:2402.03300), "token" DAPO's, "constant" Dr. GRPO's (arXiv:2503.20783).
+    sampler drew is KL(policy | reference) in value and gradient, also off policy: arXiv:2512.02556, equation 7 (no more of
+    that paper: its masking of off-policy sequences is not here). All is multiplied by weights[b]. What is averaged over
+    tokens or sequences is the job's ``aggregation``: "sequence" is GRPO's (arXiv:2402.03300), "token" DAPO's, "constant" Dr.
+    GRPO's (arXiv:2503.20783).
+
+    How this differs from TRL: log-ratios are cut at 20 and -20, and k3 goes on as a straight line from 20 on, where TRL's
+    overflow. At level "sequence" each token's gradient is its own, also through w before a weighed KL, where TRL's passes to
+    the whole sequence: the same for one advantage a sequence without that KL. Its bound of CISPO is the cap itself, here 1 +
+    clip_high. Its KL weight, beta, is 0 unless it is given; the rows here have 0.04, that of arXiv:2402.03300.
 
     Returns the loss [B, T]; ``clipped`` (1 where the bound took the gradient away, of CISPO where it capped) and
     ``ratio`` [B, T] where there is a ratio, ``kl`` [B, T] where it is penalised, ``entropy`` [B, T] where it is rewarded.

@@ -13,12 +13,12 @@ The documentation stands in the prompt (``prompt.tools``), from which it starts;
 
 How this differs: similarity is the cosine of word counts, where the authors ask an embedding model; BLEU counts words and
 signs and is smoothed as NIST's, where theirs counts what stands between spaces and is smoothed by NLTK's fourth method. A call
-is JSON, or what the model wrote where that is none. Calls are free to err: an error is what teaches. An episode whose replies
-cannot be read is passed over; their program ends. After a tool is done, its documentation is tried on ``screen`` train
-examples, and is taken back where they are answered worse than before; the authors keep it unseen (``screen`` 0 does). A tool
-of theirs has several functions, each with a documentation of its own and a list of parameters beside it that is shown and
-never rewritten, and their last step writes a short description of the tool from those; here a tool is one function with one
-text, so that there is nothing to put together. The gate decides on the whole, once.
+is JSON, or what the model wrote where that is none. Calls are free to err: an error is what teaches. An episode without a
+usable reply is passed over; their program ends. After a tool is done, its documentation is tried on ``screen`` train examples,
+and is taken back where they are answered worse than before; the authors keep it unseen (``screen`` 0 does). A tool of theirs
+has several functions, each with a documentation of its own and a list of parameters beside it that is shown and never
+rewritten, and their last step writes a short description of the tool from those; here a tool is one function with one text, so
+that there is nothing to put together. The gate decides on the whole, once.
 
 Cost: up to four calls of the model and one of the tool in an episode. Tools must be safe to call on trial.
 """

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from refine_kit import solve
 
-from loopwright.core.feedback import Feedback, Missing, Span, Spans, Steps, Verdict
+from loopwright.core.feedback import Feedback, Missing, Score, Span, Spans, Steps, Verdict
 from loopwright.core.model import Request
 from loopwright.core.types import Rollout
 
@@ -136,6 +137,50 @@ def test_magicore_asks_of_every_round_about_the_answer_that_was_most_frequent_in
     rounds = (len(run(r"\w")) - 1) / 10  # "a!" votes for "a"
     assert rounds == 1  # the first round's answer is good enough in the second
     assert (len(run("")) - 1) / 10 == 1  # nobody gives it any more, so nothing of it is poor
+
+
+def rewards(of: dict[str, tuple[float, tuple[float, ...]]]) -> list[Callable[[Rollout], Feedback]]:
+    """A critic of the whole and one of the steps."""
+    return [lambda r: Score(value=of[r.output][0]), lambda r: Steps(values=of[r.output][1], unit="line")]
+
+
+def test_magicore_votes_by_the_mean_of_the_reward_of_the_whole_and_the_product_of_the_steps() -> None:
+    of = {"a": (0.9, (0.1,)), "b": (0.6, (0.6,)), "c": (0.1, (0.9,))}  # 0.5, 0.6, 0.5
+    assert (
+        solve("magicore", str, sampled=sampled("a", "b", "c"), critics=rewards(of), samples=3, **ROLES)[0].output == "b"
+    )
+    of = {"a": (0.5, (0.9, 0.9)), "b": (0.5, (0.85,))}  # the product is 0.81, the sum 1.8, the least 0.9
+    assert solve("magicore", str, sampled=sampled("a", "b"), critics=rewards(of), samples=2, **ROLES)[0].output == "b"
+
+
+@pytest.mark.parametrize(
+    ("whole", "steps", "quality", "hard"),
+    [
+        (0.9, 0.05, 0.5, True),  # 0.475 stands behind "a"; by the steps three answers are worth the same
+        (0.9, 0.05, 0.45, False),  # good enough
+        (0.05, 0.9, 0.5, True),  # here the whole is worth the same
+        (0.9, 0.9, 1.0, False),  # by both, "a" is as good as certain
+    ],
+)
+def test_magicore_calls_a_question_hard_where_one_of_the_two_votes_is_far_apart(
+    whole: float, steps: float, quality: float, hard: bool
+) -> None:
+    other = (0.05 if whole == 0.05 else 0.01, (0.05 if steps == 0.05 else 0.01,))
+    of = {"a": (whole, (steps,)), "b": other, "c": other, "z": (1.0, (1.0,))}
+    options = {**ROLES, "samples": 3, "confidence": 0.6, "quality": quality}
+    _, asked = solve("magicore", str, sampled=sampled("a", "b", "c"), critics=rewards(of), **options)
+    assert (len(asked) > 1) is hard
+
+
+def test_magicore_lets_the_best_of_all_rounds_vote_and_no_more_than_were_sampled() -> None:
+    of = {
+        "a": (0.3, (0.3,)),
+        "b": (0.05, (0.05,)),
+        "z": (0.25, (0.25,)),
+    }  # both are rewritten to "z", worth 0.5 together
+    options = {**ROLES, "samples": 2, "confidence": 1.1, "rounds": 1}
+    rollout, asked = solve("magicore", str, sampled=sampled("a", "b"), critics=rewards(of), **options)
+    assert len(asked) == 5 and rollout.output == "a"
 
 
 def test_magicore_takes_the_majority_where_nobody_can_judge() -> None:

@@ -10,6 +10,7 @@ from refine_kit import solve
 from world_kit import Say, judge, play
 
 from loopwright.blocks.repository import Edit
+from loopwright.core.model import Request
 from loopwright.core.types import Example, Turn
 from loopwright.recipes.panel.mai_dxo import action_of
 from loopwright.recipes.search.hypothesis_refinement import rule_of
@@ -218,6 +219,66 @@ def test_a_state_is_chosen_by_its_own_value_and_not_by_those_below_it() -> None:
     from_root = ["Work on this step by step" in message for message in acted]
     assert from_root == [True, False, False]  # by the mean of what is below, the root would be next
     assert "Other attempts from this very state" in acted[2]
+
+
+def grown(values: list[float], **options: Any) -> list[int]:
+    """From which state each action starts, 0 the first; ``values`` are what the critic says of what they lead to."""
+    started: list[int] = []
+    left = iter(values)
+
+    def say(texts: list[str], i: int) -> str:
+        if texts[-1].startswith("Somebody works on"):
+            return f"Explanation: so\nFeedback: other\nValue: {next(left)}"
+        started.append(int(found[1]) if (found := re.match(r"state(\d+): no such file", texts[-1])) else 0)
+        return f"VIEW state{len(started)}"
+
+    fixed: dict[str, Any] = {"iterations": len(values), "agents": 0, "explore": 0.0, "penalty": 0.0}
+    play(REPAIRS, "swe-search", say, example=REPAIRS.items[0], sandbox=Sandbox(), **fixed | options)
+    return started
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "last"),
+    [
+        ([10, 0], {}, 1),  # 0.55 against the 0.5 of the first state, which nobody values
+        ([-10, 0], {}, 0),
+        ([10, 0], {"penalty": 0.1}, 0),
+        ([30, 0], {"penalty": 0.1}, 1),
+        ([30, 36, 0], {"penalty": 0.1}, 1),  # 0.65 - 0.1 against 0.68 - 0.1 * sqrt(2)
+        ([30, 40, 0], {"penalty": 0.1}, 2),
+        ([20, 20, 0], {}, 1),  # the older of equals
+        ([20, 20, 0], {"explore": 1.0}, 2),  # visited once, the older one twice
+        ([20, 20, 0], {"depth": 2}, 1),
+        ([30, 40, 0], {"penalty": 0.1, "depth": 2}, 1),  # an end grows no further
+        ([90, 0, 0, 0, 0], {"width": 3}, 0),  # has all its children
+        ([90, -50, -50, -50, 0], {"width": 4}, 1),
+    ],
+)
+def test_the_state_of_the_best_value_less_the_penalty_for_its_depth_is_grown(
+    values: list[float], options: dict[str, Any], last: int
+) -> None:
+    assert grown(values, **options)[-1] == last
+
+
+@pytest.mark.parametrize(("finalists", "shown"), [(5, ["b", "a", "c"]), (2, ["b", "a"])])
+def test_final_states_are_debated_in_the_order_of_their_values(finalists: int, shown: list[str]) -> None:
+    values, left, heat = {"a": 10, "b": 60, "c": -20}, iter("abc"), []
+
+    def sampled(request: Request, i: int) -> str:
+        last = request.turns[-1].text
+        if last.startswith("Somebody works on"):
+            answer = next(a for a in values if f"\n{a}\n" in last)
+            return f"Explanation: so\nFeedback: other\nValue: {values[answer]}"
+        if last.startswith("Somebody worked on"):
+            heat.append((request.sampling.temperature, "Other reviewers said" in last))
+            assert re.findall(r"Solution \d:\n(\w)\n", last) == shown
+            return "ID: 2"
+        return next(left)
+
+    options = {"iterations": 3, "agents": 2, "debate": 3, "finalists": finalists, "temperature": 0.6}
+    made, _ = solve("swe-search", str, sampled=sampled, **options)
+    assert made.output == "a"
+    assert heat == [(0.6, False)] * 2 + [(0.6, True)] * 4 + [(0.0, True)]
 
 
 def test_without_search_attempts_start_over_and_nobody_is_told_of_the_others() -> None:

@@ -306,3 +306,38 @@ def test_draft_takes_back_what_makes_answers_worse() -> None:
     assert unseen.offered[0].parts["prompt"]["tools"] == {"t": "Bad."}  # type: ignore[index,call-overload]
     with pytest.raises(UnknownName, match="tool 'u'"):
         Improved("draft", str, ["q"], ["y"], tools_to_learn=("u",), **options)
+
+
+@pytest.mark.parametrize(("above", "episodes"), [(-0.01, 1), (0.01, 3)])
+def test_draft_ends_where_two_versions_in_a_row_are_nearly_the_same_by_words_and_their_order(
+    above: float, episodes: int
+) -> None:
+    async def tool(text: str, ctx: Any) -> str:
+        return "x" * 2048 + "never shown"
+
+    before, after = "Adds the numbers a and b .", "Adds the numbers b and a ."
+    # Of 7 words 7 match, of 6 pairs 2, of 5 triples 1 and of 4 quadruples none, which counts as a half.
+    likeness = (1.0 + (7 / 7 * 2 / 6 * 1 / 5 * 0.5 / 4) ** 0.25) / 2
+    turn = {before: after, after: before}
+
+    def say(asked: str) -> str:
+        if "Make up something" in asked:
+            return json.dumps({"need": str(len(asked)), "arguments": {}})
+        if "Say in a few sentences" in asked:
+            assert "xx" in asked and "never" not in asked
+            return "Other."
+        return json.dumps({"documentation": turn[asked.split("<documentation>\n")[1].split("\n<")[0]], "next": ""})
+
+    done = Improved(
+        "draft",
+        say,
+        ["q"],
+        ["y"],
+        prompt=Prompt(tools={"t": before}),
+        tools={"t": tool},
+        settled=likeness + above,
+        episodes=3,
+    )
+    assert sum("Write the documentation anew" in asked for asked in done.asked) == episodes
+    (offered,) = done.offered  # what changes no answer stays
+    assert offered.parts["prompt"]["tools"] == {"t": after}  # type: ignore[index,call-overload]

@@ -169,10 +169,11 @@ def test_each_input_picks_its_own_prompts_or_a_batch_those_that_most_picked() ->
     assert votes[shared[0]].sum() == np.sort(votes)[-2:].sum() and votes[shared[0][0]] >= votes[shared[0][1]]
 
 
-def test_the_gradients_of_prompts_and_keys() -> None:
+@pytest.mark.parametrize("pull", [0.1, 2.0])
+def test_the_gradients_of_prompts_keys_and_the_last_layer(pull: float) -> None:
     """What one answer changes, against differences of the loss."""
     recipe, world = get_recipe("l2p"), blobs()
-    learner = recipe(rate=1e-6, pool=3, picked=2)
+    learner = recipe(rate=1e-6, pool=3, picked=2, pull=pull)
     session = Session(learner, world.spec, seed=2)
     drive(session, world, 1)
     state = session.state._replace(head=np.random.default_rng(0).standard_normal(session.state.head.shape))
@@ -180,17 +181,17 @@ def test_the_gradients_of_prompts_and_keys() -> None:
     module = importlib.import_module("loopwright.recipes.continual.l2p")
     places, query = module.chosen(state, x, 2)
 
-    def loss(prompts: np.ndarray, keys: np.ndarray) -> float:
+    def loss(prompts: np.ndarray, keys: np.ndarray, head: np.ndarray) -> float:
         _, features = module.seen(state._replace(prompts=prompts), x, places)
-        outputs = (features @ state.head[:-1] + state.head[-1])[:, :2]  # the first task's two classes
+        outputs = (features @ head[:-1] + head[-1])[:, :2]  # the first task's two classes
         unit = keys / np.linalg.norm(keys, axis=1, keepdims=True)
         cosines = (unit[places] * query[:, None, :]).sum() / len(x)
-        return float(-np.log(incremental.chances(outputs)[np.arange(len(x)), labels]).mean() - 0.1 * cosines)
+        return float(-np.log(incremental.chances(outputs)[np.arange(len(x)), labels]).mean() - pull * cosines)
 
     trial = Trial(id="x", proposal=[], context=world.context(2, 1))
     after = learner.tell(state, trial, world.respond(2, 1, trial))
-    for name in ("prompts", "keys"):
-        now = {"prompts": state.prompts, "keys": state.keys}
+    for name in ("prompts", "keys", "head"):
+        now = {"prompts": state.prompts, "keys": state.keys, "head": state.head}
         by_differences = np.zeros_like(now[name])
         for place in np.ndindex(*now[name].shape):
             unit = np.zeros_like(now[name])

@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loopwright.blocks.json_text import read_json
+from loopwright.blocks.programs import program_of
 from loopwright.blocks.replies import read_answers, read_letter, read_list, read_number, read_yes
+from loopwright.blocks.text.choices import choice_in
+from loopwright.blocks.text.numbers import read_numbers
+from loopwright.blocks.text.rewrites import text_in
+from loopwright.blocks.text.scores import score_in
+from loopwright.blocks.text.yes_no import yes_in
+from loopwright.core.fences import split_thinking
 
 
 @pytest.mark.parametrize(
@@ -53,6 +60,26 @@ def test_no_text_is_too_odd(text):
     assert len(read_answers(text, 3)) == 3
 
 
+PIECES = (
+    "<think>", "</think>", "```", "~~~", "\n", " ", "a", "Better: ", "A", "B", "or", "is better", "Score: ", "7", "/",
+    "10", ".5", ",", "{", "}",
+    '"score": ', "[[", "]]", "\\boxed{", "\\frac", "%", "-", "$", "^", "\u00bd", "\u00d710^", "not ", "yes", "no", "|",
+    "def f():\n", "    ", "\r\n", "\ue000",
+)  # fmt: skip
+
+
+@settings(max_examples=150)
+@given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join), st.booleans())
+def test_no_mixture_of_what_models_write_is_too_odd(text, cut):
+    """Every reader gives a value or a reason, never both."""
+    for found in (score_in(text, cut=cut), score_in(text, high=10.0, cut=cut), choice_in(text, cut=cut),
+    yes_in(text, cut=cut), text_in(text, cut=cut)):
+        assert (found.value is None) is bool(found.problem)
+    for number in read_numbers(text):
+        assert (number.value is None) is bool(number.problem) and text[number.start : number.end] == number.text
+    assert isinstance(program_of(text), str) and isinstance(split_thinking(text).answer, str)
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [
@@ -87,7 +114,8 @@ def test_yes_in_other_words():
     [
         ("A", "A"), ("B.", "B"), ("[[A]]", "A"), ("[[C]]", "tie"), ("Answer: B", "B"), ("A is better because B is long", "A"),
         ("tie", "tie"), ("It is a tie.", "tie"), ("A good answer was given", None), ("The better one is (B)", "B"),
-        ("A: too long\nB: short\nVerdict: B", "B"), ("Both A and B fail", None), ('{"winner": "B", "why": "A is worse"}', "B"),
+        ("A: too long\nB: short\nVerdict: B", "B"), ("Both A and B fail", None),
+        ('{"winner": "B", "why": "A is worse"}', "B"),
         ("", None),
     ],
 )  # fmt: skip

@@ -18,6 +18,7 @@ from typing import NamedTuple
 _OPEN = re.compile(r"((?:[ \t]|>|[-*+][ \t]|\d{1,9}[.)][ \t])*)(`{3,}|~{3,})(.*)")
 _END_OF_LINE = re.compile(r"(`{3,}|~{3,})[ \t]*$")
 _TAG = re.compile(r"<(/?)(think|thinking|thought)>|\[(/?)(THINK)\]|\u25c1(/?)(think)\u25b7", re.IGNORECASE)
+_MOST = 32  # thoughts that begin after some words; more of them are text
 _DEEPER = 3  # columns by which a closing fence may be indented more than its opening one
 
 
@@ -43,36 +44,40 @@ def split_thinking(text: str) -> Thinking:
         The answer is "" where the thinking was never ended. A tag in the middle of a sentence, or inside a fenced block, is part
         of the answer: somebody may write about such tags.
     """
-    if not any(sign in text for sign in ("<", "[", "\u25c1")):
-        return Thinking(text)
+    tags = list(_TAG.finditer(text)) if any(sign in text for sign in ("<", "[", "\u25c1")) else []
     thoughts: list[str] = []
-    rest = text
-    while (tags := list(_TAG.finditer(rest))) and not rest[: tags[0].start()].strip() and not _closes(tags[0]):
-        end = _ending(tags)
+    at = i = 0  # what is read so far, of the text and of its tags
+    while i < len(tags) and not _closes(tags[i]) and not text[at : tags[i].start()].strip():
+        end = _ending(tags, i)
         if end is None:
-            return Thinking("", "\n".join([*thoughts, rest[tags[0].end() :]]), unended=True)
-        thoughts.append(rest[tags[0].end() : end.start()])
-        rest = rest[end.end() :]
-    first = next(iter(_TAG.finditer(rest)), None)
+            return Thinking("", "\n".join([*thoughts, text[tags[i].end() :]]), unended=True)
+        thoughts.append(text[tags[i].end() : tags[end].start()])
+        at, i = tags[end].end(), end + 1
     if (
-        first is not None
-        and _closes(first)
+        i < len(tags)
+        and _closes(tags[i])
         and not thoughts
-        and (_alone(rest, first) or not _fenced(rest, first.start()))
+        and (_alone(text, tags[i]) or not _within(tags[i], _places(text, 0)))
     ):
-        thoughts.append(rest[: first.start()])
-        rest = rest[first.end() :]
-    for tag in _TAG.finditer(rest):  # thinking that began after some words
-        if _closes(tag) or not _begins_line(rest, tag.start()) or _fenced(rest, tag.start()):
-            continue
-        end = _ending([t for t in _TAG.finditer(rest) if t.start() >= tag.start()])
-        thoughts.append(rest[tag.end() : end.start() if end else len(rest)])
-        before = rest[: tag.start()]
+        thoughts.append(text[: tags[i].start()])
+        at, i = tags[i].end(), i + 1
+    answer: list[str] = []
+    for _ in range(_MOST if i < len(tags) else 0):  # thinking that began after some words
+        places = _places(text, at)
+        opening = next(
+            (k for k in range(i, len(tags)) if _opens_line(text, tags[k]) and not _within(tags[k], places)), None
+        )
+        if opening is None:
+            break
+        answer.append(text[at : tags[opening].start()])
+        end = _ending(tags, opening)
+        at = len(text) if end is None else tags[end].end()
+        thoughts.append(text[tags[opening].end() : len(text) if end is None else tags[end].start()])
         if end is None:
-            return Thinking(before.strip("\r\n"), "\n".join(thoughts), unended=not before.strip())
-        inner = split_thinking(before + rest[end.end() :])
-        return Thinking(inner.answer, "\n".join(filter(None, [*thoughts, inner.thinking])), inner.unended)
-    return Thinking(rest.strip("\r\n") if thoughts else rest, "\n".join(thoughts))
+            break
+        i = end + 1
+    said = "".join([*answer, text[at:]])
+    return Thinking(said.strip("\r\n") if thoughts else said, "\n".join(thoughts))
 
 
 def without_thinking(text: str) -> str:
@@ -84,26 +89,35 @@ def _closes(tag: re.Match[str]) -> bool:
     return bool(tag[1] or tag[3] or tag[5])
 
 
-def _ending(tags: Sequence[re.Match[str]]) -> re.Match[str] | None:
-    """The tag that closes the first of these: the balanced one, else the last closing one."""
+def _ending(tags: Sequence[re.Match[str]], first: int) -> int | None:
+    """Which tag closes this one: the balanced one, else the last closing one."""
     depth = 0
-    for tag in tags:
-        depth += -1 if _closes(tag) else 1
+    for i in range(first, len(tags)):
+        depth += -1 if _closes(tags[i]) else 1
         if depth == 0:
-            return tag
-    return next((tag for tag in reversed(tags) if _closes(tag)), None)
+            return i
+    return next((i for i in range(len(tags) - 1, first, -1) if _closes(tags[i])), None)
 
 
 def _begins_line(text: str, at: int) -> bool:
     return not text[text.rfind("\n", 0, at) + 1 : at].strip()
 
 
+def _opens_line(text: str, tag: re.Match[str]) -> bool:
+    return not _closes(tag) and _begins_line(text, tag.start())
+
+
 def _alone(text: str, tag: re.Match[str]) -> bool:
     return _begins_line(text, tag.start()) and not text[tag.end() :].split("\n", 1)[0].strip()
 
 
-def _fenced(text: str, at: int) -> bool:
-    return any(block.start <= at < block.end for block in fences(text))
+def _places(text: str, at: int) -> list[tuple[int, int]]:
+    """Where the fenced blocks stand that begin behind a place."""
+    return [(at + block.start, at + block.end) for block in fences(text[at:])]
+
+
+def _within(tag: re.Match[str], places: Sequence[tuple[int, int]]) -> bool:
+    return any(start <= tag.start() < end for start, end in places)
 
 
 # ---- fences -----------------------------------------------------------------------------------------------------------

@@ -101,7 +101,7 @@ def _tiers(answer: str, reply: str, names: tuple[str, ...], high: float | None) 
     yield own, False
     if names[0] == "score":
         forms = r"\[\[([^\[\]]*)\]\]|\\(?:boxed|fbox)\{([^{}]*)\}|\[RESULT\]([^\n]*)"
-        marked = [m[1] or m[2] or m[3] for m in re.finditer(forms, reply)]
+        marked = [m[1] or m[2] or m[3] or "" for m in re.finditer(forms, reply)]
         yield [f for said in marked if (f := _value(said, high)).value is not None], False
     yield [_value(rest, high) for kind, rest in labelled if kind == "sum"], False
     yield [_value(rest, high) for kind, rest in labelled if kind == "part"], False

@@ -15,7 +15,7 @@ from loopwright.core import loop
 from loopwright.core.budget import Ledger
 from loopwright.core.context import Context
 from loopwright.core.engine import Engine
-from loopwright.core.errors import BadOutput
+from loopwright.core.errors import BadOutput, ModelError, NoReply
 from loopwright.core.feedback import Feedback, Verdict
 from loopwright.core.model import Request, Sampling
 from loopwright.core.policy import Prompt
@@ -117,3 +117,13 @@ def test_code_is_read_as_code() -> None:
 @pytest.mark.parametrize(("reply", "said"), [("<think>a</think>\n\nb", "b"), ("a\n</think>b", "b"), ("<think>a", ""), ("b", "b")])
 def test_what_a_model_says_to_a_recipe_is_without_its_thinking(reply: str, said: str) -> None:
     assert asyncio.run(context(lambda request, index: reply).ask("q", role="policy")) == said
+
+
+@pytest.mark.parametrize("error", [NoReply("gone"), BadOutput("refused", kind="refused")])
+@pytest.mark.parametrize("recipe", ["gepa", "trace-opto"])
+def test_a_rewrite_that_never_came_ends_no_method(recipe: str, error: ModelError, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def generate(self: Context, *prompt: Any, **options: Any) -> list[Turn]:
+        raise error
+
+    monkeypatch.setattr(Context, "generate", generate)
+    assert offers(recipe, WHOLE) == []

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from loopwright.blocks.replies import read_answers, read_list, read_yes
-from loopwright.core.errors import BadOutput
+from loopwright.core.errors import BadOutput, NoReply
 from loopwright.core.feedback import Checklist, Item, Missing, Rater
 from loopwright.core.templates import filled
 from loopwright.core.types import Example, digest
@@ -43,7 +43,7 @@ async def write_checklist(
         (reply,) = await ctx.generate(
             filled(prompt, {"question": example.question}), role=role, temperature=0.0, max_tokens=max_tokens
         )
-    except BadOutput:
+    except (BadOutput, NoReply):
         return ()
     return tuple(read_list(reply.text)[:MOST])
 
@@ -77,17 +77,21 @@ async def tick(
     whole = filled(prompt, {**values, "checklist": numbered})
     asks = [filled(each, {**values, "item": q}) for q in questions] if each else [whole]
 
-    async def ask(text: str, ctx: Context) -> str:
+    async def ask(text: str, ctx: Context) -> tuple[str, bool]:
+        """What is said, and whether it was cut off."""
         try:
             (reply,) = await ctx.generate(text, role=role, temperature=0.0, max_tokens=max_tokens)
-        except BadOutput:
-            return ""
-        return reply.text
+        except (BadOutput, NoReply):
+            return "", False
+        return reply.text, reply.finish == "length"
 
     said = await ctx.map(ask, asks)
-    answers = [read_yes(text, yes, no) for text in said] if each else read_answers(said[0], len(questions), yes, no)
+    if each:
+        answers = [read_yes(text, yes, no, cut=cut) for text, cut in said]
+    else:
+        answers = read_answers(said[0][0], len(questions), yes, no)
     if not any(answer is not None for answer in answers):
-        return Missing(expected="checklist", message=f"no question was answered: {said[0][:200]!r}", by=rater)
+        return Missing(expected="checklist", message=f"no question was answered: {said[0][0][:200]!r}", by=rater)
     worth = weights or [1.0] * len(questions)
     items = [Item(question=q, answer=a, weight=w) for q, a, w in zip(questions, answers, worth, strict=True)]
     return Checklist(items=tuple(items), by=rater)

@@ -34,7 +34,7 @@ from loopwright.blocks.json_text import read_json
 from loopwright.blocks.parameters import with_values
 from loopwright.blocks.replies import read_text
 from loopwright.core.context import Context
-from loopwright.core.errors import BadOutput, UnknownName
+from loopwright.core.errors import BadOutput, NoReply, UnknownName
 from loopwright.core.fences import without_thinking
 from loopwright.core.policy import prompt_of
 from loopwright.core.registry import improver
@@ -140,7 +140,7 @@ async def _rewritten(
             fields["history"] = filled(HISTORY, {"versions": "\n---\n".join(versions)}) if len(versions) > 1 else ""
             (advice,) = await ctx.generate(filled(analyse, fields), **sampling)
             (reply,) = await ctx.generate(filled(rewrite, fields | {"advice": without_thinking(advice.text).strip()}), **sampling)
-        except BadOutput:
+        except (BadOutput, NoReply):
             continue
         text, direction = _read(reply) if reply.finish != "length" else ("", direction)  # a documentation cut off is none
         if not text:

@@ -33,7 +33,7 @@ from loopwright.blocks.graph import attempts_text
 from loopwright.blocks.parameters import with_values
 from loopwright.blocks.versions import Slot, Version, gained, scores_of
 from loopwright.core.context import Context
-from loopwright.core.errors import BadOutput, InputError
+from loopwright.core.errors import BadOutput, InputError, NoReply
 from loopwright.core.registry import improver
 from loopwright.core.types import Candidate, Example
 
@@ -115,7 +115,7 @@ async def gepa(
         try:
             text, why = await write(ctx, reflect, COPIED, parent, name, {"attempts": attempts_text(attempts, name)})
             child = with_values(parent.candidate, {name: text}, by="gepa", note=f"{name} rewritten") if text else base
-        except (BadOutput, InputError):  # nothing was written, or no value of its kind
+        except (BadOutput, NoReply, InputError):  # nothing was written, or no value of its kind
             return None, why
         if not text or child.hash in slot.known:
             return None, why
@@ -133,7 +133,7 @@ async def gepa(
             parts = "\n\n".join(f"Version {i}:\n<version>\n{text}\n</version>" for i, text in enumerate(new, 1))
             try:
                 text, more = await write(ctx, join, COPIED, top, name, {"versions": parts})
-            except BadOutput:
+            except (BadOutput, NoReply):
                 continue
             why += more
             texts |= {name: text} if text else {}

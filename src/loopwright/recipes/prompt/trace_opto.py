@@ -28,7 +28,7 @@ from loopwright.blocks.json_text import read_json
 from loopwright.blocks.parameters import Parameter, parameters_of, with_values
 from loopwright.blocks.replies import read_rewrite
 from loopwright.core.context import Context
-from loopwright.core.errors import BadOutput, InputError, UnknownName
+from loopwright.core.errors import BadOutput, InputError, NoReply, UnknownName
 from loopwright.core.registry import improver
 from loopwright.core.templates import filled
 from loopwright.core.types import Candidate, Example, Rollout, Turn
@@ -92,7 +92,7 @@ async def trace_opto(
         past.append(_values(free, limit) + "\n" + "\n".join(said))
         try:
             (reply,) = await ctx.generate(asked, temperature=temperature, max_tokens=max_tokens)
-        except BadOutput:
+        except (BadOutput, NoReply):
             continue
         values, refused = _suggested(reply, free, answers)
         if not values:

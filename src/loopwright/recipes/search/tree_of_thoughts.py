@@ -22,7 +22,7 @@ from loopwright.blocks.orders import beam, deepening
 from loopwright.blocks.text.choices import choice_in
 from loopwright.blocks.tree import Grown, Node, Tree, own_value
 from loopwright.core.context import Context
-from loopwright.core.errors import BadOutput
+from loopwright.core.errors import BadOutput, NoReply
 from loopwright.core.policy import prompt_of
 from loopwright.core.registry import solver
 from loopwright.core.templates import filled
@@ -88,7 +88,7 @@ async def tree_of_thoughts(
     async def judgements(asked: str, ctx: Context) -> list[Turn]:
         try:
             return await ctx.generate(asked, role="judge", n=votes, temperature=temperature)
-        except BadOutput:
+        except (BadOutput, NoReply):
             return []
 
     async def valued(state: Rollout, ctx: Context) -> float:

@@ -27,7 +27,8 @@ _LABELS = (
 _LABEL = "|".join(_LABELS)
 _ANSWERS = ("answer", "result", "conclusion")
 _FILL = (
-    r"(?:(?:the|my|our|so|thus|therefore|hence|overall|final|better|best|preferred|winning|chosen|is|one|in|short|and)"
+    r"(?:(?:actually|wait|no|on reflection|on second thoughts?|sorry|correction|the|my|our|so|thus|therefore|"
+    r"hence|overall|final|better|best|preferred|winning|chosen|is|one|in|short|and)"
     r"\W+)*"
 )
 _THING = (
@@ -48,6 +49,7 @@ _MORE = "(?:accurate|helpful|correct|complete|convincing)"
 _BETTER = f"better|best|stronger|strongest|superior|preferable|preferred|winner|more {_MORE}"
 _WORSE = f"worse|worst|weaker|weakest|inferior|less {_MORE}"
 _DECIDES = "better|best|stronger|winning|superior|preferred|preferable|chosen|most promising|likeliest"
+_REJECTS = "worse|worst|weaker|weakest|inferior|losing|rejected|loser"
 _CHOOSES = r"prefer|choose|pick|select|favou?r|go with|went with|vote for|opt for|goes to|settle on"
 _VERY = (
     r"(?:(?:clearly|much|far|slightly|somewhat|definitely|overall|therefore|thus|also|a bit|a little|significantly|marginally|"
@@ -65,6 +67,10 @@ _TIES = re.compile(
     r"\b(?:are|were|both)\s+(?:\w+\s+){0,2}?(?:equal(?:ly)?|tied|identical|the same|on a par|equivalent|comparable)\b|"
     r"\bneither(?:\s+(?:\w+\s+){0,3}?)(?:is|was)\s+(?:\w+\s+)?(?:better|superior|stronger|preferable)\b|"
     r"\bno (?:clear |real |meaningful )?(?:difference|winner|preference)\b|^\W*(?:a\s+)?(?:tie|draw)\W*$"
+)
+_NO_TIE = re.compile(
+    r"(?i)\b(?:not|if|almost|nearly)\b|n't\b|\?|\bno (?:tie|draw)\b|"
+    r"\bequally\s+(?!(?:good|bad|well|strong|weak|matched|poor)\b)\w|\b(?:same|identical|equal|comparable)\s+in\b"
 )
 
 
@@ -140,6 +146,7 @@ class _Reader:
             rf"\b{x}\s*(?:is|was|seems|looks|appears(?: to be)?|reads)\s+{_VERY}(?P<how>{_BETTER}|{_WORSE}){end}",
             rf"\b{x}\s*(?P<how>wins|beats|outperforms|surpasses|is preferred|loses)(?:{end}|\s+{other})",
             rf"\b(?:{_DECIDES})\s*(?:{_THING}|one)?\s*(?:is|:)\s*(?:clearly\s+)?{x}{end}",
+            rf"\b(?P<how>{_REJECTS})\s*(?:{_THING}|one)?\s*(?:is|:)\s*{x}{end}",
             rf"\b(?:{_CHOOSES})\s+{x}{end}",
             rf"\b(?:winner|verdict|choice|preference|pick|answer|vote)\s+(?:is|goes to|would be)\s+{x}{end}",
             rf"^(?:it is|it's|i think it is|i think|definitely|clearly)\s+{x}[.!\s]*$",
@@ -166,7 +173,8 @@ class _Reader:
             yield [last], False
         begun = self.begins.match(lines[0])
         first = self._meant(begun)
-        if begun and first and not _NOT.search(lines[0][: begun.end()]):
+        others = [self._meant(other) for line in lines[1:] if (other := self.begins.match(line))]
+        if begun and first and not set(others) - {first} and not _NOT.search(lines[0][: begun.end()]):
             yield [first], False
 
     def _meant(self, found: re.Match[str] | None) -> str | None:
@@ -191,9 +199,10 @@ class _Reader:
         for data in reversed(all_json(text)) if "{" in text else ():
             everything = list(fields(data))
             words = [(set(re.findall(r"[a-z]+", key.casefold())), value) for key, value in everything]
+            words = [(key, value) for key, value in words if not key & {*_REJECTS.split("|"), "bad", "not"}]
             named = [value for key, value in words if key & set(_LABELS) - {"answer"}]
             answers = [value for key, value in words if "answer" in key]
-            for said, labelled in ((named, True), (answers, True), ([value for _, value in everything], False)):
+            for said, labelled in ((named, True), (answers, True), ([value for _, value in words], False)):
                 found = [one for value in said for s in strings(value) if (one := self._one(s, labelled=labelled))]
                 found += [one for value in said if isinstance(value, int) and (one := self.by_name.get(str(value)))]
                 if not found and labelled:
@@ -240,7 +249,8 @@ class _Reader:
     def _bracketed(self, text: str) -> list[str]:
         """Options in double brackets or in a box; of several the last one where the reply ends with it."""
         found = [
-            (self._meant(self.alone.fullmatch((m[1] or m[2] or m[3]).strip())), m.end()) for m in self.marked.finditer(text)
+            (self._meant(self.alone.fullmatch((m[1] or m[2] or m[3]).strip())), m.end())
+            for m in self.marked.finditer(text)
         ]
         known = [(name, end) for name, end in found if name]
         names = [name for name, _ in known]
@@ -262,8 +272,9 @@ class _Reader:
     def _sentences(self, lines: Sequence[str]) -> Iterator[str]:
         """What whole sentences say is better."""
         for clause in (clause for line in lines for clause in _CLAUSE.split(line)):
-            if self.ties and _TIES.search(clause) and not re.search(r"(?i)\bnot\b|n't\b|\bif\b|\?", clause):
-                yield TIE
+            if self.ties and _TIES.search(clause):
+                if not _NO_TIE.search(clause):
+                    yield TIE
                 continue
             if _NOT.search(clause):
                 continue
@@ -272,7 +283,7 @@ class _Reader:
                 name = self.by_name[found["x"].casefold()] if found else ""
                 if found is None or (self.letters and found["x"] != name):  # "a" is an article
                     continue
-                if not re.fullmatch(f"{_WORSE}|loses", found.groupdict().get("how") or "", re.I):
+                if not re.fullmatch(f"{_WORSE}|{_REJECTS}|loses", found.groupdict().get("how") or "", re.I):
                     yield name
                 elif len(self.by_name) == 2:
                     yield next(option for option in self.by_name.values() if option != name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from loopwright.blocks.json_text import read_json
 from loopwright.blocks.text.reading import Reading
 from loopwright.core.fences import Fence, fences, split_thinking
 
@@ -25,6 +26,17 @@ _OLD = re.compile(
     r"(?i)\b(?:examples?|for instance|e\.g|such as|like (?:this|so)|looks? like|format|forms?|old|original(?:ly)?|"
     r"previous(?:ly)?|before|current(?:ly)?|draft|first|attempt|inputs?|outputs?|questions?|case|because|would|error|failed|"
     r"answers?|replies|reply|returns?|prints?|usage)\b"
+)
+_NAMES = r"(?:(?:new|improved|revised|updated|final)[_ -]?)?(?:prompt|instructions?|text|documentation)"
+_INSIDE = r"((?:(?!</?\1>).)*)</\1>"
+_TAG = re.compile(rf"^[ \t]*<((?!text|doc){_NAMES})>{_INSIDE}[ \t]*$", re.DOTALL | re.IGNORECASE | re.MULTILINE)
+_WHOLE_TAG = re.compile(
+    rf"\s*<({_NAMES}|answer|output|result|response|rewrite|start|new)>{_INSIDE}\s*", re.DOTALL | re.IGNORECASE
+)
+_REFUSES = re.compile(
+    r"(?i)\A\W*(?:i(?:'|\u2019)?m (?:sorry|unable|afraid)|sorry, (?:but )?i\b|"
+    r"i (?:can(?:'|\u2019)t|cannot|won(?:'|\u2019)t|am unable to) "
+    r"(?:help|assist|do|comply|provide|rewrite|fulfil)|as an ai\b)"
 )
 _HERE = re.compile(r"(?i)(?:(?:sure|certainly|of course|okay|ok|here)\b.*|(?:the )?(?:new|improved|revised) \w+):")
 _EXAMPLE = re.compile(
@@ -57,6 +69,8 @@ def text_in(text: str, *, cut: bool = False) -> Reading[str]:
     answer = said.answer
     blocks = [block for block in fences(answer) if _whole(block).strip()]
     if not blocks:
+        if _REFUSES.match(answer):
+            return Reading(None, f"the model refused: {' '.join(answer.split())[:80]}")
         return Reading("" if fences(answer) else _unquoted(answer))
     outer = _outermost(answer, blocks)
     if outer is not None:
@@ -111,14 +125,30 @@ def _outermost(answer: str, blocks: Sequence[Fence]) -> Reading[str] | None:
     if len(found) < 2 or not sign or any(block.info for block in found[1:]):
         return None
     if not found[-1].closed:
-        return Reading(None, "the fences in the text cannot be told from the one that ends it; expected a longer fence around it")
+        return Reading(
+            None, "the fences in the text cannot be told from the one that ends it; expected a longer fence around it"
+        )
     if answer[found[-1].end :].strip():
         return None
     return Reading("\n".join(answer[blocks[0].start :].replace("\r\n", "\n").strip().split("\n")[1:-1]).strip())
 
 
 def _unquoted(answer: str) -> str:
-    """A reply without fences: without the quotation marks around it, or around all that follows a line such as "Here it is:"."""
+    """A reply without fences: what is in its tag ``<prompt>`` or its one JSON field, else without the marks of quotation.
+
+    These stand around it, or around all that follows a line such as "Here it is:".
+    """
+    tagged = list(_TAG.finditer(answer))
+    whole = tagged[0] if len(tagged) == 1 else _WHOLE_TAG.fullmatch(answer)
+    if whole is not None:
+        return whole[2].strip()
+    if answer.lstrip().startswith("{"):
+        data = read_json(answer)
+        said = (
+            [value for key, value in data.items() if re.fullmatch(_NAMES, key, re.I)] if isinstance(data, dict) else []
+        )
+        if len(said) == 1 and isinstance(said[0], str):
+            return said[0].strip()
     found = re.sub(r"\A(`+)(?!`)(.*?)(?<!`)\1\Z", r"\2", answer.strip(), flags=re.DOTALL).strip()
     first, _, rest = found.partition("\n")
     if rest.strip() and _HERE.fullmatch(first.strip(" *_#")):

@@ -23,12 +23,14 @@ from loopwright.core.fences import split_thinking
 _ALSO = {"score": ("rating", "grade", "mark")}  # words for the same thing
 _WHOLE = frozenset(
     "final overall total the my our its a an so thus therefore hence finally and combined aggregate resulting answer judge "
-    "judges assigned given numeric numerical as".split()
+    "judges assigned given numeric numerical as actually wait no on reflection second thought thoughts revised updated "
+    "adjusted corrected reconsidered new sorry correction hmm".split()
 )  # in front of the name they leave it the score of all of the answer
 _SUMS = ("overall", "total", "verdict")
 _BOUNDS = frozenset(
     "max maximum min minimum highest lowest best worst perfect possible top full passing pass threshold average mean previous "
-    "prior last old baseline target expected range low high other".split()
+    "prior last old baseline target expected range low high other initial starting preliminary provisional tentative original "
+    "before confidence certainty".split()
 )
 _END = "\ue000"  # put at the end of a reply that was cut off: a number that it follows may lack digits
 _SCALE = (
@@ -37,18 +39,30 @@ _SCALE = (
 _MARKS = "*`_\"'\u201c\u201d"
 _BETWEEN = rf"[\s{_MARKS}]*"
 _POINT = rf"(?:{_BETWEEN}(?:[:=|\u2192]|->|\b(?:is|was|would be|equals)\b:?|\s[-\u2013\u2014](?=\s)))"
-_OF = re.compile(r"\W{0,3}\s*(?:\(|\[)?\s*(?:out of|of|/)\s*(?:a possible\s*)?(\d+(?:\.\d+)?)", re.I)
-_AND = re.compile(r"\s*(?:-|\u2013|\u2014|to|or|and|~|&|[+*x\u00d7=]|\s)\s*[-+]?\.?\d", re.I)
+_OF = re.compile(
+    r"\W{0,3}\s*(?:(?:points?|stars?|marks?)\s+)?(?:\(|\[)?\s*(?:out of|of|/)\s*(?:a possible\s*)?(\d+(?:\.\d+)?)", re.I
+)
+_AND = re.compile(
+    r"\s*(?:-|\u2013|\u2014|to|or|and|~|&|[+*x\u00d7=]|->|=>|\u2192|,?\s*(?:minus|plus|less)\b|\s)\s*[-+]?\.?\d|"
+    r"[^\n\d]*(?:->|=>|\u2192|\b(?:so|no|actually|wait|rather|hence|therefore|final(?:ly)?|now|then)\b)\W*\d",
+    re.I,
+)
+_COUNT = re.compile(  # "3 errors", "2 points off", "3rd", "7B", "13+": a number of something else
+    r"(?!(?:pts?|points?|stars?|th?e)\b)[^\W\d_]|\+(?!/)|\s+(?:\w+\s+)?(?:errors?|mistakes?|issues?|flaws?|problems?|faults?|requirements?|"
+    r"criteria|criterion|steps?|items?|tests?|cases?|sentences?|words?|goals?)\b|"
+    r"\s*(?:points?|pts?)\s+(?:\w+\s+)?(?:off|deducted|lost|less|deductions?|short|below)\b",
+    re.I,
+)
 _NOTHING = re.compile(
     rf"(?:\s|[\])}}>.,;!|$*`_\"'\u201c\u201d]|\(?\s*(?:out of|of|/)\s*\d+(?:\.\d+)?\)?|points?\b|stars?\b|\\[\])])*{_END}?",
     re.I,
 )
 _BEFORE = re.compile(
-    r"(?i)\b(?:if|unless|whether|than|below|above|under|over|between|least|most|up to|not|n't|never|no|"
-    r"to (?:get|reach|earn|deserve|merit)|for an?|worth an?|like an?)\b[^.;:]*$|n't\b[^.;:]*$"
+    r"(?i)\b(?:says|said|reports?|mentions|states|if|unless|whether|than|below|above|under|over|between|least|most|up to|not|n't|"
+    r"never|no|to (?:get|reach|earn|deserve|merit)|for an?|worth an?|like an?)\b[^.;:]*$|n't\b[^.;:]*$"
 )
 _AFTER = re.compile(
-    r"(?i)^[^.;\n]{0,30}\b(?:would|could|might|should|requires?|needs?|means?|is (?:for|reserved)|if|unless)\b"
+    r"(?i)^[^.;\n]{0,30}\b(?:is too|would|could|might|should|requires?|needs?|means?|is (?:for|reserved)|if|unless)\b"
 )
 
 
@@ -105,15 +119,18 @@ def _tiers(answer: str, reply: str, names: tuple[str, ...], high: float | None) 
         yield [f for said in marked if (f := _value(said, high)).value is not None], False
     yield [_value(rest, high) for kind, rest in labelled if kind == "sum"], False
     yield [_value(rest, high) for kind, rest in labelled if kind == "part"], False
-    yield list(_in_sentences(reply, names, high)), False
+    lines = [f for line in _lines(reply) if (f := _value(line, high)).alone and (f.value is not None or f.problem)]
+    said = list(_in_sentences(reply, names, high))
     if names[0] == "score":
         shares = [
             _value(reply[m.start() :], high)
             for m in re.finditer(r"(?<![\w./-])\d+(?:\.\d+)?\s*(?:/|out of)\s*\d+", reply, re.I)
         ]
+        if said:  # what was said in passing must not differ from a number that stands alone
+            yield [*said, *(f for f in [*shares, *lines[-1:]] if f.value is not None)], False
         yield [f for f in shares if f.value is not None or high is not None], False
-    lines = [_value(line, high) for line in _lines(reply)]
-    yield [f for f in lines if f.alone and (f.value is not None or f.problem)], False
+    yield said, False
+    yield lines, False
 
 
 # ---- one value --------------------------------------------------------------------------------------------------------
@@ -132,6 +149,14 @@ def _value(fragment: str, high: float | None) -> _Found:
     if number.value is None:
         return _Found(None, True, number.problem)
     alone = _NOTHING.fullmatch(rest) is not None
+    if re.match(rf"[\s:={_MARKS}]*[<\u2264]=?\s*\d[\d.]*(?![\d.]*\s*>)|[\s:={_MARKS}]*[>\u2265]=?\s*\d", fragment):
+        return _Found(None, alone, f"a bound, not a number: {fragment.strip()[:40]!r}")
+    if (
+        _COUNT.match(rest)
+        or "\u2030" in number.text
+        or re.search(r"\d\s?[^\W\d_]", re.sub(r"(?i)\d\s?(?:percent|per cent|pct|e[-+]?\d+|x\s?10)", "", number.text))
+    ):
+        return _Found(None, alone, f"not a score alone: {plain.strip(_END)[:40]!r}")
     if _AND.match(rest):
         return _Found(None, alone, f"a range or a sum, not one number: {plain[:40]!r}")
     of = _OF.match(rest)
@@ -154,24 +179,37 @@ def _fields(text: str, names: tuple[str, ...], high: float | None) -> list[_Foun
     for data in reversed(all_json(text)):
         for fits in (_exactly, _of_the_whole, _in_part):
             for name in names:
-                found = [_number(value, high) for key, value in _items(data) if fits(_words(key), name)]
-                if found:
-                    return found
+                found = [(depth, _number(value, high)) for depth, key, value in _items(data) if fits(_words(key), name)]
+                if not found:
+                    continue
+                nearest = found[0][0]
+                sums = [  # where the parts have one each, their sum further out
+                    _number(value, high)
+                    for depth, key, value in _items(data)
+                    if depth < nearest and " ".join(_words(key)) in (*_SUMS, *names, "final", "final score")
+                    if not isinstance(value, dict | list)
+                ]
+                outermost = [number for depth, number in found if depth == nearest]
+                if sums or not nearest or len(outermost) == 1:
+                    return sums or outermost
+                return [
+                    _Found(None, True, f"{len(outermost)} parts have a {name} each, and there is none of the whole")
+                ]
     return []
 
 
-def _items(data: JsonValue) -> Iterator[tuple[str, JsonValue]]:
-    """All fields, those further out first."""
-    level = [data]
+def _items(data: JsonValue) -> Iterator[tuple[int, str, JsonValue]]:
+    """All fields with their depth, those further out first."""
+    level, depth = [data], 0
     while level:
         inner: list[JsonValue] = []
         for value in level:
             if isinstance(value, dict):
-                yield from value.items()
+                yield from ((depth, key, field) for key, field in value.items())
                 inner += value.values()
             elif isinstance(value, list):
                 inner += value
-        level = inner
+        level, depth = inner, depth + 1
 
 
 def _words(key: str) -> list[str]:
@@ -236,6 +274,8 @@ def _labelled(text: str, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
                     yield "sum", summed["rest"]
                 continue
             rest = found["rest"].strip(_MARKS + " :")
+            if found.re is bare and re.match(r"[-\u2212]", rest) and plain[: found.start("rest")].endswith(" "):
+                continue  # "Score -7": a sign or a dash
             if not rest:  # a heading
                 if _value(following, None).alone:
                     rest = following

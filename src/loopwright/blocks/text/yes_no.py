@@ -7,6 +7,7 @@ How the reply begins or a line such as "Answer: yes" decides, and a word that is
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from pydantic import JsonValue
 
@@ -24,7 +25,20 @@ _NO_NOUN = (  # what may follow "no" at the beginning of an answer: "No errors" 
     r"(?=[\s*_`\"')\]]*(?:$|[.,:;!)\]\n|(/\u2014-]|"
     r"\b(?:it|the|this|that|there|they|he|she|i|we|because|since|as|answer|response|step|none|all|both|not)\b))"
 )
-_DENIED = re.compile(r"(?i)(?:(?:\bnot|n't|n\u2019t|\bnever|\bneither)\s+(?:\w+\s+)?|\bno\s+(?:\w+\s+){1,4})$")
+_DENIED = re.compile(
+    r"(?i)(?:(?:\b(?:not|cannot|never|neither|nor|nothing|hardly|barely|partially|partly|mostly|almost|nearly|somewhat|half|"
+    r"far from|hard to|to be)|n't|n\u2019t)\W+(?:\w+\s+)?|\bno\s+(?:\w+\s+){1,4}|\b(?:if|unless|whether)\b[^.;!?\n]*|"
+    r"\b(?:says|said|answers|answered|states|stated|replies|replied|claims|claimed|responds|responded)\s*[\"'\u201c\u2018]?)$"
+)
+_OF = (  # what may follow a word that is said of something: "the correct answer is 5" says nothing of the answer
+    r"(?!\s*\?)(?!\W+(?:if|unless|provided|assuming|but|except|though|although|only)\b)"
+    r"(?!\s+(?!(?:and|or|because|since|as|for|in|with|to|on|by|at|from|given|that|this|it|its|the|there|they|overall|here)\b)\w)"
+)
+_OF_FAULTS = re.compile(
+    r"(?i)\b(?:no|not|non|un|errors?|issues?|problems?|mistakes?|faults?|flaws?|wrong|incorrect|invalid|fail\w*|bad|worse|"
+    r"hallucinat\w*|violat\w*|harmful|unsafe|missing|refus\w*)\b"
+)
+_LAST = r"(?:^|[.!?;:]\s+)(?:(?:so|actually|wait|thus|therefore|hence|rather|sorry|no)\b[\W_]+)*"
 
 
 def yes_in(text: str, yes: str = "yes", no: str = "no", *, cut: bool = False) -> Reading[bool]:
@@ -75,8 +89,13 @@ def truth(value: JsonValue, yes: str = "yes", no: str = "no", *, cut: bool = Fal
     begin = value.strip().lstrip(MARKS + " [(<#>")
     follows = _NO_NOUN if words[False].casefold() == "no" else ""
     begins = re.match(rf"(?i)({either})(?!\w){follows}(?!\W*(?:/|or\b)\s*\w)", begin)
-    if begins:
+    if begins and not _goes_back(begin, begins, lines[-1], meant, either):
         return meant[begins[1].casefold()]
+    if begins:
+        return None
+    items = [m[1].casefold() for line in lines if (m := re.fullmatch(rf"(?i).*:\W*({either})\W*", line))]
+    if len(set(items)) > 1:
+        return None  # "Step 1: yes" and "Step 2: no"
     for place in [lines[-1], value] if lines and not cut else []:
         ends = re.search(rf"(?i)(?:^|[:=\u2013\u2014>|-])[\s\[(<{MARKS}]*({either})[\s.!\])>{MARKS}]*$", place)
         if ends:
@@ -91,16 +110,32 @@ def _said_in(data: JsonValue, yes: str, no: str) -> set[bool]:
     """What the fields of JSON mean that are called "answer" and the like, else all of its fields."""
     everything = list(fields(data))
     for named in (True, False):
-        values = [truth(v, yes, no) for k, v in everything if not named or k.casefold().strip() in _ASKED]
+        values = [
+            truth(v, yes, no)
+            for k, v in everything
+            if k.casefold().strip() in _ASKED or (not named and not _OF_FAULTS.search(k.replace("_", " ")))
+        ]
         if found := {value for value in values if value is not None}:
             return found
     return set()
 
 
+def _goes_back(text: str, begins: re.Match[str], last: str, meant: Mapping[str, bool], either: str) -> bool:
+    """Whether a word at the beginning decides nothing: "No. 3", a condition, an adjective, or the end says the other."""
+    word, rest = begins[1].casefold(), text[begins.end(1) :]
+    if re.match(r"\W*(?:if|unless|provided|assuming)\b", rest) or (word == "no" and re.match(r"\.\s?\d", rest)):
+        return True
+    if word not in ("yes", "no") and not re.match(_OF, rest):
+        return True
+    ends = re.search(rf"(?i){_LAST}({either})\W*$", last)
+    return ends is not None and meant[ends[1].casefold()] != meant[word]
+
+
 def _says(text: str, word: str) -> bool:
     """Whether a word is said of something: not "no" before a noun, and not what is denied."""
     for found in re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE):
-        noun = word.casefold() == "no" and re.match(r"\s+\w", text[found.end() :])
+        rest = text[found.end() :]
+        noun = re.match(r"\s+\w", rest) if word.casefold() == "no" else not re.match(_OF, rest)
         if not noun and not _DENIED.search(text[: found.start()][-80:]):
             return True
     return False

@@ -329,3 +329,49 @@ def test_whatever_comes_and_goes_the_books_are_kept(steps: list[tuple[str, int]]
     if slug in ("ucb1", "thompson"):
         assert session.state.answers.tolist() == list(told.values())
     assert all(len(part) == len(told) for part in parts(session.state) if part.shape[0] != 2)
+
+
+# ---- answers by name, and what is no arm ------------------------------------------------------------------------------------
+
+
+def test_a_duel_of_names_may_be_answered_by_name() -> None:
+    by_name, by_place = named("rucb"), named("rucb")
+    for _ in range(20):
+        one, other = by_name.ask(), by_place.ask()
+        first, second = one.proposal  # type: ignore[misc]
+        if first == second:
+            said = Preference(chosen="0", rejected="1")
+            by_name.tell(said.model_copy(update={"about": one.id}))
+        else:
+            better, worse = sorted((str(first), str(second)))
+            said = Preference(chosen=str([first, second].index(better)), rejected=str([first, second].index(worse)))
+            by_name.tell(Preference(chosen=better, rejected=worse, shown=(worse, better), about=one.id))
+        by_place.tell(said.model_copy(update={"about": other.id}))
+    assert flat(by_name.state) == flat(by_place.state)
+    for names, chosen, rejected in ((NAMES, "red", "pink"), (("0", "1", "2"), "2", "0")):
+        session = named("rucb", names)
+        trial = session.ask(arms=names[:2])
+        with pytest.raises(InputError, match="answered by place"):
+            session.tell(Preference(chosen=chosen, rejected=rejected, about=trial.id))
+
+
+@pytest.mark.parametrize("arm", [4, -1, "red", True, None, [0], 0.0])
+def test_what_is_no_arm_is_taught_to_nobody(arm: Any) -> None:
+    session = named("thompson", 4)
+    before = flat(session.state)
+    if arm == [0]:
+        session.teach(None, np.array([1, 2])[0], Score(value=1.0))
+        assert session.state.answers.tolist() == [0, 1, 0, 0]
+        return
+    with pytest.raises(InputError, match="counted from 0 to 3"):
+        session.teach(None, arm, Score(value=1.0))
+    for wrong in (0, None, ["red", "pink"]):
+        with pytest.raises(InputError):
+            named("rucb").teach(None, wrong, Preference(chosen="0", rejected="1"))
+    assert flat(session.state) == before
+
+
+def test_arms_may_be_given_as_any_collection() -> None:
+    for arms in (("red", "blue"), {"red", "blue"}, np.array(["blue", "red"]), (name for name in ("red", "blue"))):
+        assert named("thompson").ask(arms=arms).proposal in ("red", "blue")
+    assert named("thompson", 4).ask(arms=np.array([3])).proposal == 3

@@ -24,6 +24,8 @@ OPTIONS = [(recipe.slug, o) for recipe in LEARNERS for o in recipe.options.value
 @pytest.mark.parametrize(("slug", "option"), OPTIONS, ids=[f"{slug}-{o.name}" for slug, o in OPTIONS])
 def test_a_number_that_is_none_or_has_the_wrong_sign_is_refused(slug: str, option: Option) -> None:
     recipe = get_recipe(slug)
+    with pytest.raises(InputError, match=f"option {option.name} of {slug}: expected .*got True"):
+        recipe(**{option.name: True})
     bad: list[Any] = [math.nan, math.inf, -math.inf, "nan", "much"]
     if slug not in ROCCHIO or option.name not in ("keep", "move"):
         bad.append(-1)

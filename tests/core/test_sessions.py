@@ -374,3 +374,20 @@ def test_of_the_kinds_it_learns_from_a_trial_may_take_one_alone(
     with pytest.raises(NoConversion, match=f"{says}|learns from"):
         session.tell(feedback.model_copy(update={"about": trial.id}))
     assert trial.id in session.open and state_of(session) == before
+
+
+def test_what_is_no_learner_feedback_snapshot_or_time_is_named() -> None:
+    for wrong in (get_recipe("ucb1"), "ucb1", None):
+        with pytest.raises(InputError, match="expected what a recipe makes"):
+            loopwright.Session(wrong, {"arms": 2})  # type: ignore[arg-type]
+    session = loopwright.Session(get_recipe("ucb1")(), {"arms": 2})
+    session.ask()
+    for said in (1.0, {"value": 1.0}, None):
+        with pytest.raises(InputError, match="expected feedback, such as Score"):
+            session.tell(said)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"the dict that Session\.snapshot gave"):
+        loopwright.Session.restore(get_recipe("ucb1")(), json.dumps(session.snapshot()))  # type: ignore[arg-type]
+    for seconds in (-1.0, float("nan"), "1h"):
+        with pytest.raises(InputError, match="0 or more"):
+            session.expire(seconds)  # type: ignore[arg-type]
+    assert len(session.open) == 1

@@ -254,3 +254,15 @@ def test_a_closed_store_says_so(path: Path) -> None:
     session.close()
     with pytest.raises(StoreError, match="is closed"):
         session.ask()
+
+
+def test_text_that_has_no_utf8_is_kept(store: Any) -> None:
+    one, other = two(store)
+    trial = one.ask({"name": "\ud800 é"}, id="\ud801")
+    assert other.open == {"\ud801": trial}
+    other.tell(Score(value=1.0, about="\ud801"))
+    for said in (1.0, None):
+        with pytest.raises(InputError, match="expected feedback"):
+            other.tell(said)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="0 or more"):
+        other.expire(float("nan"))

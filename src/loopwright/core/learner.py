@@ -21,6 +21,7 @@ from loopwright.core.arrays import Numbers, packed
 from loopwright.core.errors import InputError, NoConversion
 from loopwright.core.feedback import Feedback, Frozen, Missing
 from loopwright.core.lazy import lazy
+from loopwright.core.snapshots import check_snapshot
 from loopwright.core.state import FORMAT, decode_state, encode_state, not_finite, plain
 from loopwright.core.types import MadeBy, Trial
 from loopwright.core.world import Probe, Stream
@@ -119,6 +120,8 @@ class Session:
         ids: str = "",
         clock: Callable[[], float] | None = None,
     ) -> None:
+        if not isinstance(learner, Learner):
+            raise InputError(f"expected what a recipe makes, such as get_recipe('lin-ucb')(), got {type(learner).__name__}")
         self.learner = learner
         self.convert = convert
         self.clock = clock
@@ -175,13 +178,11 @@ class Session:
         Raises:
             InputError: for a trial that is not open, and for feedback that the learner cannot use; see above.
         """
-        trial = self._known(feedback.about)
+        trial = self._known(getattr(feedback, "about", None))
         self._learn(trial, feedback)
         self._close(trial.id)
 
-    def teach(
-        self, context: Any, arm: Any, feedback: Feedback, *, propensity: float | None = None
-    ) -> None:
+    def teach(self, context: Any, arm: Any, feedback: Feedback, *, propensity: float | None = None) -> None:
         """Teach the learner a decision that was made elsewhere, by an earlier system for example, and how it went.
 
         Args:
@@ -193,7 +194,10 @@ class Session:
         Raises:
             InputError: as ``tell`` does.
         """
-        self._learn(Trial(id="", proposal=plain(arm, "an arm"), context=plain(context), propensity=propensity), feedback)
+        proposal = plain(arm, "an arm")
+        if self.learner.arms is not None:
+            offers.check_proposal(proposal, self.arms, self._count())
+        self._learn(Trial(id="", proposal=proposal, context=plain(context), propensity=propensity), feedback)
 
     def _learn(self, trial: Trial, feedback: Feedback) -> None:
         if not isinstance(feedback, Missing):
@@ -201,6 +205,7 @@ class Session:
         if isinstance(feedback, Missing):
             return
         if self.arms is not None:
+            feedback = offers.by_place(feedback, trial.proposal)
             trial = trial.model_copy(update={"proposal": offers.placed(trial.proposal, self.arms)})
         state = self.learner.tell(self.state, trial, feedback)
         if where := not_finite(state, self.state):
@@ -244,6 +249,8 @@ class Session:
         """
         if self.clock is None:
             raise InputError("this session keeps no times: make it with clock=time.time, or forget trials by their id")
+        if not isinstance(seconds, int | float) or not seconds >= 0:
+            raise InputError(f"expected how many seconds ago a trial was asked that is too old, 0 or more, got {seconds!r}")
         now = self.clock()
         old = [trial for id, trial in self.open.items() if now - self.since.get(id, now) > seconds]
         for trial in old:
@@ -335,8 +342,10 @@ class Session:
             raise InputError(f"{self.learner.name} takes no arms by name and no part of its arms: {why}")
         return self.learner.arms
 
-    def _known(self, id: str) -> Trial:
-        trial = self.open.get(id)
+    def _known(self, id: Any) -> Trial:
+        trial = self.open.get(id) if isinstance(id, str) else None
+        if not isinstance(id, str):
+            raise InputError("expected feedback, such as Score(value=1.0, about=trial.id), or the id of a trial")
         if trial is None:
             raise InputError(f"no open trial {id!r}: it was never asked, or was answered, forgotten or expired already")
         return trial
@@ -374,7 +383,7 @@ class Session:
         Raises:
             InputError: for a snapshot of another recipe or with other options, of a later version, or that is none.
         """
-        _checked(learner, snapshot)
+        check_snapshot(learner.made_by, snapshot)
         session = cls(learner, snapshot["spec"], seed=snapshot["seed"], **how)
         session.asked = snapshot["asked"]
         try:
@@ -390,35 +399,6 @@ class Session:
         session.open = {t["id"]: Trial.model_validate(t) for t in snapshot["open"]}
         session.since = dict(snapshot.get("since", {}))
         return session
-
-
-def _checked(learner: Learner, snapshot: Mapping[str, Any]) -> None:
-    """Raises InputError for a snapshot that does not belong to the learner. Those of earlier versions tell less."""
-    lacking = [name for name in ("spec", "seed", "asked", "state", "open") if name not in snapshot]
-    if lacking:
-        raise InputError(f"this is no snapshot of a Session: it lacks {', '.join(lacking)}")
-    version = snapshot.get("version", 1)
-    if not isinstance(version, int) or version > FORMAT:
-        raise InputError(
-            f"this snapshot was written by a newer Loopwright: it has version {version}, this one reads up to {FORMAT}. Upgrade "
-            "with: pip install --upgrade loopwright"
-        )
-    recipe, options = snapshot.get("recipe"), snapshot.get("options", {})
-    if not recipe or not learner.made_by.recipe:
-        return
-    if recipe != learner.made_by.recipe:
-        raise InputError(
-            f"this snapshot is of {recipe}, got {learner.made_by.recipe}; restore it with get_recipe({recipe!r})(...)"
-        )
-    here = learner.made_by.options
-    other = {name: value for name, value in options.items() if name in here and here[name] != value}
-    if other:
-        said = ", ".join(f"{name}={value!r}, here {here[name]!r}" for name, value in other.items())
-        made = ", ".join(f"{name}={value!r}" for name, value in other.items())
-        raise InputError(
-            f"this snapshot was made with other options of {recipe}: {said}; restore it with get_recipe({recipe!r})({made}, ...) "
-            "or leave its 'options' out to go on with those given"
-        )
 
 
 class Logged(Frozen):

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from loopwright.core.errors import InputError, UnknownName
+from loopwright.core.feedback import Preference
 
 
 def names_in(spec: Mapping[str, Any]) -> tuple[str, ...] | None:
@@ -48,7 +49,7 @@ def place_of(name: Any, names: Sequence[str]) -> int:
 
 def offered(arms: Iterable[Any], names: Sequence[str] | None, count: int) -> list[int]:
     """The places, ascending, of the arms that are offered, by name, or by place where they have none. Raises InputError."""
-    arms = arms if isinstance(arms, str) else list(arms)
+    arms = arms if isinstance(arms, str) else [arm.item() if hasattr(arm, "item") else arm for arm in arms]  # numpy's, too
     if isinstance(arms, str) or not arms:
         raise InputError(f"expected a list of the arms that are offered, at least one, got {arms!r}")
     if names is not None:
@@ -64,6 +65,29 @@ def offered(arms: Iterable[Any], names: Sequence[str] | None, count: int) -> lis
     if len(set(places)) != len(places):
         raise InputError(f"an arm is offered once, got {arms!r}")
     return sorted(places)
+
+
+def check_proposal(proposal: Any, names: Sequence[str] | None, count: int) -> None:
+    """Raises InputError for a proposal that speaks of other arms than there are."""
+    parts = proposal if isinstance(proposal, list) else list(proposal.values()) if isinstance(proposal, dict) else [proposal]
+    for part in parts:
+        if isinstance(part, list | dict):
+            check_proposal(part, names, count)
+        else:
+            offered([part], names, count)
+
+
+def by_place(feedback: Any, proposal: Any) -> Any:
+    """A preference that names the two arms of its proposal, as one that names their places, "0" and "1"."""
+    if not isinstance(feedback, Preference) or not isinstance(proposal, list) or set(proposal) & {"0", "1"}:
+        return feedback
+    if len(proposal) != 2 or {feedback.chosen, feedback.rejected} != set(proposal):
+        return feedback
+    places = {name: str(place) for place, name in enumerate(proposal)}
+    shown = None if feedback.shown is None else tuple(places[name] for name in feedback.shown)
+    return feedback.model_copy(
+        update={"chosen": places[feedback.chosen], "rejected": places[feedback.rejected], "shown": shown}
+    )
 
 
 def renamed(proposal: Any, names: Sequence[Any]) -> Any:

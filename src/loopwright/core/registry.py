@@ -40,6 +40,12 @@ class Option:
         return kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind).replace("typing.", "")
 
     @property
+    def number(self) -> bool:
+        """Whether it is a number (or None), and no yes or no, which Python would take for 1 and 0."""
+        kind = get_args(self.type)[0] if get_origin(self.type) is Annotated else self.type
+        return {kind, *get_args(kind)} & {int, float, bool} in ({int}, {float}, {int, float})
+
+    @property
     def wanted(self) -> str:
         """Its type and bounds in words."""
         found: dict[str, float] = {}
@@ -102,6 +108,8 @@ class Recipe:
             if name not in known:
                 raise UnknownName(f"option of {self.slug}", name, known)
             try:
+                if isinstance(value, bool) and known[name].number:
+                    raise InputError(f"option {name} of {self.slug}: expected {known[name].wanted}, got {value!r}")
                 checked[name] = _adapter(known[name].type).validate_python(value)
             except ValidationError as error:
                 raise InputError(

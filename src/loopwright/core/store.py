@@ -134,7 +134,7 @@ class TrialRow:
     learner: str
     id: str
     time: float
-    data: bytes  # Trial.model_dump_json()
+    data: bytes  # the trial's JSON
 
 
 Row = EffectRow | CacheRow | CandidateRow | RolloutRow | FeedbackRow | EventRow

@@ -11,6 +11,7 @@ from loopwright.blocks.convert import converter
 from loopwright.core import learner as core
 from loopwright.core.feedback import Feedback
 from loopwright.core.learner import Learner
+from loopwright.core.types import MadeBy
 
 
 class Session(core.Session):
@@ -44,7 +45,8 @@ class Session(core.Session):
         ids: str | None = None,
         clock: Callable[[], float] | None = time.time,
     ) -> None:
+        made_by = getattr(learner, "made_by", MadeBy())
         super().__init__(
-            learner, spec, seed=seed, convert=convert or converter(learner.made_by.learns_from),
+            learner, spec, seed=seed, convert=convert or converter(made_by.learns_from),
             ids=secrets.token_hex(16) if ids is None else ids, clock=clock,
         )  # fmt: skip

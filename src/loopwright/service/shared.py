@@ -100,7 +100,7 @@ class SharedSession:
             InputError: as ``Session.tell``; the trials then stay open.
             StoreError: where nothing could be written; it may be tried again.
         """
-        ids = [f.about for f in feedback]
+        ids = [getattr(f, "about", "") for f in feedback]
 
         def taught() -> list[str]:
             self._load(ids)
@@ -117,6 +117,8 @@ class SharedSession:
 
     def expire(self, seconds: float, feedback: Feedback | None = None) -> list[Trial]:
         """Close the trials that were asked more than so many seconds ago; as ``Session.expire``."""
+        if not isinstance(seconds, int | float) or not seconds >= 0:
+            raise InputError(f"expected how many seconds ago a trial was asked that is too old, 0 or more, got {seconds!r}")
         before = self.clock() - seconds
         gone: list[Trial] = []
 
@@ -231,7 +233,7 @@ class SharedSession:
         return json.dumps(told, separators=(",", ":")).encode()
 
     def _row(self, trial: Trial) -> TrialRow:
-        return TrialRow(self.name, trial.id, self.clock(), trial.model_dump_json().encode())
+        return TrialRow(self.name, trial.id, self.clock(), json.dumps(trial.model_dump(mode="json")).encode())
 
 
 def _pause(turn: int) -> None:
@@ -241,4 +243,4 @@ def _pause(turn: int) -> None:
 
 
 def _trial(row: TrialRow) -> Trial:
-    return Trial.model_validate_json(row.data)
+    return Trial.model_validate(json.loads(row.data))

@@ -38,12 +38,17 @@ def test_servers_on_this_machine_are_free() -> None:
         "http://127.0.0.1/v1",
         "http://127.8.0.1/v1",
         "http://[::1]:80/v1",
+        "http://0.0.0.0:8000/v1",
+        "http://model.localhost:8000/v1",
         "unix:/s",
     ):
         assert is_local(url)
         assert Prices.load().cost("anything", 10**6, 10**6, url) == 0.0
     for url in (
         "http://localhost.example/v1",
+        "http://127.0.0.1.nip.io/v1",
+        "http://10.0.0.1/v1",
+        "http://notlocalhost/v1",
         "http://127.0.0.1.example/v1",
         "http://10.0.0.1/v1",
         "http://128.0.0.1/v1",

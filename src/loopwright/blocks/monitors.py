@@ -149,7 +149,7 @@ def watch(rollouts: Sequence[Rollout]) -> dict[str, float]:
         "distinct": distinct([r.output for r in ok]),
         "tokens": _mean([float(len(t.token_ids)) for t in turns if t.token_ids]),
         "cut": _mean([float(t.finish == "length") for t in turns]),
-        "failed": _mean([float(r.status != "ok") for r in rollouts]),
+        "failed": _mean([float(r.status != "ok" or r.unanswered) for r in rollouts]),
     }
     return {name: value for name, value in figures.items() if not math.isnan(value)}
 

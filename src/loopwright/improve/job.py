@@ -274,7 +274,7 @@ class _Job(Proving):
     ) -> None:
         self.engine = engine
         self.base = start(task, by="task")
-        policy = spec.get("too_long") or getattr(task, "too_long", "mark")
+        policy = str(spec.get("too_long") or getattr(task, "too_long", "mark"))
         self.task, self.too_long = lengths.fitted(task, model, self.base, policy)
         self.model = model
         self.spec = spec

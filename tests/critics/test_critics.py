@@ -296,3 +296,9 @@ def test_two_orders_cancel_a_judge_that_prefers_the_first():
     right = compare(lambda text: "A" if text.index("good") < text.index("bad") else "Better: B")
     assert right.chosen == "r1" and right.strength == 1.0 and not right.contradicts
     assert isinstance(compare("neither"), Missing)
+
+
+def test_failing_on_answers_that_were_not_given_says_nothing_of_a_check(folder):
+    critic = build("python", folder, function="check.py:broken")
+    for i in range(2 * PATIENCE):
+        assert isinstance(say(critic, " " * (i % 3)), Missing)

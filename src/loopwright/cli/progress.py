@@ -65,6 +65,7 @@ class Watcher:
         self._bar: Progress | None = None
         self._row: TaskID | None = None
         self._what = "loading the model"
+        self._unusual: set[tuple[Any, Any]] = set()  # of which split and method it was told that answers are missing or cut
 
     def start(self) -> None:
         if not self.out.is_terminal:
@@ -121,6 +122,10 @@ class Watcher:
             self._say(f"baseline measured on {payload['n']} gate examples; their scores are shown after the run")
 
     def _on_answers(self, payload: dict[str, Any]) -> None:
+        place = (payload.get("split"), payload.get("by"))
+        if payload.get("split") == "train" and place in self._unusual:  # a method may evaluate a hundred times
+            return
+        self._unusual.add(place)
         why = f": {payload['why']}" if payload.get("why") else ""
         self._say(f"  {payload.get('split', '')}{unusual(payload)}{why}", "yellow")
 

@@ -87,6 +87,8 @@ class PythonCritic:
         if not isinstance(feedback, Missing):
             self.successes += 1
             return feedback
+        if rollout.unanswered:  # it has the lowest score by rule, so that nothing is known of the function
+            return feedback
         self.failures += 1
         # Only a call made now may stop the run: a resumed one passes its recorded failures to get to where it was.
         if asked and not self.successes and self.failures >= PATIENCE:

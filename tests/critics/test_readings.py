@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from loopwright.core.errors import TaskError
 from loopwright.core.feedback import Feedback, Missing, Preference, Score, Verdict
+from loopwright.core.seen import worst
 from loopwright.core.types import Example, Rollout, Turn
 from loopwright.critics import build_critic, pairwise
 
@@ -192,6 +194,24 @@ def test_an_unclear_verdict_is_missing_and_says_why(reply: str, finish: str, why
 def test_a_cut_reply_with_its_verdict_line_counts() -> None:
     said = preferred("Better: A\nBecause answer B mis", finish="length", swap=False)
     assert isinstance(said, Preference) and said.chosen == "r1"
+
+
+def test_a_function_of_ones_own_is_given_the_answer_alone(tmp_path: Path) -> None:
+    (tmp_path / "check.py").write_text("def same(output, example):\n    return output == 'said'\n")
+    critic = build_critic("python", {"function": "check.py:same"}, tmp_path, "task.toml", role="checker")
+
+    class Ctx:
+        async def external(self, kind: str, content: Any, call: Any, *, summary: str = "") -> Any:
+            return await call()
+
+    said = asyncio.run(critic(answered("<think>secret</think>\nsaid"), Ctx()))  # type: ignore[arg-type]
+    assert isinstance(said, Verdict) and said.passed
+
+
+def test_thinking_that_never_ended_is_no_answer() -> None:
+    assert answered("<think>so").unanswered and answered("<think>so</think> ").unanswered and answered("").unanswered
+    assert not answered("<think>so</think>it is 7").unanswered and not answered("Write <think> first.").unanswered
+    assert "never ended" in worst(answered("<think>so")).message
 
 
 def test_a_judge_is_shown_the_answer_alone() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from loopwright.blocks.replies import read_answers, read_list, read_yes
 from loopwright.core.errors import BadOutput, NoReply
 from loopwright.core.feedback import Checklist, Item, Missing, Rater
+from loopwright.core.fences import without_thinking
 from loopwright.core.templates import filled
 from loopwright.core.types import Example, digest
 
@@ -72,7 +73,7 @@ async def tick(
     rater = Rater(kind="model", name=by, version=version)
     if not questions:
         return Missing(expected="checklist", message="there is no checklist: the model wrote no question", by=rater)
-    values = {"question": example.question, "answer": answer}
+    values = {"question": example.question, "answer": without_thinking(answer)}
     numbered = "\n".join(f"{i}. {question}" for i, question in enumerate(questions, 1))
     whole = filled(prompt, {**values, "checklist": numbered})
     asks = [filled(each, {**values, "item": q}) for q in questions] if each else [whole]

@@ -60,7 +60,9 @@ def why_nothing(rollout: Rollout) -> str:
         return (said or rollout.error or "not judged")[:_LONG]
     if not rollout.unanswered:
         return ""
-    return (in_one_line(rollout.error) if rollout.error.strip() else "the answer is empty")[:_LONG]
+    if rollout.error.strip():
+        return in_one_line(rollout.error)[:_LONG]
+    return "the thinking was never ended" if rollout.output.strip() else "the answer is empty"
 
 
 def reasons(rollouts: Iterable[Rollout]) -> list[tuple[str, int]]:

@@ -42,7 +42,8 @@ class Judgement(Frozen):
 
 def worst(rollout: Rollout) -> Verdict:
     """What an answer that was not given is worth where no code can say: the lowest score, with the reason."""
-    return Verdict(passed=False, message=f"no answer was given: {rollout.error or 'it is empty'}", by=CODE, about=rollout.id)
+    why = rollout.error or ("its thinking was never ended" if rollout.output.strip() else "it is empty")
+    return Verdict(passed=False, message=f"no answer was given: {why}", by=CODE, about=rollout.id)
 
 
 class Visible:

@@ -12,6 +12,7 @@ from pydantic import Field, JsonValue, ValidationInfo, field_validator
 
 from loopwright.core.arrays import Numbers, without_numpy
 from loopwright.core.feedback import FREE, Cost, Feedback, Finite, Frozen, Missing, Score, Verdict
+from loopwright.core.fences import without_thinking
 
 __all__ = [
     "Budget", "Candidate", "Card", "Cost", "Example", "Frozen", "Rollout", "Trial", "Turn", "digest",
@@ -106,8 +107,11 @@ class Rollout(Frozen):
 
     @property
     def unanswered(self) -> bool:
-        """Whether the policy gave no answer: nothing, or white space alone. Of a ``lost`` one nobody knows: False."""
-        return self.status != "lost" and not self.output.strip()
+        """Whether the policy gave no answer: nothing, white space alone, or thinking that was never ended.
+
+        Of a ``lost`` one nobody knows: False.
+        """
+        return self.status != "lost" and not without_thinking(self.output).strip()
 
     @property
     def cut(self) -> bool:

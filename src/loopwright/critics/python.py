@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from loopwright.core.errors import CheckerError
 from loopwright.core.feedback import Feedback, Missing, Rater, Score, Verdict, parse_feedback
+from loopwright.core.fences import without_thinking
 from loopwright.core.types import Rollout
 from loopwright.critics.section import near, not_plain
 from loopwright.critics.worker import CallFailed, Function, Worker
@@ -68,7 +69,7 @@ class PythonCritic:
         self._worker = Worker(function, seconds=seconds)
 
     async def __call__(self, rollout: Rollout, ctx: Context) -> Feedback:
-        example = rollout.example.model_dump(mode="json")
+        example, answer = rollout.example.model_dump(mode="json"), without_thinking(rollout.output)
         asked = False
 
         async def call() -> bytes:
@@ -76,12 +77,12 @@ class PythonCritic:
             asked = True
             said: Feedback
             try:
-                said = read_value(await self._worker.call(rollout.output, example), self._by)
+                said = read_value(await self._worker.call(answer, example), self._by)
             except (CallFailed, ValueError) as error:
                 said = Missing(expected="score", message=f"{self.function.name}: {error}", by=self._by)
             return said.model_dump_json().encode()
 
-        content = [self.function.name, self._by.version, rollout.output, example]
+        content = [self.function.name, self._by.version, answer, example]
         raw = await ctx.external("check", content, call, summary=f"{self.function.name} on {rollout.example.id}")
         feedback = parse_feedback(raw)
         if not isinstance(feedback, Missing):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from loopwright.core.errors import InputError, ModelError, ModelNotFound
 from loopwright.core.extras import MissingExtra
 from loopwright.core.feedback import Feedback, Missing, Rater, Score
+from loopwright.core.fences import without_thinking
 from loopwright.core.seen import worst
 from loopwright.core.types import Rollout
 from loopwright.core.world import Critic
@@ -34,7 +35,7 @@ def reward_model(model: RewardModel, *, center: float = 0.0, scale: float = 1.0,
     async def ask(rollout: Rollout, ctx: Context) -> Feedback:
         if rollout.unanswered:
             return worst(rollout)
-        question, answer = rollout.example.question, rollout.output
+        question, answer = rollout.example.question, without_thinking(rollout.output)
 
         async def read() -> bytes:
             try:

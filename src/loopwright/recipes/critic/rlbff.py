@@ -35,6 +35,7 @@ from loopwright.blocks.principles import (
 from loopwright.blocks.reward_model import answered, fit_reward, rewards
 from loopwright.core.context import Context
 from loopwright.core.feedback import Checklist, Feedback
+from loopwright.core.fences import without_thinking
 from loopwright.core.model import FitOptions
 from loopwright.core.registry import improver
 from loopwright.core.templates import filled
@@ -90,7 +91,7 @@ async def rlbff(
         comment = feedback.text
         found = read_principles(comment)
         if comment and not found and read:
-            places = {"question": answer.example.question, "answer": answer.output, "comment": comment}
+            places = {"question": answer.example.question, "answer": without_thinking(answer.output), "comment": comment}
             reply = await ctx.ask(filled(read, places), temperature=0.0)
             found = [p for p in read_principles(reply) if supported(p, comment)]
         return [*found, Principle(overall, feedback.satisfied)] if overall else found

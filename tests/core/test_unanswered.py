@@ -75,7 +75,12 @@ def test_a_checker_that_cannot_read_nothing_gives_it_the_lowest_score(kind: str)
     async def breaks(rollout: Rollout, ctx: Context) -> Feedback:
         return Missing(expected="score", message="IndexError")
 
+    async def raises(rollout: Rollout, ctx: Context) -> Feedback:
+        return Score(value=float(rollout.output.split()[0] == "x"))
+
     assert run(context()._judged(NOTHING[kind], (breaks,))).score == 0.0
+    assert run(context()._judged(NOTHING[kind], (raises,))).score == 0.0
+    assert run(context()._judged(attempt("x"), (raises,))).score == 1.0
     assert run(context()._judged(attempt("x"), (breaks,))).score is None
 
 

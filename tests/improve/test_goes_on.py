@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from loopwright.cli.progress import Watcher
+from loopwright.cli.working import _Shown
 from loopwright.core.context import Context
 from loopwright.core.errors import InputError, NothingScored
 from loopwright.core.registry import improver, solver
@@ -373,3 +375,22 @@ def test_a_mistake_in_the_options_is_still_found_before_anything_is_spent(run: C
     with pytest.raises(InputError):
         run().begin(better, methods={method(better): {"no_such": 1}})
     assert server.bodies == []
+
+
+@pytest.mark.parametrize(("methods", "code"), [((broken, refused), 1), ((broken, worse), 0), ((broken, better), 0)])
+def test_the_command_exits_with_one_only_where_every_method_failed(
+    methods: tuple[Any, ...], code: int, run: Callable[..., Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = run()
+
+    async def whole() -> dict[str, Any]:
+        return await run_improve(**job.given, only=[method(m) for m in methods])
+
+    with _Shown(True) as shown:
+        try:
+            shown.finish(whole())
+            ended = 0
+        except typer.Exit as error:
+            ended = error.exit_code
+    assert ended == code
+    assert json.loads(capsys.readouterr().out)["failures"][0]["method"] == "broken"

@@ -64,3 +64,29 @@ def test_the_rules_of_a_run_reach_its_engine_whoever_drives_it() -> None:
             return [engine.halt({"entropy": 0.2}), engine.halt({"entropy": 0.05})]
 
     assert asyncio.run(halted()) == ["", "entropy 0.05 < 0.1"]
+
+
+@pytest.mark.parametrize("as_told", [{"score": None, "low": None, "high": None}, {"score": 0.0, "low": 0.0, "high": 1.0}])
+def test_rounds_that_nobody_scored_are_gaps_in_runs_of_this_version_and_of_older_ones(as_told: dict[str, float | None]) -> None:
+    def told(scores: list[float | None]) -> list[Row]:
+        payloads = [
+            {**(as_told if s is None else {"score": s, "low": s, "high": s}), "n": 0 if s is None else 8, "by": "online-dpo"}
+            for s in scores
+        ]
+        return [
+            EventRow(run="", type="round", key=f"round/{i}", payload={**p, "round": i, "monitors": {"entropy": 1.0 / i}})
+            for i, p in enumerate(payloads, 1)
+        ]
+
+    def shown(scores: list[float | None]) -> tuple[list[float | None], str]:
+        store = MemoryStore()
+        report = build_report(store, write_run(store, told(scores)).id)
+        return [r.score for r in report.rounds], render_html(report)
+
+    scores, page = shown([None, None, None])
+    assert scores == [None] * 3
+    assert 'aria-label="score of the attempts of every round"' not in page, "there is nothing to draw"
+    assert 'aria-label="monitors of every round"' in page
+    scores, page = shown([0.25, None, 0.5, 0.75])
+    assert scores == [0.25, None, 0.5, 0.75]
+    assert 'aria-label="score of the attempts of every round"' in page

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
-from loopwright.core.errors import BadOutput, CheckerError, InputError, NoConversion, NoReply
+from loopwright.core.errors import BadOutput, CheckerError, InputError, LoopwrightError, NoConversion, NoReply
 from loopwright.core.feedback import CODE, FREE, Feedback, Missing, Preference, Rater
 from loopwright.core.heard import listen
 from loopwright.core.scope import Meter, NotAsked, Scope
@@ -49,6 +49,10 @@ class Judging(Scope):
                 by = Rater(kind="model", name=str(getattr(critic, "kind", "critic")))
                 refused = error.kind == "refused"
                 feedback = Missing(expected="score", message=str(error), by=by, status="refused" if refused else "failed")
+            except Exception as error:
+                if isinstance(error, LoopwrightError | OSError) or not rollout.unanswered:
+                    raise
+                feedback = worst(rollout)  # a checker that was made for answers, and cannot read none
             given = feedback if isinstance(feedback, tuple) else (feedback,)
             if rollout.unanswered and any(isinstance(f, Missing) for f in given):
                 given = (worst(rollout),)

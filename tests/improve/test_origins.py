@@ -15,9 +15,10 @@ from aiohttp import web
 from typer.testing import CliRunner
 
 from loopwright.cli.main import app
+from loopwright.core.errors import QuotaExhausted
 from loopwright.core.store import Store
 from loopwright.improve.html import render_html
-from loopwright.improve.job import run_improve
+from loopwright.improve.job import resume_improve, run_improve
 from loopwright.improve.report import build_report
 from loopwright.store import open_store
 from loopwright.worlds.files import load_task
@@ -171,6 +172,26 @@ def test_whenever_it_changes_there_is_no_gain(
     weights.swap_after = swap
     result = improve(server, task, cache=False)
     assert not result["accepted"] and result["gain"]["effect"] == 0.0
+
+
+@pytest.mark.parametrize("dies", [45, 62, 75, 95, 120, 150])
+def test_a_run_that_stops_around_the_change_goes_on_and_gains_nothing(
+    server: Server, weights: Weights, no_screen: Path, dies: int
+) -> None:
+    weights.says = {"model": "tiny", "system_fingerprint": "fp_old"}
+    weights.swap_after = 60
+
+    def step(body: dict[str, Any]) -> web.Response:
+        if len(weights.asked) >= dies:
+            return web.json_response({"error": {"message": "no credit", "code": "insufficient_quota"}}, status=402)
+        return weights(body)
+
+    server.will(step)
+    with pytest.raises(QuotaExhausted):
+        improve(server, no_screen, cache=False)
+    server.will(weights)
+    result = asyncio.run(resume_improve("last", store_path=no_screen.parent / "store"))
+    assert result["status"] == "done" and not result["accepted"] and result["gain"]["effect"] == 0.0
 
 
 def test_a_server_of_several_fingerprints_is_told_once_and_does_not_loop(

@@ -138,13 +138,12 @@ class Incumbent:
             found = await self._measured(side, split, what)
             return f"{self.ctx.scope}/{self._place(side, split)}", found
 
-        before, after, doubt = await from_one_server(
-            self.ctx.engine.origins,
+        before, after = await from_one_server(
+            self.ctx.engine,
+            self.ctx.scope,
             lambda anew: measured(self.reference, examples, anew),
             lambda anew: measured(candidate, part, anew),
         )
-        if doubt:
-            await self.ctx.engine.event("server-changed", f"{split}/{candidate.hash}", message=doubt)
         return before[0], after[0], after[1]
 
     async def offer(self, candidate: Candidate) -> bool:

@@ -11,13 +11,18 @@ A server that changes during a run is told of, and what is compared is measured 
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from loopwright.core.feedback import FREE, Cost
 from loopwright.core.model import Model, Reply
 from loopwright.core.store import CacheRow
+
+if TYPE_CHECKING:
+    from loopwright.core.engine import Engine
 
 T = TypeVar("T")
 _IN_FLIGHT = 256  # replies after which nothing that was asked before a server was replaced is still on its way
@@ -58,6 +63,7 @@ class Origins:
         self._seen: dict[str, Counter[Origin]] = defaultdict(Counter)
         self._places: dict[str, dict[str, set[Origin]]] = defaultdict(lambda: defaultdict(set))
         self._newest_origin: dict[str, tuple[Origin, int]] = {}  # with how many replies had come before its first
+        self._told: set[str] = set()
         self._several: set[str] = set()  # models whose servers answer under several fingerprints at once
 
     def note(self, model: Model, scope: str, reply: Reply) -> tuple[Origin, Origin] | None:
@@ -128,11 +134,18 @@ class Origins:
     def differ(self, first: str, second: str) -> dict[str, tuple[set[Origin], set[Origin]]]:
         """Models that both places asked and that were not the same in both, by their fingerprints. Places begin a scope."""
         a, b = self._places.get(_place(first), {}), self._places.get(_place(second), {})
-        return {m: (a[m], b[m]) for m in a if m in b and a[m] != b[m] and m not in self._several}
+        return {m: (a[m], b[m]) for m in a if m in b and a[m] != b[m]}
 
-    def accept(self, models: Mapping[str, Any]) -> None:
-        """Take it that these servers answer under several fingerprints at once, as one behind a load balancer does."""
+    def replaced(self, models: Iterable[str]) -> bool:
+        """Whether one of these servers may have been replaced, rather than answer under several fingerprints at once."""
+        return any(model not in self._several for model in models)
+
+    def accept(self, models: Iterable[str]) -> bool:
+        """Take it that these servers answer under several fingerprints at once. Returns whether that is news to tell."""
         self._several.update(models)
+        news = set(models) - self._told
+        self._told |= news
+        return bool(news)
 
     @property
     def seen(self) -> set[Origin]:
@@ -152,31 +165,50 @@ class Origins:
 
 
 async def from_one_server(
-    origins: Origins,
+    engine: Engine,
+    scope: str,
     first: Callable[[bool], Awaitable[tuple[str, T]]],
     second: Callable[[bool], Awaitable[tuple[str, T]]],
-) -> tuple[T, T, str]:
+) -> tuple[T, T]:
     """Measure two things so that they can be compared, although a server may change meanwhile.
 
+    A server that kept changing, so that what is compared is of several origins, is told of.
+
     Args:
-        origins: of the run.
+        engine: of the run.
+        scope: where what is found is recorded, so that a resumed run measures again what this one did.
         first: gives the scope in which one of them was measured, and its result; told True, it measures anew.
         second: the other.
 
     Returns:
-        Both results, and a warning: "" unless the server kept changing, so that what is compared is of several origins.
+        Both results.
     """
+    origins = engine.origins
     (here, a), (there, b) = await first(False), await second(False)
-    if origins.differ(here, there):
+    if await _replaced(engine, scope, here, there):
         here, a = await first(True)
-    if origins.differ(here, there):
-        there, b = await second(True)
-    mixed = origins.differ(here, there)
+        if await _replaced(engine, scope, here, there):
+            there, b = await second(True)
+    if (mixed := origins.differ(here, there)) and origins.accept(mixed):
+        sides = "; ".join(f"{_listed(x)} against {_listed(y)}" for x, y in mixed.values())
+        message = f"a server answers under several names at once, so what is compared comes from several: {sides}"
+        await engine.event("server-changed", f"{here}/{there}", message=message)
+    return a, b
+
+
+async def _replaced(engine: Engine, scope: str, here: str, there: str) -> bool:
+    """Whether a server took another's place between two measurements. Which replies came first may differ at a resume, so what
+    was found once is recorded.
+    """
+    mixed = engine.origins.differ(here, there)
     if not mixed:
-        return a, b, ""
-    origins.accept(mixed)
-    sides = (f"{_listed(x)} against {_listed(y)}" for x, y in mixed.values())
-    return a, b, f"a server answers under several names at once, so what is compared comes from several: {'; '.join(sides)}"
+        return False
+
+    async def now() -> tuple[bytes, Cost]:
+        return json.dumps(engine.origins.replaced(mixed)).encode(), FREE
+
+    found = await engine.effect(f"{scope}/servers", "server", [here, there], now, summary="one server for both sides?")
+    return bool(json.loads(found))
 
 
 def _listed(origins: set[Origin]) -> str:

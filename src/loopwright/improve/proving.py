@@ -117,11 +117,9 @@ class Proving:
         if winner.hash == base.hash:
             _, scores = await measured(base, False)
             return scores, scores, cut[base.hash]
-        before, after, doubt = await from_one_server(
-            self.engine.origins, lambda anew: measured(base, anew), lambda anew: measured(winner, anew)
+        before, after = await from_one_server(
+            self.engine, self.ctx.scope, lambda anew: measured(base, anew), lambda anew: measured(winner, anew)
         )
-        if doubt:
-            await self.engine.event("server-changed", "test", message=doubt)
         return before, after, sum(cut.values())
 
     async def _test(

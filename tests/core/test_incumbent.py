@@ -11,6 +11,7 @@ from core_kit import BASE, Counting, ToyWorld, engine_for, new_run
 
 from loopwright.core.budget import Ledger, Reserve
 from loopwright.core.context import Context
+from loopwright.core.errors import BudgetExhausted
 from loopwright.core.feedback import FREE, Cost, Feedback, Missing, Score, Verdict
 from loopwright.core.gate import Gate
 from loopwright.core.groups import unit_scores, units
@@ -85,7 +86,9 @@ def test_what_shows_no_gain_on_the_screen_asks_nothing_of_the_gate() -> None:
     assert kit.offer("good") and kit.incumbent.gate.looks == 1
 
 
-@pytest.mark.parametrize(("wins", "losses", "asked"), [(1, 0, False), (2, 0, True), (3, 1, False), (4, 1, True), (9, 9, False)])
+@pytest.mark.parametrize(
+    ("wins", "losses", "asked"), [(1, 0, False), (2, 0, True), (3, 1, False), (4, 1, True), (9, 9, False)]
+)
 def test_the_screen_passes_at_a_quarter_of_the_sign_test(wins: int, losses: int, asked: bool) -> None:
     kit = Kit(Ruled(lambda n, i: float(i < wins if n == "new" else wins <= i < wins + losses), sizes=SIZES))
     kit.offer("new")
@@ -198,7 +201,9 @@ def test_grades_before_a_gate_that_was_told_of_verdicts_can_only_refuse() -> Non
 
 
 def test_a_candidate_that_fails_to_be_judged_cannot_win_by_it() -> None:
-    kit = Kit(Ruled(lambda n, i: float(i < 20) if n != "new" else (1.0 if i < 40 else None), sizes={**SIZES, "screen": 0}))
+    kit = Kit(
+        Ruled(lambda n, i: float(i < 20) if n != "new" else (1.0 if i < 40 else None), sizes={**SIZES, "screen": 0})
+    )
     kit.offer("new")
     ((_, decision),) = kit.incumbent.decisions
     assert decision.candidate_score <= 40 / 60 and decision.n in (20, 60)
@@ -272,3 +277,14 @@ def test_what_the_checker_gives_is_known_from_the_screen(verdicts: bool | None, 
     assert kit.incumbent.grades is None, "the gate must not choose its own test"
     asyncio.run(kit.incumbent.scores(BASE, "screen"))
     assert kit.incumbent.grades is grades and not kit.incumbent.rounded
+
+
+@pytest.mark.parametrize(("calls", "where"), [(70, "gate"), (40, "screen")])
+def test_a_comparison_that_the_budget_cuts_short_is_known_as_undecided(calls: int, where: str) -> None:
+    kit = Kit(Ruled(by_name(good=lambda i: 1.0), sizes=SIZES), budget=Budget(calls=calls))
+    with pytest.raises(BudgetExhausted):
+        kit.offer("good")
+    assert kit.incumbent.undecided is not None and kit.incumbent.undecided.note == "good", where
+    assert kit.incumbent.screened == kit.incumbent.decisions == []
+    whole = Kit(Ruled(by_name(good=lambda i: 1.0), sizes=SIZES))
+    assert whole.offer("good") and not whole.offer("bad") and whole.incumbent.undecided is None

@@ -23,7 +23,9 @@ EXAMPLE = Example(id="1", input="q")
 
 def attempt(error: str = "", check: str = "", status: Any = "ok") -> Rollout:
     by = Rater(kind="code", name="check.py:check")
-    said = Missing(expected="score", message=f"check.py:check: {check}", by=by) if check else Verdict(passed=False, by=by)
+    said = (
+        Missing(expected="score", message=f"check.py:check: {check}", by=by) if check else Verdict(passed=False, by=by)
+    )
     return Rollout(id="r", example=EXAMPLE, turns=(), error=error, feedback=(said,), status=status)
 
 
@@ -50,7 +52,11 @@ def fails(error: Exception) -> object:
         (Odd("a: b\nc"), "Odd", "a: b c"),
         (KeyError("x"), "KeyError", "'x'"),
         (ValueError(), "ValueError", ""),
-        (json.JSONDecodeError("Expecting value", "", 0), "JSONDecodeError", "Expecting value: line 1 column 1 (char 0)"),
+        (
+            json.JSONDecodeError("Expecting value", "", 0),
+            "JSONDecodeError",
+            "Expecting value: line 1 column 1 (char 0)",
+        ),
     ],
 )
 def test_what_a_program_raised(error: Exception, name: str, said: str) -> None:
@@ -81,7 +87,11 @@ def test_what_a_check_raised(said: str, told: str) -> None:
 
 
 def test_the_commonest_comes_first_and_models_that_failed_are_not_programs() -> None:
-    mixed = [attempt("KeyError: 1")] * 2 + [attempt("TypeError: 2")] * 3 + [attempt("the model said nothing", status="failed")]
+    mixed = (
+        [attempt("KeyError: 1")] * 2
+        + [attempt("TypeError: 2")] * 3
+        + [attempt("the model said nothing", status="failed")]
+    )
     assert [(r.error, r.times, r.of) for r in raised(mixed)] == [("TypeError", 3, 6), ("KeyError", 2, 6)]
     assert raised([]) == [] and raised([attempt()]) == []
 
@@ -128,16 +138,22 @@ def test_a_run_tells_of_them(tmp_path: Path, monkeypatch: Any, capsys: pytest.Ca
     told = capsys.readouterr().err
     assert code == 0, told
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    counted = {name: re.findall(rf"(\w+) examples: {name} in (\d+) of (\d+) (.*)", told) for name in ("TypeError", "KeyError")}
+    counted = {
+        name: re.findall(rf"(\w+) examples: {name} in (\d+) of (\d+) (.*)", told) for name in ("TypeError", "KeyError")
+    }
     for split, times, of, said in counted["TypeError"]:
         assert said.startswith("runs of the program: can only concatenate str") and said.endswith("(prog.py line 7)")
         assert f"{split} examples: TypeError in {times} of {of}" in page
         assert times == of if part == 1 else 0 < int(times) < int(of)
     assert {"screen", "test"} <= {split for split, *_ in counted["TypeError"]}
-    assert "prog.py, line" not in told and 'in route: return' not in told  # in one line, never as a stack
+    assert "prog.py, line" not in told and "in route: return" not in told  # in one line, never as a stack
     assert not re.findall(r"TypeError in .*\n  \w+: .*TypeError: ", told)  # and nothing is told twice
     assert "gate examples: " not in told.replace("gate examples; ", "")  # what became of those is told after the run
     if part == 2:
         assert counted["KeyError"] and all("calls of check.py:check: '" in said for *_, said in counted["KeyError"])
         assert all(said.endswith("(check.py line 4)") for *_, said in counted["KeyError"])
         assert "KeyError in " in page
+
+
+def test_a_model_that_gave_nothing_is_no_fault_of_the_check() -> None:
+    assert raised([attempt(check="m: a choice without a message", status="lost")] * 3) == []

@@ -25,6 +25,8 @@ from loopwright.core.errors import (
     UnknownName,
     UnknownPrice,
 )
+from loopwright.core.feedback import Cost
+from loopwright.core.identity import billed
 from loopwright.core.model import Model, Reply, Request, Sampling
 from loopwright.core.types import Turn
 from loopwright.models import load
@@ -550,6 +552,30 @@ def test_the_estimate_is_an_upper_bound(server: Server) -> None:
     server.will(lambda body: completion(body, usage=None))
     reply = answer(make(server), request)  # a server that does not say what it used is taken to have used the most
     assert (reply.cost.prompt_tokens, reply.cost.completion_tokens) == (most.prompt_tokens // 3, 30)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"choices": [{"message": {"content": ""}, "finish_reason": "stop"}]},
+        {"choices": [{"message": {"content": None, "refusal": "no"}, "finish_reason": "stop"}]},
+        {"choices": [{"message": None}]},
+        {"choices": []},
+    ],
+)
+def test_a_reply_that_cannot_be_used_costs_what_it_says(server: Server, broken: dict[str, Any]) -> None:
+    model, request = make(server, price=(1.0, 2.0), attempts=1), ask("hello " * 50, max_tokens=1000)
+    told = {**broken, "usage": {"prompt_tokens": 7, "completion_tokens": 2}}
+    server.will(lambda body: web.json_response(told))
+    with pytest.raises(BadOutput) as caught:
+        answer(model, request)
+    assert billed(caught.value, model.estimate(request)) == Cost(
+        calls=1, prompt_tokens=7, completion_tokens=2, money=11e-6
+    )
+    server.will(lambda body: web.json_response(broken))
+    with pytest.raises(BadOutput) as caught:
+        answer(model, request)
+    assert billed(caught.value, model.estimate(request)) == model.estimate(request)  # not told: the most
 
 
 def test_without_a_price(caplog: pytest.LogCaptureFixture) -> None:

@@ -35,6 +35,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from loopwright.core.feedback import Cost
 
 
 class LoopwrightError(Exception):
@@ -132,8 +136,11 @@ class BadOutput(ModelError):
     """A reply that cannot be used. It belongs to the prompt: asked again, the model would do the same.
 
     kind: in a word, for the report: empty, cut, malformed, refused, too-long.
-    paid: whether tokens were spent on it; a prompt that was turned away costs nothing.
+    paid: whether tokens were spent on it; a prompt that was turned away costs nothing. cost: what the call took, where the
+    server told; None counts the most that it can have been.
     """
+
+    cost: Cost | None = None
 
     def __init__(self, message: str, *, kind: str, paid: bool = True) -> None:
         super().__init__(message)

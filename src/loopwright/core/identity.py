@@ -48,7 +48,7 @@ def describe(error: LoopwrightError) -> str:
 def billed(error: LoopwrightError, estimate: Cost) -> Cost:
     """What a failed call took: an unusable answer was paid for, and a server that was too slow may have answered."""
     if isinstance(error, BadOutput):
-        return estimate if error.paid else FREE
+        return (error.cost or estimate) if error.paid else FREE
     return estimate if isinstance(error, ModelUnavailable) and error.kind == "timeout" else FREE
 
 

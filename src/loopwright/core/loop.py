@@ -79,6 +79,7 @@ class Incumbent:
         self.gate = gate
         self.reserve = reserve
         self.decisions: list[tuple[Candidate, Decision]] = []
+        self.undecided: Candidate | None = None  # what is being compared; at the end, what the end cut short
         self.screened: list[tuple[Candidate, Screening]] = []  # what was turned down before the gate was asked
         self._decided: dict[tuple[str, str], bool] = {}
         self._known: dict[tuple[Split, str], dict[str, float | None]] = {}  # scores by example, of what was measured
@@ -168,12 +169,15 @@ class Incumbent:
             self._again += 1
             await self.ctx.engine.event("again", f"{self._again}", candidate=candidate.hash, by=candidate.by, note=candidate.note)
             return self._decided[pair]
+        self.undecided = candidate
         screening = await self._screening(candidate)
         if screening is not None and not screening.promising:
+            self.undecided = None
             self.screened.append((candidate, screening))
             self._decided[pair] = False
             return False
         decision = await self._look(candidate)
+        self.undecided = None
         self.decisions.append((candidate, decision))
         self._decided[pair] = decision.accepted
         await self.ctx.engine.record(

@@ -68,6 +68,8 @@ def _place(stack: str) -> str:
 
 def _of(rollout: Rollout) -> list[tuple[str, str, str]]:
     out = []
+    if rollout.status == "lost":  # no answer came, so that nothing of the user's ran
+        return []
     if rollout.status == "ok" and rollout.error.strip():
         error, said = _named(_message(rollout.error))
         out.append((_PROGRAM, error, f"{said}{_place(rollout.error)}".strip()))

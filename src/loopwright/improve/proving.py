@@ -164,8 +164,14 @@ class Proving:
         if self.failures:
             ended = "; ".join(f"{f['method']} ended by an error: {f['error']}" for f in self.failures)
             self.stopped = f"{self.stopped}; {ended}"
+        cut = self.incumbent.undecided
+        if cut is not None:
+            name = f"{cut.by} ({cut.note})" if cut.note else cut.by
+            self.stopped = f"{name} was still being compared when this ended it: {self.stopped}"
         if accepted:
             reason = self.stopped
+        elif cut is not None and not looks:
+            reason = f"learned nothing: {self.stopped}"
         elif looks:
             reason = f"learned nothing: none of {len(looks)} candidates passed the gate ({self.stopped})"
         elif screened:

@@ -175,9 +175,11 @@ class OpenAIModel:
             more = await asyncio.gather(*(self._once(request, seed, 1) for seed in seeds), return_exceptions=True)
             for one in more:
                 if isinstance(one, BadOutput) and one.kind in UNANSWERED:
-                    most = self.estimate(request.model_copy(update={"n": 1}))
-                    one = _Answers([_NOTHING], most.prompt_tokens, most.completion_tokens, got[0].model, got[0].fingerprint)
+                    took = one.cost or self.estimate(request.model_copy(update={"n": 1}))
+                    one = _Answers([_NOTHING], took.prompt_tokens, took.completion_tokens, got[0].model, got[0].fingerprint)
                 if isinstance(one, BaseException):
+                    if isinstance(one, BadOutput):
+                        one.cost = None  # what the other samples took is lost with it
                     raise one
                 one.turns = one.turns[:1]
                 got.append(one)
@@ -214,10 +216,12 @@ class OpenAIModel:
     def _parsed(self, data: dict[str, Any], request: Request) -> _Answers:
         found = data.get("choices")
         if not isinstance(found, list) or not found:
-            said = self._redact(json.dumps(data)[:200])
+            own = ("id", "created", "usage")  # of this reply alone: without them the same failure reads the same
+            said = self._redact(json.dumps({k: v for k, v in data.items() if k not in own})[:200])
             if blocked := data.get("prompt_feedback") or data.get("promptFeedback"):  # Gemini
                 raise Refused(f"{self.name} refused the prompt: {self._redact(json.dumps(blocked)[:200])}")
-            raise self._transport.noted(BadOutput(f"{self.name}: the reply has no choices: {said!r}", kind="malformed"))
+            broken = BadOutput(f"{self.name}: the reply has no choices: {said!r}", kind="malformed")
+            raise self._transport.noted(self._with_cost(broken, data))
         prompt_ids = data.get("prompt_token_ids")
         sampling = request.sampling
         wants = sampling.logprobs and "logprobs" not in self._manners.omitted
@@ -229,16 +233,24 @@ class OpenAIModel:
             except BadOutput as error:
                 unanswered.append(error)
                 if len(unanswered) == len(found) or error.kind not in UNANSWERED:
-                    raise
+                    raise self._with_cost(error, data) from None
                 turns.append(_NOTHING)  # among several samples it is the answer "" of its own
-        usage = data.get("usage") or {}
-        prompt = whole_number(usage, "prompt_tokens")
-        completion = whole_number(usage, "completion_tokens")
-        if prompt is None or completion is None:  # not told, so the most it can have been
+        told = _usage(data)
+        if told is None:  # so the most it can have been
             most = self.estimate(request)
-            prompt, completion = most.prompt_tokens // request.n, most.completion_tokens // request.n * len(turns)
+            told = most.prompt_tokens // request.n, most.completion_tokens // request.n * len(turns)
+        prompt, completion = told
         name, fingerprint = (value if isinstance(value := data.get(k), str) else "" for k in ("model", "system_fingerprint"))
         return _Answers(turns, prompt, completion, name, fingerprint)
+
+    def _with_cost(self, error: BadOutput, data: dict[str, Any]) -> BadOutput:
+        """The error with what the reply says it took, where it says so."""
+        if error.paid and (told := _usage(data)) is not None:
+            prompt, completion = told
+            error.cost = Cost(
+                calls=1, prompt_tokens=prompt, completion_tokens=completion, money=self._money(prompt, completion)
+            )
+        return error
 
     def _money(self, prompt: int, completion: int) -> float:
         if self._price is not None:
@@ -254,6 +266,13 @@ class OpenAIModel:
             _log.warning("%s", told)
         else:
             self.notices.append(told)
+
+
+def _usage(data: dict[str, Any]) -> tuple[int, int] | None:
+    """The tokens of prompt and reply that a server says it used; None where it does not say both."""
+    usage = data.get("usage") or {}
+    prompt, completion = whole_number(usage, "prompt_tokens"), whole_number(usage, "completion_tokens")
+    return None if prompt is None or completion is None else (prompt, completion)
 
 
 def _seed(seed: int, index: int) -> int:

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,12 +16,19 @@ from aiohttp import web
 from typer.testing import CliRunner
 
 from loopwright.cli.main import app
+from loopwright.core.budget import Ledger
+from loopwright.core.context import Context
+from loopwright.core.engine import Engine
 from loopwright.core.errors import QuotaExhausted
-from loopwright.core.store import Store
+from loopwright.core.model import Sampling
+from loopwright.core.store import RunRow, Store
+from loopwright.core.types import Budget, Candidate, Example, Rollout, Turn
+from loopwright.critics.model_judge import pairwise
 from loopwright.improve.html import render_html
 from loopwright.improve.job import resume_improve, run_improve
 from loopwright.improve.report import build_report
-from loopwright.store import open_store
+from loopwright.models.openai import OpenAIModel
+from loopwright.store import MemoryStore, open_store
 from loopwright.worlds.files import load_task
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -234,3 +242,41 @@ def test_compare_says_where_two_runs_may_have_had_other_weights(
     assert all(word in result["caution"] for word in words)
     said = CliRunner().invoke(app, ["compare", one["run"], two["run"], "--store", place]).stdout
     assert ("What differs may be the server" in said) == bool(words)
+
+
+@pytest.mark.parametrize("swap", [1, 2, 3, 4])
+def test_a_pair_is_judged_by_one_judge_in_both_orders(server: Server, tmp_path: Path, swap: int) -> None:
+    """The first judge always prefers A, the second B: of one reply each the pair would seem to have a clear winner."""
+    asked: list[str] = []
+
+    def judge(body: dict[str, Any]) -> web.Response:
+        asked.append(body["messages"][-1]["content"])
+        name = "old" if len(asked) <= swap else "new"
+        return completion(body, ["Better: A" if name == "old" else "Better: B"], top={"system_fingerprint": name})
+
+    server.will(judge)
+    model = OpenAIModel("judge", base_url=server.url, concurrency=1)
+    world = SimpleNamespace(
+        name="w", sampling=Sampling(max_tokens=8), critics=(), checker=None, tools={},
+        compare=pairwise(rubric="Which is better?", swap=True),
+    )  # fmt: skip
+
+    async def main(store: Store, run: RunRow) -> list[Any]:
+        engine = Engine(store=store, run=run, ledger=Ledger(Budget()), models={"policy": model})
+        ctx = Context(engine, "r", world=world, policy=Candidate())  # type: ignore[arg-type]
+        said = [await ctx.compare(attempt(f"a{i}"), attempt(f"b{i}")) for i in range(2)]
+        engine.past.finish()
+        await model.close()
+        return said
+
+    store = MemoryStore()
+    run = store.create_run({}, seed=0, budget={}, code_version="")
+    said = asyncio.run(main(store, run))
+    assert [p.tie for p in said] == [True, True]
+    assert len(asked) == (4 if swap in (2, 4) else 5)  # what the new one had said already is not asked again
+    known = len(asked)
+    assert asyncio.run(main(store, run)) == said and len(asked) == known  # all of it is in the record
+
+
+def attempt(id: str) -> Rollout:
+    return Rollout(id=id, example=Example(id="e", input="q"), turns=(Turn(role="assistant", text=f"answer {id}"),))

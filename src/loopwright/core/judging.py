@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from loopwright.core.errors import BadOutput, CheckerError, InputError, LoopwrightError, NoConversion, NoReply
 from loopwright.core.feedback import CODE, FREE, Feedback, Missing, Preference, Rater
 from loopwright.core.heard import listen
+from loopwright.core.origins import replaced_within
 from loopwright.core.scope import Meter, NotAsked, Scope
 from loopwright.core.seen import Judgement, worst
 from loopwright.core.types import Rollout
@@ -113,11 +114,15 @@ class Judging(Scope):
             said = _given_first(first, second)
         else:
             meter = Meter(self._meter)
-            branch = self.at(f"compare{self._next()}", recipe=None, meter=meter, compared=True)
-            try:
-                said = await comparator(first, second, cast("Context", branch))
-            except (BadOutput, NoReply) as error:
-                said = Missing(expected="preference", message=str(error), by=Rater(kind="model", name="compare"))
+            place = f"compare{self._next()}"
+            for again in ("", "~2"):  # where the judge was replaced between its replies, both are asked for anew
+                branch = self.at(place + again, recipe=None, meter=meter, compared=True)
+                try:
+                    said = await comparator(first, second, cast("Context", branch))
+                except (BadOutput, NoReply) as error:
+                    said = Missing(expected="preference", message=str(error), by=Rater(kind="model", name="compare"))
+                if again or not await replaced_within(self.engine, branch.scope):
+                    break
             (priced,) = _priced((said,), meter)
             said = cast(Preference | Missing, priced)
             await listen(self.engine, (said,))

@@ -63,6 +63,7 @@ class Origins:
         self._seen: dict[str, Counter[Origin]] = defaultdict(Counter)
         self._places: dict[str, dict[str, set[Origin]]] = defaultdict(lambda: defaultdict(set))
         self._newest_origin: dict[str, tuple[Origin, int]] = {}  # with how many replies had come before its first
+        self._pairs: dict[str, dict[str, set[Origin]]] = defaultdict(lambda: defaultdict(set))
         self._told: set[str] = set()
         self._several: set[str] = set()  # models whose servers answer under several fingerprints at once
 
@@ -92,6 +93,8 @@ class Origins:
             self._several.add(model.fingerprint)  # the older one still answers, so neither took the other's place
         seen[origin] += 1
         self._places[_place(scope)][model.fingerprint].add(origin)
+        if pair := _pair(scope):
+            self._pairs[pair][model.fingerprint].add(origin)
         before, self._last[model.fingerprint] = self._last.get(model.fingerprint), origin
         return (before, origin) if new and before is not None else None
 
@@ -135,6 +138,10 @@ class Origins:
         """Models that both places asked and that were not the same in both, by their fingerprints. Places begin a scope."""
         a, b = self._places.get(_place(first), {}), self._places.get(_place(second), {})
         return {m: (a[m], b[m]) for m in a if m in b and a[m] != b[m]}
+
+    def mixed(self, scope: str) -> list[str]:
+        """Models that were not the same throughout the judging of one pair, in this scope. Asked once of each."""
+        return [model for model, seen in self._pairs.pop(scope, {}).items() if len(seen) > 1]
 
     def replaced(self, models: Iterable[str]) -> bool:
         """Whether one of these servers may have been replaced, rather than answer under several fingerprints at once."""
@@ -201,18 +208,32 @@ async def _replaced(engine: Engine, scope: str, here: str, there: str) -> bool:
     was found once is recorded.
     """
     mixed = engine.origins.differ(here, there)
-    if not mixed:
-        return False
+    return bool(mixed) and await _recorded(engine, scope, [here, there], list(mixed))
 
+
+async def replaced_within(engine: Engine, scope: str) -> bool:
+    """Whether a judge was replaced by another while it was asked about one pair, in this scope of a ``compare``."""
+    mixed = engine.origins.mixed(scope)
+    return bool(mixed) and await _recorded(engine, scope, [scope], mixed)
+
+
+async def _recorded(engine: Engine, scope: str, content: list[str], mixed: list[str]) -> bool:
     async def now() -> tuple[bytes, Cost]:
         return json.dumps(engine.origins.replaced(mixed)).encode(), FREE
 
-    found = await engine.effect(f"{scope}/servers", "server", [here, there], now, summary="one server for both sides?")
+    found = await engine.effect(f"{scope}/servers", "server", [*content], now, summary="was it one server?")
     return bool(json.loads(found))
 
 
 def _listed(origins: set[Origin]) -> str:
     return " and ".join(sorted(map(str, origins)))
+
+
+def _pair(scope: str) -> str:
+    """The scope in which a pair is compared, "" elsewhere."""
+    at = scope.rfind("/compare")
+    end = scope.find("/", at + 1)
+    return "" if at < 0 else scope if end < 0 else scope[:end]
 
 
 def _place(scope: str) -> str:

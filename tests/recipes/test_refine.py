@@ -183,6 +183,14 @@ def test_magicore_lets_the_best_of_all_rounds_vote_and_no_more_than_were_sampled
     assert len(asked) == 5 and rollout.output == "a"
 
 
+@pytest.mark.parametrize("rounds", [0, 1, 3])
+def test_magicore_refines_for_no_more_rounds_than_it_may(rounds: int) -> None:
+    of = {"a": (0.1, (0.1,)), "b": (0.1, (0.1,))}
+    options = {**ROLES, "review": "review {steps} -> a", "samples": 2, "confidence": 1.1, "rounds": rounds}
+    _, asked = solve("magicore", str, sampled=sampled("a", "b"), critics=rewards(of), **options)
+    assert len(asked) == 1 + 4 * rounds
+
+
 def test_magicore_takes_the_majority_where_nobody_can_judge() -> None:
     worthless = [lambda rollout: Steps(values=(0.0,))]
     rollout, _ = solve("magicore", str, sampled=sampled("a", "b", "b"), critics=worthless, samples=3, rounds=0)

@@ -220,6 +220,8 @@ def test_counts_of_attempts_and_the_reasons_of_those_without() -> None:
     assert tally(rollouts) == {"attempts": 5, "cut": 1, "unanswered": 1, "unscored": 3}
     assert reasons(rollouts) == [("the judge was away", 2), ("refused: no", 1), ("not judged", 1)]
     assert quoted(reasons(rollouts), 2) == '2 times "the judge was away"; once "refused: no"; and 1 other reasons'
+    told = "toy: 400 The response was filtered as the prompt triggered a content management policy"
+    assert reasons([attempt(None, "failed", error=told).told(Score(value=0.0))]) == [(told, 1)]
     assert measured([attempt("z")])["score"] is None
     assert measured(rollouts)["score"] == 0.5
 

@@ -60,8 +60,8 @@ def why_nothing(rollout: Rollout) -> str:
         return (said or rollout.error or "not judged")[:_LONG]
     if not rollout.unanswered:
         return ""
-    if rollout.error.strip():
-        return in_one_line(rollout.error)[:_LONG]
+    if error := rollout.error.strip():
+        return (in_one_line(error) if "\n" in error else error)[:_LONG]  # a stack trace, or what a model's server said
     return "the thinking was never ended" if rollout.output.strip() else "the answer is empty"
 
 

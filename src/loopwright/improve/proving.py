@@ -162,8 +162,8 @@ class Proving:
             {"candidate": c.hash, "by": c.by, "note": c.note, **s.model_dump()} for c, s in self.incumbent.screened
         ]
         if self.failures:
-            ended = "; ".join(f"{f['method']} ended by an error: {f['error']}" for f in self.failures)
-            self.stopped = f"{self.stopped}; {ended}"
+            ended = ", ".join(f["method"] for f in self.failures)
+            self.stopped = f"{self.stopped}; {len(self.failures)} of {len(self.tried)} ended by an error: {ended}"
         cut = self.incumbent.undecided
         if cut is not None:
             name = f"{cut.by} ({cut.note})" if cut.note else cut.by

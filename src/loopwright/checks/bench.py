@@ -70,7 +70,8 @@ STREAMS: dict[str, tuple[Callable[[], Known], int]] = {
     "ranking": (Baskets, STEPS),
     "query": (lambda: Clicks(queries=8, documents=40, wanted=5, shown=8, eta=0.5, blur=1.2), STEPS),
     "prediction": (lambda: Deployed("drawn", steps=STEPS, dimensions=3, turn=4000), STEPS),
-    "action": (lambda: trained_grid(width=4, height=2, limit=30), 400),
+    # Small, with short episodes: in a larger one a learner of mixed-up words stays in a good or a bad corner, by luck.
+    "action": (lambda: trained_grid(width=3, height=2, limit=8), 400),
     "label": (lambda: blobs(examples=100, held_out=0.2), 80),  # all batches whole, as labels are mixed up
     "point": (lambda: Workers(workers=4, rows=10, dimensions=5), 400),
     "vector": (lambda: rotated("sphere", dimensions=4), STEPS),

@@ -126,7 +126,9 @@ numpys = (
 )  # fmt: skip
 contexts = st.recursive(
     numpys | floats | st.text(max_size=3) | st.none(),
-    lambda part: st.lists(part, max_size=3) | st.dictionaries(st.text(max_size=2), part, max_size=3) | st.tuples(part, part),
+    lambda part: (
+        st.lists(part, max_size=3) | st.dictionaries(st.text(max_size=2), part, max_size=3) | st.tuples(part, part)
+    ),
     max_leaves=8,
 )
 
@@ -182,7 +184,9 @@ def test_unix_times_and_other_large_features_leave_finite_and_right_beliefs(slug
 
 def test_a_state_that_would_not_be_finite_is_refused_and_the_trial_stays_open() -> None:
     session = loopwright.Session(lin_ucb(), {"arms": 2, "dimensions": 2})
-    session.state = session.state._replace(coefficients=np.full((2, 2), -1.7e308))  # so far off that the difference overflows
+    session.state = session.state._replace(
+        coefficients=np.full((2, 2), -1.7e308)
+    )  # so far off that the difference overflows
     trial = session.ask([1e-5, 1.0])
     before = state_of(session)
     with np.errstate(over="ignore"), pytest.raises(InputError, match=r"not finite \(in coefficients\)"):
@@ -285,7 +289,9 @@ def test_a_portfolio_of_before_it_said_who_was_told_of_is_read() -> None:
     old = {**{k: v for k, v in session.snapshot().items() if k in ("spec", "seed", "asked", "open")},
            "state": {"tuple": [regression, cap]}}  # fmt: skip
     back = loopwright.Session.restore(get_recipe("oas-censored")(), old)
-    assert back.state.told.tolist() == told.tolist() and back.state.known.gram_inverse == pytest.approx(known.gram_inverse)
+    assert back.state.told.tolist() == told.tolist() and back.state.known.gram_inverse == pytest.approx(
+        known.gram_inverse
+    )
 
 
 def test_a_snapshot_that_was_spoilt_is_refused() -> None:
@@ -338,7 +344,9 @@ def test_trials_expire_by_the_clock_and_silence_may_mean_something() -> None:
     now[0] = 150.0
     session.ask(id="second")
     now[0] = 170.0
-    back = loopwright.Session.restore(get_recipe("ucb1")(), json.loads(json.dumps(session.snapshot())), clock=lambda: now[0])
+    back = loopwright.Session.restore(
+        get_recipe("ucb1")(), json.loads(json.dumps(session.snapshot())), clock=lambda: now[0]
+    )
     assert back.expire(60.0) == [first] and list(back.open) == ["second"] and back.state.answers.sum() == 0
     with pytest.raises(InputError, match="expired"):
         back.tell(Score(value=1.0, about="first"))
@@ -391,3 +399,32 @@ def test_what_is_no_learner_feedback_snapshot_or_time_is_named() -> None:
         with pytest.raises(InputError, match="0 or more"):
             session.expire(seconds)  # type: ignore[arg-type]
     assert len(session.open) == 1
+
+
+@pytest.mark.parametrize("context", [[10**400, 1], [1, -(10**400)]])
+def test_a_whole_number_that_no_float_can_hold_is_refused(context: list[int]) -> None:
+    session = loopwright.Session(get_recipe("lin-ucb")(), {"arms": ["a", "b"], "dimensions": 2})
+    with pytest.raises(InputError, match="a context is 2 numbers"):
+        session.ask(context)
+    session.ask([1.0, 2.0])
+
+
+@pytest.mark.parametrize("spec", [None, [1], "arms", 3])
+def test_a_specification_is_a_dict(spec: Any) -> None:
+    with pytest.raises(InputError, match="a specification is a dict"):
+        loopwright.Session(get_recipe("ucb1")(), spec)
+
+
+def test_a_snapshot_that_was_cut_short_is_told_as_such() -> None:
+    session = loopwright.Session(get_recipe("lin-ucb")(), {"arms": ["a", "b"], "dimensions": 2})
+    snapshot = json.loads(json.dumps(session.snapshot()))
+    state = snapshot["state"]["state"] if isinstance(snapshot["state"], dict) else snapshot["state"]
+    del state[1:]
+    with pytest.raises(InputError, match="the state in this snapshot"):
+        loopwright.Session.restore(get_recipe("lin-ucb")(), snapshot)
+
+
+def test_an_id_that_no_store_can_hold_is_refused() -> None:
+    session = loopwright.Session(get_recipe("ucb1")(), {"arms": 2})
+    with pytest.raises(InputError, match="half a character"):
+        session.ask(id="visit \ud800")

@@ -241,6 +241,8 @@ def test_damaged_adapters_are_told(tmp_path):
     tensors = load_file(tmp_path / "adapter_model.safetensors")
     for change, match in [
         ({"r": 8}, "has rank 8, its tensors have 4"), ({"r": "4"}, "r is a number"), ({"lora_alpha": None}, "lora_alpha"),
+        ({"lora_alpha": float("inf")}, "lora_alpha"), ({"alpha_pattern": {"q_proj": "x"}}, "alpha_pattern of 'q_proj'"),
+        ({"alpha_pattern": [1]}, "alpha_pattern is an object"), ({"target_modules": ["v_proj"]}, "not of one adapter"),
         ({"alpha_pattern": {"q_(proj": 3}}, "not a regular expression"), ({"rank_pattern": {"q_proj": 2}}, "has rank 2"),
     ]:  # fmt: skip
         (tmp_path / "adapter_config.json").write_text(json.dumps({**config, **change}))
@@ -248,9 +250,21 @@ def test_damaged_adapters_are_told(tmp_path):
             lora.import_adapter(tmp_path)
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
     name = next(n for n in tensors if "lora_A" in n)
+    for odd, match in [
+        (tensors[name] * float("nan"), "not finite"), (tensors[name] * float("inf"), "not finite"),
+        (tensors[name].to(torch.int8), "holds int8"),
+    ]:  # fmt: skip
+        save_file({**tensors, name: odd}, tmp_path / "adapter_model.safetensors")
+        with pytest.raises(InputError, match=match):
+            lora.import_adapter(tmp_path)
     save_file({**tensors, name: torch.ones(5, 32)}, tmp_path / "adapter_model.safetensors")
     with pytest.raises(InputError, match=r"lora_A of .* is \(5, 32\)"):
         lora.import_adapter(tmp_path)
+    for text in ("[]", "null", "3"):
+        (tmp_path / "adapter_config.json").write_text(text)
+        with pytest.raises(InputError, match="expected an object"):
+            lora.import_adapter(tmp_path)
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
     (tmp_path / "adapter_model.safetensors").rename(tmp_path / "adapter_model.bin")
     with pytest.raises(InputError, match="older PEFT"):
         lora.import_adapter(tmp_path)

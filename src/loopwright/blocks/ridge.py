@@ -66,7 +66,7 @@ def features(state: Ridge, context: Any) -> np.ndarray:
         raise InputError(f"this trial has no context: a linear model needs the {d} numbers that were known when it was asked")
     try:
         x = np.asarray(context, dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"a context is {d} numbers, got {str(context)[:80]}") from None
     if x.shape != (d,):
         raise InputError(f"a context is {d} numbers, got an array of shape {x.shape}")

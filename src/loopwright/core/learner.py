@@ -122,6 +122,8 @@ class Session:
     ) -> None:
         if not isinstance(learner, Learner):
             raise InputError(f"expected what a recipe makes, such as get_recipe('lin-ucb')(), got {type(learner).__name__}")
+        if not isinstance(spec, Mapping):
+            raise InputError(f"a specification is a dict such as {{'arms': 3}}, got {type(spec).__name__}")
         self.learner = learner
         self.convert = convert
         self.clock = clock
@@ -388,7 +390,7 @@ class Session:
         session.asked = snapshot["asked"]
         try:
             session.state = decode_state(snapshot["state"], session.state, snapshot.get("version", 1))
-        except (TypeError, ValueError, KeyError) as error:
+        except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
             raise InputError(f"the state in this snapshot is not one of {learner.name}: {error}") from error
         if where := not_finite(session.state):
             raise InputError(

@@ -29,9 +29,11 @@ def names_in(spec: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 
 def checked_name(name: Any, what: str) -> str:
-    """Raises InputError for what is no short text."""
+    """Raises InputError for what is no short text, or one that cannot be stored."""
     if not isinstance(name, str) or not 0 < len(name) <= 200:
         raise InputError(f"{what} is a text of 1 to 200 characters, got {name!r}")
+    if any("\ud800" <= letter <= "\udfff" for letter in name):
+        raise InputError(f"{what} is a text that UTF-8 can hold, got half a character in {name!r}")
     return name
 
 

@@ -28,7 +28,9 @@ HEAD = "score_head."  # names of a scalar head's tensors start so
 ADAPTER_FILE, CONFIG_FILE, HEAD_FILE = "adapter_model.safetensors", "adapter_config.json", "score_head.safetensors"
 MODEL_FILE, FULL_FILE = "model.safetensors", "full_weights.json"
 PREFIX = "base_model.model."
-ROWS = f"{PREFIX}model.embed_tokens.token_adapter.trainable_tokens_delta"  # new rows; PEFT calls them a delta all the same
+ROWS = (
+    f"{PREFIX}model.embed_tokens.token_adapter.trainable_tokens_delta"  # new rows; PEFT calls them a delta all the same
+)
 
 
 @dataclass(frozen=True)
@@ -182,9 +184,18 @@ def from_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> 
     if left:
         kinds = [(called, key) for part, called in UNREAD.items() for key in sorted(left) if part in key]
         kind, key = kinds[0] if kinds else ("a tensor", min(left))
-        raise InputError(f"the adapter holds {kind} that is not read here, {key!r} ({len(left)} tensors in all): {MERGE}")
+        raise InputError(
+            f"the adapter holds {kind} that is not read here, {key!r} ({len(left)} tensors in all): {MERGE}"
+        )
     if not pairs:
         raise StoreCorrupt("the adapter holds no LoRA tensors")
+    for key, tensor in sorted(tensors.items()):
+        if not tensor.is_floating_point():
+            raise InputError(
+                f"{key!r} holds {str(tensor.dtype).removeprefix('torch.')}, expected floating-point numbers: {MERGE}"
+            )
+        if not bool(tensor.isfinite().all()):
+            raise InputError(f"{key!r} holds numbers that are not finite: the training that made this adapter diverged")
     return Adapter(
         pairs,
         told.rank,
@@ -208,7 +219,9 @@ UNREAD = {
 def _rank(name: str, pair: tuple[Tensor, Tensor]) -> int:
     a, b = pair
     if a.ndim != 2 or b.ndim != 2 or a.shape[0] != b.shape[1]:
-        raise InputError(f"lora_A of {name} is {tuple(a.shape)} and lora_B {tuple(b.shape)}: expected [rank, in], [out, rank]")
+        raise InputError(
+            f"lora_A of {name} is {tuple(a.shape)} and lora_B {tuple(b.shape)}: expected [rank, in], [out, rank]"
+        )
     return len(a)
 
 
@@ -263,7 +276,9 @@ def import_adapter(folder: str | Path, *, base: str | None = None) -> bytes:
             tensors = {**load((folder / MODEL_FILE).read_bytes()), **head}
             plain = {n: t.float().contiguous() for n, t in sorted(tensors.items())}
             return save(plain, metadata={FULL: (folder / FULL_FILE).read_text(encoding="utf-8").strip()})
-        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8-sig"))
+        if not isinstance(config, dict):
+            raise ValueError(f"{CONFIG_FILE} holds {type(config).__name__}, expected an object")
         if base is not None:
             config["base_model_name_or_path"] = base
         tensors = load((folder / ADAPTER_FILE).read_bytes())

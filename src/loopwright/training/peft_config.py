@@ -6,6 +6,7 @@ adapter of a newer kind is not read as a plain one.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -64,9 +65,20 @@ def settings(config: Mapping[str, Any], ranks: Mapping[str, int]) -> Settings:
     """
     _refuse(config)
     rank, alpha = _number(config, "r"), _number(config, "lora_alpha")
-    patterns = {name: dict(config.get(name) or {}) for name in ("rank_pattern", "alpha_pattern")}
+    patterns: dict[str, dict[str, float]] = {}
+    for name in ("rank_pattern", "alpha_pattern"):
+        given = config.get(name) or {}
+        if not isinstance(given, dict):
+            raise InputError(f"{FILE}: {name} is an object of patterns and numbers, got {given!r}")
+        patterns[name] = {pattern: _positive(value, f"{name} of {pattern!r}") for pattern, value in given.items()}
     alphas = {}
+    named = config.get("target_modules")
     for module, found in ranks.items():
+        if isinstance(named, list) and named and not any(matches(module, str(target)) for target in named):
+            raise InputError(
+                f"{FILE} names the modules {', '.join(map(str, named))}, and there are tensors of {module}: the two files are "
+                "not of one adapter"
+            )
         expected = _by_pattern(patterns["rank_pattern"], module, rank)
         if found != expected:
             raise InputError(
@@ -104,8 +116,11 @@ def _refuse(config: Mapping[str, Any]) -> None:
 
 
 def _number(config: Mapping[str, Any], name: str) -> float:
-    value = config.get(name, DEFAULT)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+    return _positive(config.get(name, DEFAULT), name)
+
+
+def _positive(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         raise InputError(f"{FILE}: {name} is a number above 0, got {value!r}")
     return value
 

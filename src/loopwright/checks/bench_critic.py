@@ -98,10 +98,12 @@ def _answer(ctx: Context, example: Example, text: str, p: float, seed: int) -> R
 
 
 async def judge(recipe: Recipe, ctx: Context, rollouts: Sequence[Rollout]) -> list[Judgement]:
-    """What the recipe says of each, asked as a run asks its critics: without the target, never of a failed answer."""
+    """What the recipe says of each, asked as a run asks its critics: without the target, and no model of a failed answer."""
 
     async def critic(rollout: Rollout, inner: Context) -> Feedback | tuple[Feedback, ...]:
-        said: Feedback | tuple[Feedback, ...] = await recipe(rollout, ctx.at(f"of.{rollout.id}"))
+        own = ctx.at(f"of.{rollout.id}")
+        own.only_code = inner.only_code
+        said: Feedback | tuple[Feedback, ...] = await recipe(rollout, own)
         wrong = [f for f in (said if isinstance(said, tuple) else (said,)) if not hasattr(f, "kind") or not hasattr(f, "about")]
         if wrong or said == ():
             raise InputError(f"{recipe.slug} gave {said!r}; a critic gives Feedback, or a tuple of it, and Missing for nothing")

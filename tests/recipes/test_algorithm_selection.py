@@ -87,3 +87,16 @@ def test_the_algorithm_of_the_least_expected_loss_under_the_parameters_drawn_is_
     for trial in trials[:20]:
         assert trial.propensity == pytest.approx(chance if trial.proposal == 0 else 1 - chance, abs=0.01)
     assert np.mean([t.proposal == 0 for t in trials]) == pytest.approx(chance, abs=0.05)
+
+
+def test_without_options_noise_and_regulariser_are_the_authors() -> None:
+    plain, given = get_recipe("oas-censored")(), get_recipe("oas-censored")(deviation=1.0, ridge=0.5)
+    assert plain.init(SPEC).cap == pytest.approx(math.log(2.0))
+    np.testing.assert_allclose(plain.init(SPEC).known.gram_inverse, np.tile(np.eye(2) / 0.5, (3, 1, 1)))
+    trials = []
+    for learner in (plain, given):
+        session = Session(learner, SPEC, seed=4)
+        for taken in (1.0, 5.0, 0.3):
+            session.tell(seconds(taken, session.ask(X).id))
+        trials.append(session.ask(X))
+    assert trials[0].proposal == trials[1].proposal and trials[0].propensity == trials[1].propensity

@@ -10,10 +10,12 @@ from refine_kit import solve
 from world_kit import Say, judge, play
 
 from loopwright.blocks.repository import Edit
+from loopwright.blocks.tree import Grown, Tree
 from loopwright.core.model import Request
 from loopwright.core.types import Example, Turn
 from loopwright.recipes.panel.mai_dxo import action_of
 from loopwright.recipes.search.hypothesis_refinement import rule_of
+from loopwright.recipes.search.swe_search import State, finals
 from loopwright.recipes.search.tree_of_thoughts import last_of
 from loopwright.sandbox import Sandbox
 from loopwright.worlds.diagnosis import charged, diagnosis
@@ -279,6 +281,18 @@ def test_final_states_are_debated_in_the_order_of_their_values(finalists: int, s
     made, _ = solve("swe-search", str, sampled=sampled, **options)
     assert made.output == "a"
     assert heat == [(0.6, False)] * 2 + [(0.6, True)] * 4 + [(0.0, True)]
+
+
+@pytest.mark.parametrize(("value", "first"), [(0.55, "A"), (0.7, "B")])
+def test_final_states_are_ranked_by_the_mean_of_what_the_states_on_the_way_are_worth(value: float, first: str) -> None:
+    """A is worth 0.5, after a state worth 1; B is one step away. With 0.55 for B, they come to 0.644 and 0.617."""
+    which = iter([0, 1, 0])
+    tree: Tree[State] = Tree(State(), width=2, order=lambda tree: tree.nodes[next(which)])
+    (node,) = tree.tell(tree.ask(), Grown(State(edits=("on the way",)), 1.0))  # type: ignore[arg-type]
+    assert tree.ask() is node
+    tree.tell(node, Grown(State(files={"f": ""}, edits=("A",)), 0.5, terminal=True))
+    tree.tell(tree.ask(), Grown(State(files={"f": ""}, edits=("B",)), value, terminal=True))  # type: ignore[arg-type]
+    assert [state.edits for state in finals(tree)] == [(first,), ("B" if first == "A" else "A",)]
 
 
 def test_without_search_attempts_start_over_and_nobody_is_told_of_the_others() -> None:

@@ -199,3 +199,23 @@ def test_the_gradients_of_prompts_keys_and_the_last_layer(pull: float) -> None:
             up, down = (loss(**{**now, name: now[name] + side * unit}) for side in (1, -1))
             by_differences[place] = (up - down) / 2e-6
         np.testing.assert_allclose((now[name] - getattr(after, name)) / 1e-6, by_differences, atol=1e-5)
+
+
+def test_classes_of_other_tasks_do_not_compete_while_one_is_learned() -> None:
+    world, learner = blobs(), get_recipe("l2p")()
+    session = Session(learner, world.spec, seed=2)
+    step = world.ends(2)[0] + 10  # when both classes of the second task have come
+    drive(session, world, step)
+    trial = Trial(id="x", proposal=[], context=world.context(2, step))
+    after = learner.tell(session.state, trial, world.respond(2, step, trial))
+    changed = (after.head != session.state.head).any(axis=0)
+    assert changed[2:].all() and not changed[:2].any()  # the second task's two classes
+
+
+def test_prompts_begin_near_nothing_and_keys_between_0_and_1() -> None:
+    world = blobs()
+    session = Session(get_recipe("l2p")(rate=1e-12), world.spec, seed=2)
+    drive(session, world, 1)
+    prompts, keys = session.state.prompts, session.state.keys
+    assert prompts.min() >= 0.0 and 0.005 < prompts.max() <= 0.01
+    assert keys.min() >= 0.0 and 0.5 < keys.max() <= 1.0

@@ -256,13 +256,16 @@ def test_a_closed_store_says_so(path: Path) -> None:
         session.ask()
 
 
-def test_text_that_has_no_utf8_is_kept(store: Any) -> None:
+def test_text_that_has_no_utf8_is_kept_in_a_context_and_refused_as_an_id(store: Any) -> None:
     one, other = two(store)
-    trial = one.ask({"name": "\ud800 é"}, id="\ud801")
-    assert other.open == {"\ud801": trial}
-    other.tell(Score(value=1.0, about="\ud801"))
+    trial = one.ask({"name": "\ud800 é"}, id="é")
+    assert other.open == {"é": trial}
+    with pytest.raises(InputError, match="UTF-8"):
+        one.ask(id="\ud801")
     for said in (1.0, None):
         with pytest.raises(InputError, match="expected feedback"):
             other.tell(said)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="0 or more"):
         other.expire(float("nan"))
+    other.tell(Score(value=1.0, about="é"))
+    assert one.open == {}

@@ -27,6 +27,7 @@ class Alive:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._replied: dict[int, float] = {}
+        self._silent: dict[int, float] = {}  # when a probe was last not answered
         self._probing: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def replied(self, model: Model) -> None:
@@ -51,7 +52,7 @@ class Alive:
             return False
         middle = (began + time.monotonic()) / 2
         async with self._probing[id(model)]:  # one probe for all that fail together
-            if self._replied.get(id(model), 0.0) < middle:
+            if max(self._replied.get(id(model), 0.0), self._silent.get(id(model), 0.0)) < middle:
                 await self._probe(model)
             return self._replied.get(id(model), 0.0) >= middle
 
@@ -69,7 +70,9 @@ class Alive:
         except ModelUnavailable as error:
             if error.kind == "bad-request":
                 self.replied(model)
+            else:
+                self._silent[id(model)] = time.monotonic()
         except LoopwrightError:
-            pass
+            self._silent[id(model)] = time.monotonic()
         finally:
             await self._ledger.settle(number, cost)

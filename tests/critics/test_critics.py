@@ -8,10 +8,10 @@ import pytest
 
 from loopwright.blocks.programs import program_of
 from loopwright.core.errors import BadOutput, CheckerError, SandboxMissing, TaskError, UnknownName
-from loopwright.core.feedback import Missing, Score, Verdict
+from loopwright.core.feedback import Missing, Rater, Score, Verdict
 from loopwright.core.types import Example, Rollout, Turn
 from loopwright.critics import build_critic, match
-from loopwright.critics.python import PATIENCE
+from loopwright.critics.python import PATIENCE, read_value
 
 
 class Ctx:
@@ -302,3 +302,9 @@ def test_failing_on_answers_that_were_not_given_says_nothing_of_a_check(folder):
     critic = build("python", folder, function="check.py:broken")
     for i in range(2 * PATIENCE):
         assert isinstance(say(critic, " " * (i % 3)), Missing)
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), 2, -1, 1.5, float("nan"), float("inf"), {"score": 10**400}])
+def test_a_number_that_is_no_share_is_refused_in_words(value: object) -> None:
+    with pytest.raises(ValueError, match=r"returned .*expected True, False, a number from 0 to 1"):
+        read_value(value, Rater(kind="code", name="check"))

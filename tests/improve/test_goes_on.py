@@ -296,10 +296,30 @@ def test_a_baseline_that_cannot_be_scored_stops_before_any_method(run: Callable[
     job = run()
     with pytest.raises(NothingScored, match=r"none of the \d+ \w+ examples could be scored.*unknown field: messages.*No method"):
         job.begin(better)
-    assert job.told("method") == []
+    assert job.told("method") == job.told("baseline") == []
     assert 0 < len(server.bodies) < 130
     with pytest.raises(NothingScored, match="unknown field: messages"):
         job.resume()
+
+
+def test_what_was_not_judged_is_no_part_of_the_baseline_that_is_shown(
+    run: Callable[..., Run], server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a comparison it counts 1 for what is there now; as the figure of the baseline that would be a score nobody gave."""
+    server.will(on(lambda a, b: a % 3 == 0, NOT_UNDERSTOOD))
+    job = run()
+    job.begin(worse)
+    (screen,) = [p for p in job.told("baseline") if p["split"] == "screen"]
+    store = open_store(f"{job.store}/")
+    scores: dict[str, float | None] = {}
+    for row in store.rollouts(store.runs()[0].id):
+        if row.split == "screen":
+            scores.setdefault(row.example, row.score)  # the baseline is asked first
+    store.close()
+    judged = [score for score in scores.values() if score is not None]
+    assert 0 < len(judged) < len(scores)
+    assert (screen["n"], screen["missing"]) == (len(judged), len(scores) - len(judged))
+    assert screen["score"] == pytest.approx(sum(judged) / len(judged))
 
 
 def test_a_baseline_of_refusals_stops_too(run: Callable[..., Run], server: Server) -> None:

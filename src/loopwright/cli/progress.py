@@ -116,8 +116,9 @@ class Watcher:
 
     def _on_baseline(self, payload: dict[str, Any]) -> None:
         if "score" in payload:
+            lacking = f"; {payload['missing']} more have no score" if payload.get("missing") else ""
             self._say(f"baseline {percent(payload['score'])} ({percent(payload['low'])} to {percent(payload['high'])}, "
-                      f"{payload['n']} {payload.get('split', 'gate')} examples)")  # fmt: skip
+                      f"{payload['n']} {payload.get('split', 'gate')} examples{lacking})")  # fmt: skip
         else:
             self._say(f"baseline measured on {payload['n']} gate examples; their scores are shown after the run")
 

@@ -30,6 +30,9 @@ def print_summary(result: dict[str, Any]) -> None:
         scores.add_row(name, percent(i["score"]), f"{percent(i['low'])} to {percent(i['high'])}", n)
     out.print()
     console(wraps=True).print(scores)
+    if any(result[name].get("missing") for name in ("baseline", "final")):
+        before = "right in the baseline and wrong in the final figure" if result["accepted"] else "wrong"
+        out.print(f"test answers that were not judged count as {before}", style="dim")
     looks = sorted([*result["accepted"], *result["rejected"]], key=lambda k: k["look"])
     if looks:
         table = Table(box=SIMPLE_HEAD, pad_edge=False, title="Looks of the gate", title_justify="left", title_style="bold")

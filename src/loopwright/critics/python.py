@@ -47,10 +47,11 @@ def read_value(value: Any, by: Rater) -> Verdict | Score:
 def _score(value: Any, message: str, by: Rater) -> Score:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"score: expected a number from 0 to 1, got {value!r:.80}")
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"returned {value}; {_EXPECTED}")
-    if not 0 <= value <= 1:
-        raise ValueError(f"returned {value:g}, out of range; {_EXPECTED}")
+    if not 0 <= value <= 1:  # a whole number may be larger than any float
+        shown = f"{value:g}" if isinstance(value, float) or abs(value) < 10**9 else "a very large whole number"
+        raise ValueError(f"returned {shown}, out of range; {_EXPECTED}")
     return Score(value=float(value), message=message, by=by)
 
 

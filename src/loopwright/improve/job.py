@@ -327,14 +327,18 @@ class _Job(Proving):
         return await self._prove()
 
     async def _baseline(self, split: Split) -> None:
-        """Measure what the run begins with; what it has on the gate is told after the run."""
+        """Measure what the run begins with; what it has on the gate is told after the run.
+
+        On the screen the figure is of the examples that were judged: nothing is compared here, so that an answer without a
+        judgement counts neither way.
+        """
         made_of = units(self.task.examples(split))
         scores = unit_scores(made_of, await self.incumbent.scores(self.base, split), "incumbent")
-        figures = summarise(scores, side="incumbent").model_dump()
+        faults.refuse_unscored(faults.attempts(self.engine.store, self.engine.run.id, split, self.base.hash), split)
         hidden = split == "gate"
+        figures = summarise(scores, side="incumbent" if hidden else None).model_dump()
         told, after = ({"n": figures["n"]}, figures) if hidden else (figures, None)
         await self.engine.tell("baseline", split, {"split": split, **told}, after=after)
-        faults.refuse_unscored(faults.attempts(self.engine.store, self.engine.run.id, split, self.base.hash), split)
         if split == "screen" or not self.task.examples("screen"):
             known = await self.incumbent.scores(self.base, split)
             where = self.ctx.at("silence", split=split)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 from loopwright.core.errors import InputError
@@ -48,3 +49,9 @@ def _check_parents(folder: Path, path: Path | str, name: str) -> None:
         raise InputError(f"{name}: {path} lies below {there}, which is a file; give a place below a folder")
     if not os.access(there, os.W_OK | os.X_OK):
         raise InputError(f"{name}: {path} cannot be written: the folder {there} may not be written to; give another one")
+    try:  # permissions do not tell of a disk that is full or read-only, nor of folders such as /proc
+        with tempfile.TemporaryFile(dir=there) as file:
+            file.write(b"0")
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise InputError(f"{name}: {path} cannot be written: nothing can be put into {there} ({why}); give another one") from None

@@ -123,8 +123,11 @@ def test_the_notice_of_grades_says_that_it_is_a_bound() -> None:
 
 def test_the_notice_with_a_margin_says_how_many_examples_that_takes() -> None:
     need = Gate(margin=0.05).fewest()
-    assert f"only if it is better: without a change it takes {need} gate examples" in Gate(margin=0.05).notice(40)
-    assert f"if no answer changes (that takes {need})" in Gate(margin=0.05).notice(200)
+    few, many = Gate(margin=0.05).notice(40), Gate(margin=0.05).notice(200)
+    assert f"only if it scores higher: one whose scores are all the same as before takes {need} gate examples" in few
+    assert f"can be accepted as not worse by 0.05 or more (that takes {need})" in many
+    grouped = Gate(margin=0.05, counts="groups").notice(1)
+    assert grouped.startswith("With 1 group of gate examples and ") and f"takes {need} groups of gate examples" in grouped
 
 
 # ---- not worse -----------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from loopwright.improve.portfolio import choose
 from loopwright.improve.report import build_report, shown_better
 from loopwright.store import open_store
 from loopwright.worlds import load_task
+from loopwright.worlds.named import named_world
 
 MODEL = "scripted:scripted_sums:answer"
 
@@ -177,12 +178,12 @@ def test_no_method_is_shown_the_screen(job: Job, tmp_path: Path) -> None:
 def test_what_the_screen_refuses_is_told_and_the_gate_is_not_asked(job: Job, tmp_path: Path) -> None:
     result = job.improve(task(tmp_path / "task"), **instruct(NONE))
     assert result["accepted"] == result["rejected"] == [] and len(result["screened"]) == 1
-    assert "no better on the screen examples, so the gate was not asked" in result["reason"]
+    assert "the one candidate showed too little on the screen examples to ask the gate" in result["reason"]
     with job.store as store:
         report = build_report(store, result["run"])
     assert [(s.by, s.promising) for s in report.screened] == [("few-shot", False)]
     assert {s.part for s in report.spending} >= {"screening"}
-    assert "Learned nothing: none of 1 candidates" in render_html(report)
+    assert "Learned nothing: the one candidate was not accepted" in render_html(report)
 
 
 def test_the_best_refused_candidate_is_left_as_unproven(job: Job, tmp_path: Path) -> None:
@@ -199,7 +200,7 @@ def test_the_best_refused_candidate_is_left_as_unproven(job: Job, tmp_path: Path
     assert json.loads((Path(result["artifact"]) / "artifact.json").read_text())["candidate"] != left["candidate"]
     with pytest.raises(InputError, match=r"the gate did not accept.*--unproven"):
         asyncio.run(answer_with(place, "10 + 1"))
-    with pytest.raises(InputError, match=r"unproven\.json expected"):
+    with pytest.raises(InputError, match=r"there is no unproven\.json in"):
         asyncio.run(answer_with(result["artifact"], "10 + 1", unproven=True))
     assert asyncio.run(answer_with(place, "10 + 1", unproven=True)) in ("11", "I do not know")
     with job.store as store:
@@ -223,7 +224,9 @@ def test_how_many_examples_a_gain_needs() -> None:
     assert sign_power(need, 0.25, 0.05, 0.01) >= 0.8 > sign_power(round(need * 0.9), 0.25, 0.05, 0.01)
     more = gating.needed(look(effect=0.05, wins=4))
     assert more is not None and more > need
-    assert gating.needed(look(test="betting")) is not None
+    graded = gating.needed(look(test="betting"))
+    within = gating.needed(look(test="betting", margin=0.3))
+    assert graded is not None and within is not None and within < graded / 2  # less is asked for
     assert gating.needed(look(level=None)) is None and gating.needed(look(effect=0.0)) is None
     assert gating.needed(look(effect=0.0005, wins=10, losses=10)) is None
 
@@ -247,7 +250,7 @@ def test_runs_that_asked_about_the_same_questions_are_counted(job: Job, tmp_path
     task(folder, instruction="Say it.", more="[split]\nseed = 5\n")
     result = job.improve(folder, **instruct(GOOD))
     message = job.of("notice")[0]["message"]
-    assert "1 earlier run asked about these questions (1 looks)" in message and "over all 2 runs is at most 0.1" in message
+    assert "1 earlier run asked about these questions (1 look)" in message and "over all 2 runs is at most 0.1" in message
     with job.store as store:
         page = render_html(build_report(store, result["run"]))
     assert "the second run that asked the gate about these questions" in page and "2 times 0.05, which is 0.1" in page
@@ -258,10 +261,10 @@ def test_runs_that_asked_about_the_same_questions_are_counted(job: Job, tmp_path
 def test_a_start_that_an_earlier_run_made_is_by_hand_and_unproven(job: Job, tmp_path: Path) -> None:
     first = job.improve(task(tmp_path / "task"), **instruct(GOOD))
     again = job.improve(task(tmp_path / "task", instruction=made(first)), **instruct(SMALL))
-    assert "by hand, unproven" in job.of("notice")[0]["message"]
+    assert "chosen by hand, so nothing here proves that start" in job.of("notice")[0]["message"]
     with job.store as store:
         report = build_report(store, again["run"])
-    assert report.made_by == first["run"] and "By hand, unproven" in render_html(report)
+    assert report.made_by == first["run"] and "that start is unproven" in render_html(report)
     job.improve(task(tmp_path / "task", instruction="Quite another."), **instruct(SMALL))
     assert "by hand" not in job.of("notice")[0]["message"]
 
@@ -336,6 +339,11 @@ def test_groups_are_averaged_and_tested_as_one(job: Job, tmp_path: Path) -> None
             assert [d["n"] for d in result["accepted"]] == [len(groups)] and result["accepted"][0]["test"] == "betting"
         else:
             assert result["final"]["n"] == result["baseline"]["n"] == len(groups)
+    assert f"With {result['accepted'][0]['n']} groups of gate examples" in job.of("notice")[0]["message"]
+    assert job.of("run")[0]["counts"] == result["counts"] == "groups"
+    with job.store as store:
+        page = render_html(build_report(store, result["run"]))
+    assert f"on {result['final']['n']} groups of test examples" in page
 
 
 def test_near_duplicates_are_named_at_the_start(job: Job, tmp_path: Path) -> None:
@@ -349,6 +357,8 @@ def test_near_duplicates_are_named_at_the_start(job: Job, tmp_path: Path) -> Non
     assert "pairs of questions are nearly the same in two splits" in message and '"group"' in message
     job.improve(task(tmp_path / "plain"), **instruct(GOOD))
     assert not job.of("warning")
+    assert "pairs of questions" in gating.copies_between(load_task(folder))
+    assert gating.copies_between(named_world("drawn-digits")) == ""  # its questions repeat by design, and nobody can group them
 
 
 # ---- compare --------------------------------------------------------------------------------------------------------------
@@ -372,7 +382,7 @@ def test_compare_tells_by_its_exit_code(
     capsys.readouterr()
     assert execute([*command, "--exit-code"]) == code
     said = json.loads(capsys.readouterr().out)
-    assert said["better"] == better and said["test"] == "sign" and "unproven" in said["by_hand"]
+    assert said["better"] == better and said["test"] == "sign" and "only new examples can confirm" in said["by_hand"]
     assert execute(command) == 0, "without the option only an error has a code of its own"
 
 
@@ -381,6 +391,19 @@ def test_compare_takes_no_refused_candidate(job: Job, tmp_path: Path, capsys: py
     left = result["unproven"]["folder"]
     assert execute(["compare", result["run"], left, "--store", f"{job.path / 'store'}/"]) == 2
     assert "a candidate that the gate refused" in capsys.readouterr().err
+
+
+def test_compare_refuses_scores_of_two_checkers(job: Job, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = job.improve(task(tmp_path / "task"), **instruct(NONE))
+    text = (tmp_path / "task" / "task.toml").read_text(encoding="utf-8")
+    kind = next(line for line in text.splitlines() if line.startswith("kind = "))
+    (tmp_path / "task" / "task.toml").write_text(text.replace(kind, 'kind = "exact"\ncasefold = true'), encoding="utf-8")
+    second = job.improve(tmp_path / "task", **instruct(NONE))
+    command = ["compare", first["run"], second["run"], "--store", f"{job.path / 'store'}/"]
+    assert execute(command) == 2
+    said = capsys.readouterr().err
+    assert "scored by different checkers" in said and "'casefold': True" in said
+    assert execute(["compare", first["run"], first["run"], "--store", f"{job.path / 'store'}/"]) == 0
 
 
 @pytest.mark.parametrize(("wins", "better"), [(5, None), (6, "B")])

@@ -136,7 +136,7 @@ def test_what_is_measured_is_asked_again_and_what_is_not_is_told_with_its_run_an
         page = render_html(report, [])
     assert [r.count for r in report.replies if r.run == first["run"]] == [reused["replies"]]
     assert [(r.model, r.system_fingerprint) for r in report.replies if not r.run] == [("tiny-7b", "fp_1")]
-    assert f"{reused['replies']} replies are those of run {first['run']}" in page
+    assert f"{reused['replies']} replies were recorded by run {first['run']} (" in page
 
 
 def test_a_reply_of_another_fingerprint_is_not_taken_even_where_nothing_is_compared(

@@ -59,14 +59,14 @@ def runs(ctx: typer.Context, json: JsonOption = False, store: StoreOption = None
     from loopwright.cli.progress import duration
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    # A run is named by the beginning of its id, which is its time; what is copied from here is never cut.
+    # A server's address is in --json. A run is named by the beginning of its id; what is copied from here is never cut.
     for name in ("run", "began", "task", "model", "took", "status", "reason"):
         table.add_column(name, no_wrap=name not in ("task", "model", "reason"), overflow="fold")
     styles = {"done": "green", "failed": "red", "paused": "yellow"}
     for row in rows:
         began = datetime.fromtimestamp(row["created"]).strftime("%Y-%m-%d %H:%M")
         table.add_row(
-            row["run"][:13], began, Text(row["task"]), Text(str(row["model"])), duration(row["seconds"]),
+            row["run"][:13], began, Text(row["task"]), Text(str(row["model"]).partition("@")[0]), duration(row["seconds"]),
             Text(row["status"], style=styles.get(row["status"], "")), Text(_cut(row["reason"])),
         )  # fmt: skip
     console(wraps=True).print(table)

@@ -65,6 +65,7 @@ class Watcher:
         self._bar: Progress | None = None
         self._row: TaskID | None = None
         self._what = "loading the model"
+        self._counts = "examples"  # or groups: what every n is a number of
         self._unusual: set[tuple[Any, Any]] = set()  # of which split and method it was told that answers are missing or cut
 
     def start(self) -> None:
@@ -105,8 +106,10 @@ class Watcher:
 
     def _on_run(self, payload: dict[str, Any]) -> None:
         self.run = str(payload.get("run") or payload.get("id") or "")
+        self._counts = payload.get("counts", "examples")
         splits = ", ".join(f"{n} {name}" for name, n in payload.get("splits", {}).items())
-        self._say(f"{payload.get('task', '')}: model {payload.get('model', '')}, {splits} examples; run {self.run}")
+        apart = " (those of one group count as one)" if self._counts == "groups" else ""
+        self._say(f"{payload.get('task', '')}: model {payload.get('model', '')}, {splits} examples{apart}; run {self.run}")
         self._now("measuring the baseline")
 
     def _on_stream(self, payload: dict[str, Any]) -> None:
@@ -115,12 +118,15 @@ class Watcher:
         self._now("asking and telling")
 
     def _on_baseline(self, payload: dict[str, Any]) -> None:
+        from loopwright.core.gate import how_many
+
         if "score" in payload:
             lacking = f"; {payload['missing']} more have no score" if payload.get("missing") else ""
             self._say(f"baseline {percent(payload['score'])} ({percent(payload['low'])} to {percent(payload['high'])}, "
-                      f"{payload['n']} {payload.get('split', 'gate')} examples{lacking})")  # fmt: skip
+                      f"{how_many(payload['n'], payload.get('split', 'gate'), self._counts)}{lacking})")  # fmt: skip
         else:
-            self._say(f"baseline measured on {payload['n']} gate examples; their scores are shown after the run")
+            seen = how_many(payload["n"], "gate", self._counts)
+            self._say(f"baseline measured on {seen}; their scores are shown after the run")
 
     def _on_answers(self, payload: dict[str, Any]) -> None:
         place = (payload.get("split"), payload.get("by"))
@@ -163,7 +169,9 @@ class Watcher:
         self._say(f"  look {payload['look']}: {word} {_named(payload)}", style)
 
     def _on_screen(self, payload: dict[str, Any]) -> None:
-        better = f"{payload['wins']} better and {payload['losses']} worse of {payload['n']} screen examples"
+        from loopwright.core.gate import how_many
+
+        better = f"{payload['wins']} better and {payload['losses']} worse of {how_many(payload['n'], 'screen', self._counts)}"
         if payload["promising"]:
             self._say(f"  {_named(payload)}: {better}; the gate is asked", "dim")
         else:

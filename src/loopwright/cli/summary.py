@@ -18,11 +18,13 @@ def print_summary(result: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from loopwright.core.gate import Decision
+    from loopwright.core.gate import Decision, how_many
+    from loopwright.core.origins import an_earlier_run
 
     out = console()
     scores = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("", "score", "95% interval", "test examples"):
+    counts = result.get("counts", "examples")
+    for name in ("", "score", "95% interval", f"test {counts}"):
         scores.add_column(name, justify="left" if not name else "right")
     for name in ("baseline", "final"):
         i = result[name]
@@ -49,8 +51,8 @@ def print_summary(result: dict[str, Any]) -> None:
         console(wraps=True).print(table)
     for s in result.get("screened", ()):
         named = f"{s['by']} ({s['note']})" if s.get("note") else s["by"]
-        seen = f"{s['wins']} better and {s['losses']} worse of {s['n']} screen examples"
-        out.print(f"refused before the gate: {named}, {seen}", style="yellow", markup=False)
+        seen = f"{s['wins']} better and {s['losses']} worse of {how_many(s['n'], 'screen', counts)}"
+        out.print(f"not put to the gate: {named}, {seen}", style="yellow", markup=False)
     _verdict(out, result)
     if result.get("unproven"):
         out.print(f"unproven  {result['unproven']['message']}; it is in {_near(result['unproven']['folder'])}", markup=False)
@@ -61,7 +63,7 @@ def print_summary(result: dict[str, Any]) -> None:
     if result.get("presumed_spent"):
         out.print(f"          of these, {result['presumed_spent']} calls may have been paid twice (a process died in them)")
     for r in result.get("replies", {}).get("reused", ()):
-        out.print(f"          {r['replies']:,} replies were taken from run {r['run']}, {r['date']}", markup=False)
+        out.print(f"          {r['replies']:,} replies were taken from {an_earlier_run(r['run'], r['date'])}", markup=False)
     for name in ("report", "artifact"):
         if result.get(name):
             out.print(f"{name:<9} {_near(result[name])}", markup=False)
@@ -115,7 +117,7 @@ def _verdict(out: Any, result: dict[str, Any]) -> None:
             style="bold green" if sure else "bold yellow",
         )
     elif not result["accepted"]:
-        out.print("LEARNED NOTHING: what you started with is what you have", style="bold yellow")
+        out.print("LEARNED NOTHING: the artifact is what the run started from", style="bold yellow")
     out.print(result.get("reason", ""), style="dim", markup=False)
     for failure in result.get("failures", ()):
         out.print(f"{failure['method']} ended by an error: {failure['error']}", style="bold red", markup=False)

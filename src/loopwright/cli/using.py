@@ -62,7 +62,7 @@ def compare(
 ) -> None:
     """Compare what two runs on one task ended with, on the test examples that both answered.
 
-    Each way is asked at 1/40, so that of two that are equal one is called better at most 1 time in 20.
+    Two one-sided tests at level 1/40 each, so that of two equally good ones one is called better at most 1 time in 20.
     """
     from loopwright.core.gate import summarise
     from loopwright.core.groups import unit_scores, units
@@ -76,6 +76,7 @@ def compare(
             raise InputError(
                 f"{first} and {second} were not measured on the same test examples: {_task(runs[0])} and {_task(runs[1])}"
             )
+        _same_checker(first, second, [run.spec.get("task") for run in runs])
         answers = [final_answers(opened, run.id) for run in runs]
         caution = served_differently(opened, runs[0], runs[1])
         graded = not all(gave_verdicts(opened, run.id) for run in runs)
@@ -107,7 +108,9 @@ def compare(
         raise typer.Exit(11 if better == "A" else 10)
 
 
-BY_HAND = "whoever picks one of them by these figures has seen the test examples: by hand, unproven until new examples confirm it"
+BY_HAND = (
+    "once a version was chosen by these figures, the test examples are no longer unseen: only new examples can confirm the choice"
+)
 
 
 def _show(runs: Sequence[RunRow], sides: Sequence[Interval], difference: Difference, better: str | None, caution: str) -> None:
@@ -135,11 +138,23 @@ def _run_of(store: Store, name: str) -> RunRow:
             return store.run(str(json_module.loads(path.read_text(encoding="utf-8")).get("run", "")))
     if (folder / "unproven.json").is_file():
         raise InputError(
-            f"{name} is a candidate that the gate refused: the test examples were asked of what was accepted alone; give the run"
+            f"{name} holds a candidate that the gate refused, which was never measured on the test examples and so cannot be "
+            "compared; give a run, or the folder 'artifact' beside it"
         )
     if folder.is_dir():
         raise InputError(f"{name} is a folder without artifact.json; expected a run or an artifact")
     return store.run(name)
+
+
+def _same_checker(first: str, second: str, tasks: Sequence[object]) -> None:
+    """Refuses scores of two checkers, which do not say the same thing."""
+    checkers = [task.get("checker") if isinstance(task, dict) else None for task in tasks]
+    a, b = ({k: c.get(k) for k in ("kind", "options")} if isinstance(c, dict) else None for c in checkers)
+    if a is not None and b is not None and a != b:
+        told = [f"{c['kind']} with {c['options']}" if c["options"] else str(c["kind"]) for c in (a, b)]
+        raise InputError(
+            f"{first} and {second} were scored by different checkers, so their scores cannot be compared: {told[0]} and {told[1]}"
+        )
 
 
 def _task(run: RunRow) -> str:

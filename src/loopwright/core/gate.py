@@ -116,6 +116,19 @@ def paired_differences(incumbent: Sequence[float | None], candidate: Sequence[fl
     return [b - a for a, b in both]
 
 
+def how_many(n: int, split: str, counts: str = "examples") -> str:
+    """What a sample is the size of, in words: "14 gate examples", or "14 groups of gate examples" where a group counts as one.
+
+    Args:
+        n: how many were counted.
+        split: that they are of.
+        counts: "examples" or "groups".
+    """
+    if counts == "groups":
+        return f"{n:,} group{'s' if n != 1 else ''} of {split} examples"
+    return f"{n:,} {split} example{'s' if n != 1 else ''}"
+
+
 class Gate:
     """Decides and remembers how often it was asked.
 
@@ -126,6 +139,7 @@ class Gate:
         graded: whether scores may lie between 0 and 1, as the checker's kind says.
         seed: chooses the order in which the betting test takes the examples, and which are the first third.
         margin: ask for "not worse than the baseline by the margin or more" instead of "better"; in units of the score.
+        counts: what its messages say that it counts: "examples", or "groups" where each difference is that of a group.
 
     Raises:
         InputError: a setting is out of its range.
@@ -140,6 +154,7 @@ class Gate:
         graded: bool = False,
         seed: int = 0,
         margin: float | None = None,
+        counts: Literal["examples", "groups"] = "examples",
     ) -> None:
         if not 0 < alpha < 1:
             raise InputError(f"alpha must be between 0 and 1, got {alpha}")
@@ -155,6 +170,7 @@ class Gate:
         self.planned = planned  # looks still to come
         self.graded = graded
         self.seed = seed
+        self.counts = counts
         self.looks = 0
         self.accepted = 0
         self.budget = alpha  # what later looks may spend together
@@ -276,7 +292,7 @@ class Gate:
         return self._decide(
             incumbent, candidate, accepted=False, early=True, low=low, high=high, level=self.level(),
             reason=f"stopped early: {'no better' if self.margin is None else 'worse by the margin'} on the first "
-            f"{len(differences)} of {of} gate examples",
+            f"{len(differences)} of {how_many(of, 'gate', self.counts)}",
             effect=math.fsum(differences) / len(differences),
             wins=sum(d > 0 for d in differences), losses=sum(d < 0 for d in differences),
         )  # fmt: skip
@@ -385,18 +401,24 @@ class Gate:
             One or more sentences; the last one advises where that is little.
         """
         looks = f"{self.planned} planned look{'s' if self.planned != 1 else ''}" if self.planned else "an unknown number of looks"
-        begin = f"With {n} gate example{'s' if n != 1 else ''} and {looks}, an offered candidate "
+        begin = f"With {how_many(n, 'gate', self.counts)} and {looks}, an offered candidate "
+        more = f"gate examples{' of further groups' if self.counts == 'groups' else ''}"
         if self.margin is not None:
             need = self.fewest()
-            told = begin + f"is accepted as not worse by {self.margin:g} or more"
             if n >= need:
-                return f"{told} if no answer changes (that takes {need}), and with every answer that turns wrong it takes more."
-            return f"{told} only if it is better: without a change it takes {need} gate examples. Add examples, or raise margin."
+                return (
+                    f"{begin}whose scores are all the same as before can be accepted as not worse by {self.margin:g} or more "
+                    f"(that takes {need}); with every score that falls it takes more."
+                )
+            return (
+                f"{begin}can be accepted as not worse by {self.margin:g} or more only if it scores higher: one whose "
+                f"scores are all the same as before takes {how_many(need, 'gate', self.counts)}. Add {more}, or raise margin."
+            )
         usual, best = self.detectable(n, losses=0.05), self.detectable(n)
         least = "at least " if self.graded else ""
         if usual is None:
             reach = f"only one that is {_points(best)} points better and never worse" if best is not None else "hardly any gain"
-            return f"{begin}is rarely accepted: {reach} is noticed 4 times in 5. Add gate examples, or plan fewer looks."
+            return f"{begin}is rarely accepted: {reach} is noticed 4 times in 5. Add {more}, or plan fewer looks."
         told = (
             f"{begin}that is {_points(usual)} points better ({_points(best)} if nothing gets worse) is accepted {least}"
             "4 times in 5"
@@ -410,7 +432,7 @@ class Gate:
             told += " until the first acceptance; afterwards it takes "
             told += f"about {_points(later)}" if later else "more examples"
         if usual > 0.3:
-            told += ". Smaller gains will mostly be missed: add gate examples"
+            told += f". Smaller gains will mostly be missed: add {more}"
             told += ", or plan fewer looks" if self.planned > 1 else ""
         return told + "."
 

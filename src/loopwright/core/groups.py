@@ -7,8 +7,8 @@ not independent of each other, and a test that took them so would find gains tha
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
 
 from loopwright.core.gate import Interval, Side, counted, paired_differences, summarise
 from loopwright.core.types import Example
@@ -34,6 +34,11 @@ def units(examples: Sequence[Example]) -> list[Unit]:
     for at, example in enumerate(examples):
         found.setdefault((bool(example.group), example.group or example.id), []).append(at)
     return [Unit(f"group {name}" if grouped else name, tuple(members)) for (grouped, name), members in found.items()]
+
+
+def counts_of(examples: Iterable[Example]) -> Literal["examples", "groups"]:
+    """What the number of units is a number of: "groups" where any example has one, else "examples"."""
+    return "groups" if any(example.group for example in examples) else "examples"
 
 
 def unit_scores(made_of: Sequence[Unit], scores: Sequence[float | None], side: Side) -> list[float | None]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from loopwright.core.engine import Engine
 
 T = TypeVar("T")
+UNNAMED, UNDATED = "an earlier run", "unknown date"  # of replies in stores that kept neither
 _IN_FLIGHT = 256  # replies after which nothing that was asked before a server was replaced is still on its way
 
 
@@ -44,8 +45,14 @@ def identified(model: Model) -> bool:
 
 
 def day(seconds: float) -> str:
-    """UTC date and minute; "unknown date" for 0."""
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds)) if seconds else "unknown date"
+    """UTC date and minute; ``UNDATED`` for 0."""
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds)) if seconds else UNDATED
+
+
+def an_earlier_run(run: str, date: str) -> str:
+    """A run that replies were taken from, in words, as ``Origins.told`` has it; what an old store did not keep is left out."""
+    named = f"run {run}" if run != UNNAMED else run
+    return f"{named} ({date})" if date != UNDATED else named
 
 
 class Origins:
@@ -132,7 +139,7 @@ class Origins:
         """The recorded reply, marked with the earlier run that it comes from."""
         if row.run == self.run:
             return reply
-        return reply.model_copy(update={"run": row.run or "an earlier run", "time": row.time})
+        return reply.model_copy(update={"run": row.run or UNNAMED, "time": row.time})
 
     def differ(self, first: str, second: str) -> dict[str, tuple[set[Origin], set[Origin]]]:
         """Models that both places asked and that were not the same in both, by their fingerprints. Places begin a scope."""

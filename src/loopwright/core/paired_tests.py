@@ -184,7 +184,7 @@ def _log(chance: float) -> float:
     return math.log(max(chance, 1e-300))  # times a count of 0 it is 0, otherwise as good as impossible
 
 
-def betting_power(n: int, win: float, loss: float, level: float, *, draws: int = 2000) -> float:
+def betting_power(n: int, win: float, loss: float, level: float, *, margin: float = 0.0, draws: int = 2000) -> float:
     """How often the betting test at ``level`` accepts where examples turn right or wrong as a whole, by seeded draws.
 
     Of all grades with the same mean difference these spread most, so others are accepted more often.
@@ -194,6 +194,7 @@ def betting_power(n: int, win: float, loss: float, level: float, *, draws: int =
         win: probability that a score rises from 0 to 1.
         loss: probability that one falls from 1 to 0.
         level: error of the test.
+        margin: the loss that is to be refuted; 0 where a gain is to be shown.
         draws: how many; fewer beyond two thousand examples, of which each then tells more.
 
     Returns:
@@ -202,6 +203,7 @@ def betting_power(n: int, win: float, loss: float, level: float, *, draws: int =
     rng = np.random.default_rng(n)
     drawn = rng.random((max(200, min(draws, 4_000_000 // n)), n))
     values = np.where(drawn < win, 1.0, np.where(drawn < win + loss, -1.0, 0.0))
+    values = (values + margin) / (1 + margin)
     return float((betting_log_wealths(values, level) >= -math.log(level)).mean())
 
 

@@ -109,7 +109,7 @@ def read_artifact(folder: Path, blobs: Blobs, *, unproven: bool = False) -> tupl
         )
     if unproven and not path.is_file():
         raise InputError(
-            f"{folder} is no refused candidate: {UNPROVEN} expected in it; it is the folder 'unproven' of improve's --out"
+            f"expected the folder of a refused candidate ('unproven' in improve's --out): there is no {UNPROVEN} in {folder}"
         )
     if not path.is_file():
         raise InputError(

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from loopwright.core.errors import InputError
-from loopwright.core.gate import Decision, Gate
-from loopwright.core.groups import units
+from loopwright.core.gate import Decision, Gate, how_many
+from loopwright.core.groups import counts_of, units
 from loopwright.core.paired_tests import betting_power, sign_power
 from loopwright.core.store import RunRow, Store
 from loopwright.core.types import Candidate
-from loopwright.core.world import Split
 from loopwright.improve.artifact import MANIFEST, UNPROVEN
+from loopwright.improve.lengths import SPLITS
 from loopwright.improve.portfolio import Method
 from loopwright.worlds.named import NamedWorld
 from loopwright.worlds.near import near_duplicates
@@ -56,11 +57,12 @@ def gate_of(task: Task | NamedWorld, methods: Iterable[Method], grades: bool | N
     given, examples = dict(task.gate), task.examples("gate")
     planned = int(given.pop("planned", 0)) or planned_looks(methods, len(units(examples)))
     graded = given.pop("graded", getattr(task.checker, "graded", None))
-    if any(example.group for example in examples):
+    counts = counts_of(examples)
+    if counts == "groups":
         graded = True  # means of groups are no verdicts
     elif graded is None:
         graded = grades is not False
-    return Gate(**given, planned=planned, graded=bool(graded), seed=seed)
+    return Gate(**given, planned=planned, graded=bool(graded), seed=seed, counts=counts)
 
 
 def beforehand(gate: Gate, task: Task | NamedWorld, earlier: Earlier, made_by: str) -> tuple[str, bool]:
@@ -85,19 +87,25 @@ def beforehand(gate: Gate, task: Task | NamedWorld, earlier: Earlier, made_by: s
         )
     if earlier.runs:
         before, runs = len(earlier.runs), len(earlier.runs) + 1
+        looks = f"{earlier.looks} look{'s' if earlier.looks != 1 else ''}"
         told.append(
-            f"{before} earlier run{'s' if before > 1 else ''} asked about these questions ({earlier.looks} looks): the chance of "
-            f"any false step over all {runs} runs is at most {min(1.0, runs * gate.alpha):g}."
+            f"{before} earlier run{'s' if before > 1 else ''} asked about these questions ({looks}): the chance of "
+            f"any false acceptance over all {runs} runs is at most {min(1.0, runs * gate.alpha):g}."
         )
     if made_by:
-        told.append(f"What this run starts from was made by run {made_by[:13]} on these examples: by hand, unproven.")
+        told.append(f"What this run starts from was made by run {made_by[:13]} on these examples. It was chosen by hand, so "
+            "nothing here proves that start itself.")
     return " ".join(told), usual is None or usual > 0.3 or bool(earlier.runs)
 
 
 def copies_between(task: Task | NamedWorld) -> str:
-    """The warning of questions of two splits that are nearly the same, or ""."""
-    splits: tuple[Split, ...] = ("train", "screen", "gate", "test")
-    pairs = near_duplicates({split: task.examples(split) for split in splits})
+    """The warning of questions of two splits that are nearly the same, or "".
+
+    Of a task folder alone: nobody can give the questions of a world that is built in a group.
+    """
+    if isinstance(task, NamedWorld):
+        return ""
+    pairs = near_duplicates({split: task.examples(split) for split in SPLITS})
     between = [pair for pair in pairs if {pair.first[0], pair.second[0]} != {"train", "screen"}]
     if not between:
         return ""
@@ -237,7 +245,7 @@ def needed(decision: Decision) -> int | None:
     if decision.level is None or decision.losses is None or decision.effect <= 0:
         return None
     level, loss = decision.level, min(decision.losses / decision.n, (1 - decision.effect) / 2)
-    power = sign_power if decision.test == "sign" else betting_power
+    power = sign_power if decision.test == "sign" else partial(betting_power, margin=decision.margin or 0.0)
     low, high = 1, 2
     while power(high, decision.effect + loss, loss, level) < _POWER:
         low, high = high, high * 2
@@ -249,13 +257,19 @@ def needed(decision: Decision) -> int | None:
     return high
 
 
-def about_unproven(candidate: Candidate, decision: Decision) -> str:
-    """What is said of the best refused candidate, after the run."""
+def about_unproven(candidate: Candidate, decision: Decision, counts: str = "examples") -> str:
+    """What is said of the best refused candidate, after the run.
+
+    Args:
+        candidate: that was refused.
+        decision: of the gate.
+        counts: what the gate counted, "examples" or "groups".
+    """
     more = needed(decision)
     name = f"{candidate.by} ({candidate.note})" if candidate.note else candidate.by
     counted = "" if decision.wins is None else f", {decision.wins} better and {decision.losses} worse"
-    enough = f"about {more:,} gate examples" if more is not None else f"more than {_MOST:,} gate examples"
+    enough = f"about {how_many(more, 'gate', counts)}" if more is not None else f"more than {how_many(_MOST, 'gate', counts)}"
     return (
-        f"{name} was {100 * decision.effect:.1f} points better on the {decision.n} gate examples{counted}, and was refused: "
-        f"{decision.reason}. A gain like this is noticed 4 times in 5 with {enough}"
+        f"{name} was {100 * decision.effect:.1f} points better on {how_many(decision.n, 'gate', counts)}{counted}, and "
+        f"was refused: {decision.reason}. A gain like this is accepted 4 times in 5 with {enough}"
     )

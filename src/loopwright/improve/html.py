@@ -8,7 +8,8 @@ from html import escape
 
 from loopwright.blocks.lineage import Piece
 from loopwright.blocks.monitors import MONITORS
-from loopwright.core.gate import Interval
+from loopwright.core.gate import Interval, how_many
+from loopwright.core.origins import an_earlier_run
 from loopwright.improve.figures import costs_figure, looks_figure, monitors_figure, rounds_figure, training_figure
 from loopwright.improve.page import STYLE
 from loopwright.improve.report_data import Answers, Look, Report, Version
@@ -48,7 +49,7 @@ def verdict(report: Report) -> tuple[str, str]:
     if report.learned and report.gain is not None:
         gain = report.gain
         sentence = (
-            f"{_points(gain.effect)} points on {gain.n} test examples that nothing had seen "
+            f"{_points(gain.effect)} points on {how_many(gain.n, 'test', report.counts)} that nothing had seen "
             f"(95% interval {_points(gain.low)} to {_points(gain.high)})."
         )
         if gain.low > 0:
@@ -59,7 +60,8 @@ def verdict(report: Report) -> tuple[str, str]:
         return "open", "Accepted by the gate, but the test examples alone do not settle it: " + sentence
     if report.status == "done":
         offered = len(report.looks) + sum(not s.promising for s in report.screened)
-        tried = f"none of {offered} candidates was shown to be better" if offered else "no method had anything to offer"
+        tried = f"none of {offered} candidates was accepted" if offered > 1 else "the one candidate was not accepted"
+        tried = tried if offered else "no method had anything to offer"
         return "nothing", f"Learned nothing: {tried}. What you started with is what you have."
     kept = sum(offer.accepted for offer in report.offers)
     return "open", f"Not finished ({report.status}): {kept} of {len(report.offers)} candidates accepted so far."
@@ -144,14 +146,19 @@ def _notice(report: Report) -> str:
     told = [report.notice]
     if report.made_by:
         told.append(
-            f"By hand, unproven: what this run started from was made by run {report.made_by[:13]} on these examples, and chosen "
-            "by somebody who saw how it did there. Only what was accepted here, over that start, is proved."
+            f"What this run started from was made by run {report.made_by[:13]} on these examples, and was chosen by somebody who "
+            "could see its scores on them: that start is unproven. Proved is only that what was accepted here is better than it."
         )
     return "".join(f"<p>{escape(text)}</p>" for text in told if text)
 
 
 def _unproven(report: Report) -> str:
-    return f"<p>Best of what was refused, and unproven: {escape(report.unproven)}.</p>" if report.unproven else ""
+    if not report.unproven:
+        return ""
+    return (
+        f"<p>Best of the refused candidates, which is unproven: {escape(report.unproven)}. It is in the folder "
+        "<code>unproven</code> of this run's output, and no part of the artifact.</p>"
+    )
 
 
 def _screened(report: Report) -> str:
@@ -167,7 +174,7 @@ def _screened(report: Report) -> str:
     if not rows:
         return ""
     heads = "".join(f"<th{' class=n' if i > 1 else ''}>{h}</th>" for i, h in enumerate(
-        ("", "Candidate", "Gain, points", "Better on", "Worse on", "Examples")))  # fmt: skip
+        ("", "Candidate", "Gain, points", "Better on", "Worse on", report.counts.capitalize())))  # fmt: skip
     again = f" {report.repeated_offers} offers were repeated and cost no look." if report.repeated_offers else ""
     return (
         "<p>Before the gate is asked, a candidate is compared with the incumbent on the screen examples, a part of train that no "
@@ -391,7 +398,7 @@ def _small_print(report: Report) -> str:
     notes += report.server_notices
     for r in report.replies:
         if r.run:
-            notes.append(f"{r.count} replies are those of run {r.run}, {r.date}: they were not asked for again.")
+            notes.append(f"{r.count} replies were recorded by {an_earlier_run(r.run, r.date)} and were not asked for again.")
         else:
             said = f"{r.model or 'no name'}, fingerprint {r.system_fingerprint or 'not given'}"
             notes.append(f"{r.count} replies came from a server that says it is: {said}.")

@@ -19,7 +19,7 @@ from loopwright.core.engine import Engine
 from loopwright.core.errors import BudgetExhausted, Diverged, InputError, MethodEnded, UnknownName
 from loopwright.core.feedback import FREE, Cost
 from loopwright.core.gate import Gate, summarise
-from loopwright.core.groups import unit_scores, units
+from loopwright.core.groups import counts_of, unit_scores, units
 from loopwright.core.identity import ENDED
 from loopwright.core.loop import Incumbent
 from loopwright.core.model import Model, Request, Trainable
@@ -295,7 +295,8 @@ class _Job(Proving):
             "run", "start", run=self.engine.run.id, task=self.task.name, change=self.spec["change"],
             model=shown_model(self.spec["model"]),
             methods=[m.slug for m in methods], budget=self.engine.ledger.budget.model_dump(exclude_none=True),
-            splits={s: len(self.task.examples(s)) for s in ("train", "screen", "gate", "test")},
+            splits={s: len(self.task.examples(s)) for s in lengths.SPLITS},
+            counts=counts_of(example for s in lengths.SPLITS for example in self.task.examples(s)),
             gate={"alpha": self.task.gate["alpha"], "min_effect": self.task.gate["min_effect"]},
             earlier=list(self.earlier.runs), earlier_looks=self.earlier.looks, made_by=self.made_by,
         )  # fmt: skip

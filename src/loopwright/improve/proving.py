@@ -86,7 +86,8 @@ class Proving:
         candidate, decision = best
         told = {
             "candidate": candidate.hash, "by": candidate.by, "note": candidate.note, "effect": decision.effect,
-            "look": decision.look, "needs": needed(decision), "message": about_unproven(candidate, decision),
+            "look": decision.look, "needs": needed(decision),
+            "message": about_unproven(candidate, decision, self.incumbent.gate.counts),
         }  # fmt: skip
         self._artifact(folder, candidate, unproven=told)
         await self.engine.event("unproven", "best", **told)
@@ -173,11 +174,14 @@ class Proving:
         elif cut is not None and not looks:
             reason = f"learned nothing: {self.stopped}"
         elif looks:
-            reason = f"learned nothing: none of {len(looks)} candidates passed the gate ({self.stopped})"
+            asked = len({look["candidate"] for look in looks})
+            which = f"all {asked} candidates that were" if asked > 1 else "the one candidate that was"
+            weak = sum(not s["promising"] for s in screened)
+            more = f", and {weak} more showed too little on the screen examples to be put to it" if weak else ""
+            reason = f"learned nothing: the gate refused {which} put to it{more} ({self.stopped})"
         elif screened:
-            few = "the one candidate was" if len(screened) == 1 else f"none of {len(screened)} candidates was"
-            less = " no better" if len(screened) == 1 else " better"
-            reason = f"learned nothing: {few}{less} on the screen examples, so the gate was not asked ({self.stopped})"
+            few = "the one candidate" if len(screened) == 1 else f"each of {len(screened)} candidates"
+            reason = f"learned nothing: {few} showed too little on the screen examples to ask the gate ({self.stopped})"
         else:
             reason = f"learned nothing: no method had anything to offer ({self.stopped})"
         low, high = mean_interval(gain, low=-1.0, high=1.0)
@@ -194,6 +198,7 @@ class Proving:
             "accepted": accepted,
             "rejected": [look for look in looks if not look["accepted"]],
             "screened": screened,
+            "counts": self.incumbent.gate.counts,
             "seconds": round(ledger.seconds, 2),
             **money(ledger.spent),
             "artifact": str(artifact),

@@ -71,6 +71,7 @@ def build_report(store: Store, run_id: str) -> Report:
         seconds=row.seconds,
         budget=started.get("budget") or row.budget,
         splits=started.get("splits") or {},
+        counts=started.get("counts") or "examples",
         alpha=(started.get("gate") or {}).get("alpha", 0.05),
         min_effect=(started.get("gate") or {}).get("min_effect", 0.01),
         gate_baseline=_interval(_gate_baseline(events)) if ended else None,

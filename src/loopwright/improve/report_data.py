@@ -200,6 +200,7 @@ class Report(Frozen):
     seconds: float
     budget: dict[str, Any] = Field(default_factory=dict)
     splits: dict[str, int] = Field(default_factory=dict)
+    counts: str = "examples"  # what every n of a score is a number of; or "groups"
     alpha: float
     min_effect: float
     gate_test: str = GATE_TEST

@@ -288,3 +288,13 @@ def test_a_comparison_that_the_budget_cuts_short_is_known_as_undecided(calls: in
     assert kit.incumbent.screened == kit.incumbent.decisions == []
     whole = Kit(Ruled(by_name(good=lambda i: 1.0), sizes=SIZES))
     assert whole.offer("good") and not whole.offer("bad") and whole.incumbent.undecided is None
+
+
+def test_what_was_not_judged_on_the_screen_is_counted_apart() -> None:
+    def worth(name: str, i: int) -> float | None:
+        return None if i < 10 else float(i < 14 if name == "new" else i >= 28)
+
+    kit = Kit(Ruled(worth, sizes=SIZES))
+    assert not kit.offer("new")
+    ((_, screening),) = kit.incumbent.screened
+    assert (screening.wins, screening.losses, screening.missing) == (4, 12, 10)

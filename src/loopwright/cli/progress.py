@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from loopwright.cli.shared import console
@@ -17,6 +18,15 @@ def points(value: float) -> str:
 
 def percent(value: float) -> str:
     return f"{100 * value:.1f}%"
+
+
+def on_screen(screening: Mapping[str, Any], counts: str) -> str:
+    """What a comparison on the screen examples showed; what was not judged is told, as it counts as worse."""
+    from loopwright.core.gate import how_many
+
+    lacking = screening.get("missing", 0)
+    counted = f" ({lacking} of these not judged, which counts as worse)" if lacking else ""
+    return f"{screening['wins']} better and {screening['losses']} worse{counted} of {how_many(screening['n'], 'screen', counts)}"
 
 
 def duration(seconds: float) -> str:
@@ -169,9 +179,7 @@ class Watcher:
         self._say(f"  look {payload['look']}: {word} {_named(payload)}", style)
 
     def _on_screen(self, payload: dict[str, Any]) -> None:
-        from loopwright.core.gate import how_many
-
-        better = f"{payload['wins']} better and {payload['losses']} worse of {how_many(payload['n'], 'screen', self._counts)}"
+        better = on_screen(payload, self._counts)
         if payload["promising"]:
             self._say(f"  {_named(payload)}: {better}; the gate is asked", "dim")
         else:

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from loopwright.cli.progress import duration, percent, points
+from loopwright.cli.progress import duration, on_screen, percent, points
 from loopwright.cli.shared import console
 
 KNOWN = ("ACC", "WC-ACC", "stability gap", "forgetting")  # of a stream of tasks; the report has all figures
@@ -18,7 +18,7 @@ def print_summary(result: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from loopwright.core.gate import Decision, how_many
+    from loopwright.core.gate import Decision
     from loopwright.core.origins import an_earlier_run
 
     out = console()
@@ -51,8 +51,7 @@ def print_summary(result: dict[str, Any]) -> None:
         console(wraps=True).print(table)
     for s in result.get("screened", ()):
         named = f"{s['by']} ({s['note']})" if s.get("note") else s["by"]
-        seen = f"{s['wins']} better and {s['losses']} worse of {how_many(s['n'], 'screen', counts)}"
-        out.print(f"not put to the gate: {named}, {seen}", style="yellow", markup=False)
+        out.print(f"not put to the gate: {named}, {on_screen(s, counts)}", style="yellow", markup=False)
     _verdict(out, result)
     if result.get("unproven"):
         out.print(f"unproven  {result['unproven']['message']}; it is in {_near(result['unproven']['folder'])}", markup=False)

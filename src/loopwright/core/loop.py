@@ -47,7 +47,10 @@ FUTILE_FROM = 20
 
 
 class Screening(Frozen):
-    """What comparing a candidate with the incumbent on the ``n`` screen examples showed, and whether the gate was then asked."""
+    """What comparing a candidate with the incumbent on the ``n`` screen examples showed, and whether the gate was then asked.
+
+    missing: of the examples, those without a score of one or the other side, which are counted against the candidate.
+    """
 
     promising: bool
     n: int
@@ -55,6 +58,7 @@ class Screening(Frozen):
     losses: int
     effect: float
     p_value: float
+    missing: int = 0
 
 
 class Incumbent:
@@ -204,16 +208,16 @@ class Incumbent:
             self.reserve.screening()
         before, after, _ = await self._both(candidate, "screen", examples, examples)
         made_of = units(examples)
-        differences = paired_differences(
-            unit_scores(made_of, [before[e.id] for e in examples], "incumbent"),
-            unit_scores(made_of, [after[e.id] for e in examples], "candidate"),
-        )
+        first = unit_scores(made_of, [before[e.id] for e in examples], "incumbent")
+        second = unit_scores(made_of, [after[e.id] for e in examples], "candidate")
+        differences = paired_differences(first, second)
         wins, losses = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
         p_value, effect = sign_p(wins, losses), math.fsum(differences) / len(differences)
         margin = self.gate.margin
         screening = Screening(
             promising=(p_value <= SCREEN_P and effect > 0) if margin is None else effect > -margin,
             n=len(made_of), wins=wins, losses=losses, effect=effect, p_value=p_value,
+            missing=sum(a is None or b is None for a, b in zip(first, second, strict=True)),
         )  # fmt: skip
         await self.ctx.engine.event(
             "screen", f"{candidate.hash}/{self.reference.hash}", candidate=candidate.hash, incumbent=self.reference.hash,

@@ -12,7 +12,7 @@ from loopwright.core.gate import Interval, how_many
 from loopwright.core.origins import an_earlier_run
 from loopwright.improve.figures import costs_figure, looks_figure, monitors_figure, rounds_figure, training_figure
 from loopwright.improve.page import STYLE
-from loopwright.improve.report_data import Answers, Look, Report, Version
+from loopwright.improve.report_data import Answers, Look, Report, Screened, Version
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
@@ -161,13 +161,18 @@ def _unproven(report: Report) -> str:
     )
 
 
+def _worse(screened: Screened) -> str:
+    """On how many examples a candidate was worse; those without a judgement count as such."""
+    return f"{screened.losses}" + (f" ({screened.missing} not judged)" if screened.missing else "")
+
+
 def _screened(report: Report) -> str:
     """What was compared before the gate was asked."""
     rows = "".join(
         f'<tr class="{"yes" if s.promising else "no"}">'
         f'<td><span class="chip">{"gate asked" if s.promising else "refused"}</span></td>'
         f"<td><b>{escape(s.by)}</b><small>{escape(s.note)}</small></td>"
-        + "".join(f'<td class="n">{figure}</td>' for figure in (_points(s.effect), s.wins, s.losses, s.n))
+        + "".join(f'<td class="n">{figure}</td>' for figure in (_points(s.effect), s.wins, _worse(s), s.n))
         + "</tr>"
         for s in report.screened
     )

@@ -56,6 +56,7 @@ class Screened(Frozen):
     wins: int
     losses: int
     effect: float
+    missing: int = 0  # of the losses, those without a judgement on one side or the other
 
 
 class Spending(Frozen):

@@ -49,7 +49,7 @@ FUTILE_FROM = 20
 class Screening(Frozen):
     """What comparing a candidate with the incumbent on the ``n`` screen examples showed, and whether the gate was then asked.
 
-    missing: of the examples, those without a score of one or the other side, which are counted against the candidate.
+    missing: of the losses, those without a score of one or the other side, which are counted against the candidate.
     """
 
     promising: bool
@@ -217,7 +217,7 @@ class Incumbent:
         screening = Screening(
             promising=(p_value <= SCREEN_P and effect > 0) if margin is None else effect > -margin,
             n=len(made_of), wins=wins, losses=losses, effect=effect, p_value=p_value,
-            missing=sum(a is None or b is None for a, b in zip(first, second, strict=True)),
+            missing=sum(d < 0 and None in pair for d, *pair in zip(differences, first, second, strict=True)),
         )  # fmt: skip
         await self.ctx.engine.event(
             "screen", f"{candidate.hash}/{self.reference.hash}", candidate=candidate.hash, incumbent=self.reference.hash,

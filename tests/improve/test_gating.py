@@ -328,6 +328,12 @@ def test_a_run_of_an_earlier_version_goes_on_with_the_splits_it_had(job: Job, tm
     assert report.status == "done" and report.splits["screen"] == 0 and report.splits["gate"] == len(old.examples("gate"))
 
 
+def test_a_change_that_the_model_does_not_allow_is_refused(job: Job, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"every method here changes weights \(rest-em.*use --change prompt,answers"):
+        job.improve(task(tmp_path / "task"), only=(), change=("weights",))
+    assert not job.of("baseline"), "nothing was asked before"
+
+
 def test_groups_are_averaged_and_tested_as_one(job: Job, tmp_path: Path) -> None:
     result = job.improve(task(tmp_path / "task", 400, group=4), **instruct(GOOD))
     with job.store as store:

@@ -152,7 +152,7 @@ BAD_LINES = [
     (b"[1]", ["expected an object", "got a list"]),
     (b'{"target": "1"}', ["input: missing"]),
     (b'{"input": "  ", "target": "1"}', ["input: expected a question"]),
-    (b'{"input": "x", "tarjet": "1"}', ["tarjet: unknown field", "did you mean target?"]),
+    (b'{"input": "x", "tarjet": "1"}', ["tarjet: unknown field (what is extra goes into meta); did you mean target?"]),
     (b'{"input": "x", "target": "1", "meta": 3}', ["meta: expected an object", "a whole number 3"]),
     (b'{"id": 7, "input": "x", "target": "1"}', ["id: expected text", "a whole number 7"]),
     (b'{"input": "x", "input": "y"}', ["input: stands twice"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
@@ -30,7 +31,9 @@ def number_of(spec: Mapping[str, JsonValue], name: str, least: int = 1) -> int:
     """A whole number that a world tells at the start. Raises InputError where it is missing or too small."""
     value = spec.get(name)
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InputError(f"the specification must say {name!r}, a whole number of at least {least}; got {value!r}")
+        near = [] if name in spec else difflib.get_close_matches(name, list(spec), n=1, cutoff=0.6)
+        meant = f"; did you mean {name!r} by {near[0]!r}?" if near else ""
+        raise InputError(f"the specification must say {name!r}, a whole number of at least {least}; got {value!r}{meant}")
     return value
 
 

@@ -347,7 +347,7 @@ class _Job(Proving):
                 await self.engine.event("warning", "silence", message=warning, loud=True)
 
     def _trainable(self, methods: list[Method]) -> list[Method]:
-        """Without those that change weights, where the model's cannot be changed; asked for by name, that is an error."""
+        """Without those that change weights, where the model's cannot be; an error where none is left, or one was named."""
         if isinstance(self.model, Trainable):
             return methods
         for slug in self.spec["only"]:
@@ -355,7 +355,13 @@ class _Job(Proving):
                 raise InputError(
                     f"{slug} changes weights, and those of {self.model.name} cannot be changed from here; use --model embedded"
                 )
-        return [method for method in methods if "fit" not in method.recipe.card.needs]
+        left = [method for method in methods if "fit" not in method.recipe.card.needs]
+        if methods and not left:
+            raise InputError(
+                f"every method here changes weights ({', '.join(m.slug for m in methods)}), and those of {self.model.name} "
+                "cannot be changed from here; use --change prompt,answers or --model embedded"
+            )
+        return left
 
     async def _measured(self, seconds: float) -> float:
         """The same number after a resume, when the baseline comes from the record in no time."""

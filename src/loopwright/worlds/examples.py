@@ -58,7 +58,7 @@ def example_of(data: Any) -> Example:
         raise _Refused(f"expected an object such as {_SHAPE}, got {kind_of(data)}: {shown(data)}")
     for key in data:
         if key not in FIELDS:
-            raise _Refused(f"{key}: unknown field; {near(str(key), FIELDS)}. What is extra goes into meta")
+            raise _Refused(f"{key}: unknown field (what is extra goes into meta); {near(str(key), FIELDS)}")
     if problem := not_plain(data):
         raise _Refused(problem)
     if "input" not in data:

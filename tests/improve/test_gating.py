@@ -334,6 +334,16 @@ def test_a_change_that_the_model_does_not_allow_is_refused(job: Job, tmp_path: P
     assert not job.of("baseline"), "nothing was asked before"
 
 
+def test_the_report_says_what_kind_of_error_the_gate_bounds(job: Job, tmp_path: Path) -> None:
+    for more, said in (
+        ("", "candidate was accepted that is not better is at most 0.05, over all 1 look. A measured gain below 1 per"),
+        ('[gate]\ngoal = "not-worse"\nmargin = 0.4\n', "worse than what the run began with by 40 points or more is at"),
+    ):
+        result = job.improve(task(tmp_path / "task", more=more), **instruct(GOOD))
+        with job.store as store:
+            assert said in render_html(build_report(store, result["run"]))
+
+
 def test_groups_are_averaged_and_tested_as_one(job: Job, tmp_path: Path) -> None:
     result = job.improve(task(tmp_path / "task", 400, group=4), **instruct(GOOD))
     with job.store as store:

@@ -379,9 +379,7 @@ def _costs(report: Report) -> str:
 def _small_print(report: Report) -> str:
     splits = ", ".join(f"{n} {name}" for name, n in report.splits.items())
     notes = [
-        f"The gate: {report.gate_test}. At most {report.alpha:g} probability that anything not better was accepted in the whole "
-        f"run of {len(report.offers)} looks; a gain below {100 * report.min_effect:g} points is not worth a change."
-        + _over_runs(report),
+        f"The gate: {report.gate_test}. {_error_rate(report)}" + _over_runs(report),
         "Intervals are 95%, of one figure at a time: Wilson's of a share of right answers, Gaffke's of a mean of grades or of "
         "differences. That Gaffke's covers in general is a conjecture, without a counterexample so far; it decides nothing. The "
         "bars in the first figure are those of the gain over the incumbent.",
@@ -420,15 +418,26 @@ def _small_print(report: Report) -> str:
     return "<ul class=fine>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>"
 
 
+def _error_rate(report: Report) -> str:
+    """What the gate promises, and of how many looks."""
+    looks = f"{len(report.offers)} look{'s' if len(report.offers) != 1 else ''}"
+    margin = next((k.margin for k in report.looks if k.margin is not None), None)
+    if margin is not None:
+        wrong, least = f"is worse than what the run began with by {100 * margin:g} points or more", ""
+    else:
+        wrong, least = "is not better", f" A measured gain below {100 * report.min_effect:g} percentage points is refused."
+    return f"The probability that any candidate was accepted that {wrong} is at most {report.alpha:g}, over all {looks}.{least}"
+
+
 def _over_runs(report: Report) -> str:
-    """The chance of a false step over all runs that asked the gate of this task, each with an alpha of its own."""
+    """The chance of a false acceptance over all runs that asked the gate of this task, each with an alpha of its own."""
     runs = report.earlier_runs + 1
     if runs == 1 or not report.offers:
         return ""
     chance = min(1.0, runs * report.alpha)
     return (
-        f" It was the {_ordinal(runs)} run that asked the gate about these questions: the chance of any false step over all "
-        f"{runs} is at most {runs} times {report.alpha:g}, which is {chance:g}."
+        f" It was the {_ordinal(runs)} run that asked the gate about these questions: the chance of any false acceptance over "
+        f"all {runs} is at most {runs} times {report.alpha:g}, which is {chance:g}."
     )
 
 

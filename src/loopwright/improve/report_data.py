@@ -11,8 +11,8 @@ from loopwright.core.feedback import Cost, Frozen
 from loopwright.core.gate import Decision, Interval
 
 GATE_TEST = (
-    "an exact paired test on held-out examples (the sign test for verdicts, a betting test for graded scores), "
-    "corrected for every look"
+    "a paired test on held-out examples, valid at any number of them (an exact sign test for verdicts, a betting test for graded "
+    "scores), at levels that allow for every look"
 )
 
 

@@ -177,7 +177,8 @@ WAYS = (
 def run(way: Way, examples: int, rng: np.random.Generator) -> tuple[float, int, int, int]:
     """Six offers, 65% of them no better, the others by 10, 20 or 30 points: true gain, gate answers, looks, false steps."""
     n = round(way.gate * examples)
-    screen = max(20, round(way.train * examples / 3)) if way.screened else 0
+    train = round(way.train * examples)
+    screen = round(max(train / 3, min(20, train // 2))) if way.screened else 0  # as worlds.split.screened keeps apart
     rule, truth, answers, looks, wrong = way.rule(), 0.0, 0, 0, 0
     for _ in range(LOOKS):
         gain = 0.0 if rng.random() < 0.65 else float(rng.choice([0.1, 0.2, 0.3]))

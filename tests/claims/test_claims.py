@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -14,11 +15,11 @@ from loopwright.checks.toy import ToyModel, ToyWorld
 from loopwright.claims import Claim, all_claims, claim_of, reproduce
 from loopwright.claims.catalogue import write_catalogue
 from loopwright.claims.judged import drawn
-from loopwright.claims.reproduce import read_result, rejudged
+from loopwright.claims.reproduce import Result, read_result, rejudged
 from loopwright.core.context import Context
 from loopwright.core.errors import InputError, UnknownName
 from loopwright.core.registry import all_recipes, get_recipe
-from loopwright.core.statistics import t_interval
+from loopwright.core.statistics import t_interval, two_way_interval
 from loopwright.core.types import Example
 from loopwright.worlds import registry
 from loopwright.worlds.registry import Known
@@ -96,6 +97,15 @@ def test_learners_meet_the_same_luck_and_the_result_is_written(tmp_path: Path) -
     assert list(data) == sorted(data) and data["row"]["baseline"] == "epsilon-greedy"
     with pytest.raises(UnknownName, match="lin-ucb"):
         read_result(tmp_path, "lin-ucp")
+
+
+def test_one_question_is_told_as_such_and_not_as_seeds_that_are_alike() -> None:
+    assert two_way_interval([{"one": 0.1 * seed} for seed in range(8)]) == (-math.inf, math.inf)
+    values = [{"seed": seed, "recipe": 0.1 * seed, "baseline": 0.0} for seed in range(8)]
+    row = toy("best-of-n").model_dump(mode="json")
+    result = rejudged(Result(slug="best-of-n", claim="not yet", row=row, values=tuple(values), questions=1))
+    assert result.claim == "does not hold" and result.notes == ("the interval is unknown: one question tells nothing of others",)
+    assert rejudged(result) == result
 
 
 def test_the_same_recipe_against_itself_is_no_better() -> None:

@@ -16,6 +16,7 @@ from loopwright.core.paired_tests import (
     betting_log_wealths,
     betting_power,
     detectable_gain,
+    sign_chance,
     sign_cut,
     sign_p,
     sign_passes,
@@ -178,3 +179,12 @@ def test_margins_out_of_range_are_errors() -> None:
     for margin in (0.0, 1.0, -0.1, float("nan")):
         with pytest.raises(InputError, match="margin must be above 0 and below 1"):
             Gate(margin=margin)
+
+
+def test_the_chance_to_pass_a_screen_is_that_of_its_p_value() -> None:
+    for n, win, loss, cut in ((20, 0.38, 0.05, 0.25), (21, 0.2, 0.0, 0.25), (3, 0.5, 0.2, 0.3)):
+        exact = sum(
+            math.comb(n, w) * math.comb(n - w, k) * win**w * loss**k * (1 - win - loss) ** (n - w - k)
+            for w in range(n + 1) for k in range(n + 1 - w) if sign_p(w, k) <= cut
+        )  # fmt: skip
+        assert sign_chance(n, win, loss, cut) == pytest.approx(exact, abs=1e-9)

@@ -262,6 +262,16 @@ def test_not_worse_is_measured_against_what_the_run_began_with_and_never_against
     assert {p["incumbent"] for p in told} == {BASE.hash}
 
 
+def test_a_version_that_was_accepted_and_replaced_since_is_not_told_to_be_the_incumbent() -> None:
+    """With a margin both are compared with what the run began with, so the pair of the first one is known."""
+    kit = Kit(Ruled(lambda n, i: 1.0, sizes={**SIZES, "screen": 0, "gate": 400}), margin=0.05)
+    assert kit.offer("one") and kit.offer("two")
+    looks = kit.incumbent.gate.looks
+    for name in ("one", "two", "one"):
+        assert not kit.offer(name)
+    assert kit.incumbent.candidate.note == "two" and kit.incumbent.gate.looks == looks
+
+
 def test_with_a_margin_the_screen_asks_for_no_gain() -> None:
     kit = Kit(Ruled(lambda n, i: float(n != "bad" or i % 2), sizes=SIZES), margin=0.05)
     kit.offer("same")

@@ -124,6 +124,7 @@ def test_what_the_gate_can_notice_is_said_before_anything_is_offered(job: Job, t
     size = report.splits["gate"]
     assert notice["message"].startswith(Gate(planned=2).notice(size)) and report.notice == notice["message"]
     assert notice["message"].split(". ")[0] in render_html(report)
+    assert f"{report.splits['screen']} screen examples come first: one that is" in notice["message"]
 
 
 def test_a_small_gate_plans_one_look_and_warns_of_what_it_misses(job: Job, tmp_path: Path) -> None:

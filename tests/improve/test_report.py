@@ -15,7 +15,7 @@ from loopwright.core.feedback import Missing, Score
 from loopwright.core.store import EventRow, RunRow
 from loopwright.core.types import Example, Rollout
 from loopwright.improve.html import render_html, verdict
-from loopwright.improve.report import build_report, compare_answers, final_answers, shown_better
+from loopwright.improve.report import build_report, compare_answers, difference_between, final_answers, shown_better
 from loopwright.improve.report_data import Report
 from loopwright.store import MemoryStore
 
@@ -128,6 +128,27 @@ def test_one_of_two_runs_is_wrongly_called_better_one_time_in_twenty() -> None:
     assert shown_better(answers([0.2] * 40), answers([0.6] * 40)).test == "betting"
     unjudged = answers([None] * 40)
     assert not shown_better(unjudged, answers([1.0] * 40)).accepted and not shown_better(answers([0.0] * 40), unjudged).accepted
+
+
+def test_of_two_runs_neither_is_held_to_be_better_for_what_nobody_could_judge() -> None:
+    """The same ten of forty are missing on both sides: no difference is shown, and the interval allows for either."""
+    one = answers([1.0] * 30 + [None] * 10)
+    found = difference_between(one, one)
+    assert found is not None and found.effect == 0.0 and found.missing == 10
+    assert found.low < -0.25 and found.high > 0.25 and found.low == pytest.approx(-found.high)
+    half = difference_between(answers([1.0] * 30 + [None] * 10), answers([1.0] * 40))
+    assert half is not None and half.effect == pytest.approx(0.25) and half.low < 0.0 < half.high
+    back = difference_between(answers([1.0] * 40), answers([1.0] * 30 + [None] * 10))
+    assert back is not None and (back.effect, back.low, back.high) == pytest.approx((-half.effect, -half.high, -half.low))
+    whole = answers([0.0] * 10), answers([1.0] * 10)
+    assert difference_between(*whole) == compare_answers(*whole)
+    assert difference_between(one, answers([1.0], "other")) is None
+
+
+def test_a_grade_where_verdicts_were_announced_speaks_against_both() -> None:
+    one, other = answers([0.0] * 30 + [0.5] * 10), answers([1.0] * 25 + [0.5] * 15)
+    asked = shown_better(one, other, graded=False), shown_better(other, one, graded=False)
+    assert [d.accepted for d in asked] == [True, False] and (asked[0].wins, asked[0].losses) == (25, 10)
 
 
 def _named(learned: Learned) -> tuple[MemoryStore, str]:

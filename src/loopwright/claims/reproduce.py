@@ -141,7 +141,11 @@ def _judged(claim: Claim, differences: Sequence[float], low: float, high: float,
     else:
         verdict = "holds" if low > claim.margin else "does not hold"
         if math.isinf(high):
-            told.append("every seed gave the same difference, so that nothing is known of what varies")
+            same = max(differences) - min(differences) <= 1e-12
+            told.append(
+                "every seed gave the same difference, so that nothing is known of what varies" if same
+                else "the interval is unknown: one question tells nothing of others"
+            )
         elif verdict == "does not hold" and high > claim.margin:
             told.append("the interval reaches beyond the margin on both sides: neither shown nor refuted")
     return {
@@ -169,7 +173,7 @@ def rejudged(result: Result) -> Result:
         low, high = (end if kept is None else kept for end, kept in ((-math.inf, result.low), (math.inf, result.high)))
     else:  # the stored values are rounded, what was made of them before that is not
         low, high = _unless_near(low, result.low), _unless_near(high, result.high)
-    made = ("every seed gave", "the interval reaches")
+    made = ("every seed gave", "the interval reaches", "the interval is unknown")
     notes = [note for note in result.notes if not note.endswith("seeds were run") and not note.startswith(made)]
     made_again = _judged(claim, differences, low, high, notes)
     return result.model_copy(update={**made_again, "difference": result.difference})

@@ -66,7 +66,7 @@ def compare(
     """
     from loopwright.core.gate import summarise
     from loopwright.core.groups import unit_scores, units
-    from loopwright.improve.report import compare_answers, final_answers, gave_verdicts, shown_better
+    from loopwright.improve.report import difference_between, final_answers, gave_verdicts, shown_better
     from loopwright.improve.served import served_differently
 
     with existing_store(ctx, store) as opened:
@@ -83,7 +83,7 @@ def compare(
     for name, known in zip((first, second), answers, strict=True):
         if not known:
             raise InputError(f"{name} has no test scores: it did not finish; go on with 'loopwright resume {name}'")
-    difference = compare_answers(answers[0], answers[1])
+    difference = difference_between(answers[0], answers[1])
     if difference is None:
         raise InputError(f"{first} and {second} have no scored test example in common")
     made_of = [units([rollout.example for rollout in known.values()]) for known in answers]

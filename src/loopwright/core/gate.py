@@ -102,6 +102,22 @@ def counted(scores: Sequence[float | None], side: Side) -> list[float]:
     return [MISSING_COUNTS[side] if score is None else score for score in scores]
 
 
+def as_verdicts(scores: Sequence[float | None], side: Side) -> list[float | None]:
+    """Grades as verdicts that can only speak against a change: one between 0 and 1 is the candidate's 0, the incumbent's 1.
+
+    For a test of verdicts that was chosen before the scores were there.
+
+    Args:
+        scores: in [0, 1], None where there is none.
+        side: whose they are.
+
+    Returns:
+        0, 1 or None for each.
+    """
+    whole = math.ceil if side == "incumbent" else math.floor
+    return [None if score is None else float(whole(score)) for score in scores]
+
+
 def paired_differences(incumbent: Sequence[float | None], candidate: Sequence[float | None]) -> list[float]:
     """Candidate minus incumbent by example, missing scores as ``counted`` has them.
 

@@ -10,7 +10,7 @@ from loopwright.core.arrays import PACKED
 from loopwright.core.budget import Reserve
 from loopwright.core.context import Context
 from loopwright.core.feedback import FREE, Cost, Feedback, Frozen, Score, Verdict
-from loopwright.core.gate import Decision, Gate, paired_differences
+from loopwright.core.gate import Decision, Gate, as_verdicts, paired_differences
 from loopwright.core.groups import Unit, unit_scores, units
 from loopwright.core.learner import STEPS, Block, Logged, Session
 from loopwright.core.looks import Looks
@@ -85,7 +85,7 @@ class Incumbent:
         self.decisions: list[tuple[Candidate, Decision]] = []
         self.undecided: Candidate | None = None  # what is being compared; at the end, what the end cut short
         self.screened: list[tuple[Candidate, Screening]] = []  # what was turned down before the gate was asked
-        self._decided: dict[tuple[str, str], bool] = {}
+        self._decided: set[tuple[str, str]] = set()
         self._known: dict[tuple[Split, str], dict[str, float | None]] = {}  # scores by example, of what was measured
         self._times: dict[tuple[Split, str], int] = {}  # how often something was measured, where a server changed meanwhile
         self._again = 0
@@ -172,18 +172,18 @@ class Incumbent:
         if pair in self._decided:
             self._again += 1
             await self.ctx.engine.event("again", f"{self._again}", candidate=candidate.hash, by=candidate.by, note=candidate.note)
-            return self._decided[pair]
+            return False  # refused; or, with a margin, accepted and replaced since
         self.undecided = candidate
         screening = await self._screening(candidate)
         if screening is not None and not screening.promising:
             self.undecided = None
             self.screened.append((candidate, screening))
-            self._decided[pair] = False
+            self._decided.add(pair)
             return False
         decision = await self._look(candidate)
         self.undecided = None
         self.decisions.append((candidate, decision))
-        self._decided[pair] = decision.accepted
+        self._decided.add(pair)
         await self.ctx.engine.record(
             CandidateRow(
                 run=self.ctx.engine.run.id, hash=candidate.hash, data=candidate.model_dump(mode="json"),
@@ -257,7 +257,7 @@ class Incumbent:
         if self.gate.graded:
             return before, after
         self.rounded |= any(s not in (None, 0, 1) for s in [*before, *after])
-        return [s if s is None else math.ceil(s) for s in before], [s if s is None else math.floor(s) for s in after]
+        return as_verdicts(before, "incumbent"), as_verdicts(after, "candidate")
 
 
 async def learn(

@@ -163,7 +163,22 @@ def sign_power(n: int, win: float, loss: float, level: float) -> float:
     Returns:
         The probability of an acceptance.
     """
-    cut, differ = sign_cut(n, level), win + loss
+    return sign_chance(n, win, loss, sign_cut(n, level))
+
+
+def sign_chance(n: int, win: float, loss: float, cut: float) -> float:
+    """How often the p-value of ``sign_p`` is within a cut, see ``sign_power``.
+
+    Args:
+        n: number of examples.
+        win: probability that an example turns from wrong to right.
+        loss: probability that one turns from right to wrong.
+        cut: the largest p-value that counts, below 1/2.
+
+    Returns:
+        The probability.
+    """
+    differ = win + loss
     if n > 1000:
         spread = math.sqrt(max(differ - (win - loss) ** 2, 1e-12))
         bar = NormalDist().inv_cdf(1 - cut) * math.sqrt(differ)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any, NamedTuple
 from loopwright.core.errors import InputError
 from loopwright.core.gate import Decision, Gate, how_many
 from loopwright.core.groups import counts_of, units
-from loopwright.core.paired_tests import betting_power, sign_power
+from loopwright.core.loop import SCREEN_P
+from loopwright.core.paired_tests import betting_power, sign_chance, sign_power
 from loopwright.core.store import RunRow, Store
 from loopwright.core.types import Candidate
 from loopwright.improve.artifact import MANIFEST, UNPROVEN
@@ -80,6 +82,13 @@ def beforehand(gate: Gate, task: Task | NamedWorld, earlier: Earlier, made_by: s
     size = len(units(task.examples("gate")))
     usual = gate.detectable(size, losses=0.05) if gate.margin is None else 0.0
     told = [gate.notice(size)]
+    screen = len(units(task.examples("screen")))
+    if screen and usual:
+        passes = sign_chance(screen, min(1.0, usual + 0.05), 0.05, SCREEN_P)
+        told.append(
+            f"{how_many(screen, 'screen', gate.counts)} come first: one that is {100 * usual:.0f} points better passes them "
+            f"{min(99, math.floor(100 * passes))} times in 100."
+        )
     if not task.examples("screen"):
         told.append(
             f"Of {len(task.examples('train'))} train examples none can be kept apart as a screen: every candidate that a method "

@@ -12,7 +12,7 @@ from loopwright.blocks.monitors import MONITORS
 from loopwright.core.answers import why_nothing
 from loopwright.core.errors import BadOutput
 from loopwright.core.feedback import FREE
-from loopwright.core.gate import Decision, Gate, Interval
+from loopwright.core.gate import Decision, Gate, Interval, as_verdicts, summarise
 from loopwright.core.groups import compare_units, unit_scores, units
 from loopwright.core.identity import recorded
 from loopwright.core.origins import Origins
@@ -115,28 +115,51 @@ def compare_answers(first: dict[str, Rollout], second: dict[str, Rollout]) -> Di
     )  # fmt: skip
 
 
+def difference_between(first: dict[str, Rollout], second: dict[str, Rollout]) -> Difference | None:
+    """What the second is better by where neither is the incumbent: what is missing counts 0 for both.
+
+    The interval reaches from where it speaks against the second to where it speaks against the first, as it may be either.
+
+    Args:
+        first: answers by example.
+        second: of another version, on the same examples.
+
+    Returns:
+        The difference over the examples that both were asked; None without any.
+    """
+    there, back = compare_answers(first, second), compare_answers(second, first)
+    if there is None or back is None or not there.missing:
+        return there
+    shared = [rollout.example for key, rollout in first.items() if key in second]
+    one, other = (
+        summarise(unit_scores(units(shared), [known[e.id].score for e in shared], "candidate"), side="candidate")
+        for known in (first, second)
+    )
+    return there.model_copy(update={"effect": other.score - one.score, "high": -back.low})
+
+
 def shown_better(first: dict[str, Rollout], second: dict[str, Rollout], *, graded: bool = True) -> Decision:
     """Whether the second is better, by the test of the gate at 1/40: asked both ways, one is wrongly called better 1 time in 20.
 
     Args:
         first: answers by example.
         second: of other versions, on the same examples.
-        graded: whether scores may lie between 0 and 1; False takes the sign test.
+        graded: whether scores may lie between 0 and 1; False takes the sign test, of grades as ``as_verdicts`` has them.
 
     Returns:
         The decision, over the examples that both were asked.
 
     Raises:
-        InputError: there are none, or grades where there should be verdicts.
+        InputError: there are none.
     """
     shared = [rollout.example for key, rollout in first.items() if key in second]
     made_of = units(shared)
     gate = Gate(planned=1, min_effect=0.0, graded=graded or any(example.group for example in shared))
-    return gate.look(
-        unit_scores(made_of, [first[e.id].score for e in shared], "incumbent"),
-        unit_scores(made_of, [second[e.id].score for e in shared], "candidate"),
-        keys=[unit.key for unit in made_of],
-    )
+    before = unit_scores(made_of, [first[e.id].score for e in shared], "incumbent")
+    after = unit_scores(made_of, [second[e.id].score for e in shared], "candidate")
+    if not gate.graded:
+        before, after = as_verdicts(before, "incumbent"), as_verdicts(after, "candidate")
+    return gate.look(before, after, keys=[unit.key for unit in made_of])
 
 
 def gave_verdicts(store: Store, run_id: str) -> bool:

@@ -1,6 +1,8 @@
 """Figures of a judge against tables that were worked out by hand."""
 
 import math
+import random
+from statistics import NormalDist
 
 import pytest
 
@@ -19,6 +21,25 @@ def test_auc():
     assert 0.9 < low < 1.0 == high
     with pytest.raises(InputError):
         trust.auc([1.0], [])
+
+
+@pytest.mark.parametrize(("n", "m", "shift"), [(5, 5, 0.0), (5, 5, 2.0), (10, 10, 1.0), (30, 30, 0.5)])
+def test_the_interval_of_an_auc_covers_with_few_answers(n: int, m: int, shift: float) -> None:
+    rng, truth = random.Random(1), NormalDist().cdf(shift / math.sqrt(2))
+    covered = 0
+    for _ in range(600):
+        right, wrong = [rng.gauss(shift, 1) for _ in range(n)], [rng.gauss(0, 1) for _ in range(m)]
+        low, high = trust.auc_interval(right, wrong)
+        assert 0 <= low <= trust.auc(right, wrong) <= high <= 1
+        covered += low <= truth <= high
+    assert covered / 600 > 0.93
+
+
+def test_the_interval_of_an_auc_mirrors_and_ends_where_it_can() -> None:
+    right, wrong = [3.0, 2.0, 2.0, 5.0], [1.0, 2.0, 4.0]
+    low, high = trust.auc_interval(right, wrong)
+    assert trust.auc_interval(wrong, right) == pytest.approx((1 - high, 1 - low))
+    assert trust.auc_interval([0.0], [1.0])[0] == 0.0 and trust.auc_interval([1.0], [0.0])[1] == 1.0
 
 
 def test_kappa():

@@ -171,6 +171,23 @@ def test_train_and_eval_share_no_question() -> None:
         exported(rows, "sft", part="evaal")
 
 
+@pytest.mark.parametrize("share", [0.01, 0.2, 0.5, 0.99])
+def test_train_and_eval_share_no_group(share: float) -> None:
+    rows = [
+        attempt(f"{i}", f"e{i}", [turn(*ASK), turn(*ANSWER)], 1.0, **({"group": f"customer {i % 7}"} if i % 5 else {}))
+        for i in range(40)
+    ]
+    parts = {part: exported(rows, "grpo", part=part, eval_share=share) for part in ("all", "train", "eval")}
+    groups = {part: {r["group"] for r in found if "group" in r} for part, found in parts.items()}
+    assert not groups["train"] & groups["eval"] and groups["train"] | groups["eval"] == groups["all"] and len(groups["all"]) == 7
+    assert parts["eval"] and parts["train"] and len(parts["train"]) + len(parts["eval"]) == 40
+    largest = 6  # questions of one group
+    assert len(parts["eval"]) < share * 40 + largest
+    one = [attempt(f"{i}", f"e{i}", [turn(*ASK), turn(*ANSWER)], 1.0, group="one") for i in range(3)]
+    with pytest.raises(InputError, match="one train group only"):
+        exported(one, "sft", part="eval")
+
+
 def test_fields_that_trl_reads_itself_are_nested() -> None:
     meta = dict.fromkeys(sorted(TAKEN), "mine") | {"level": 2, "id": "theirs", "target": "other"}
     (row,) = exported([attempt("a", "e0", [turn(*ASK), turn(*ANSWER)], 1.0, **meta)], "grpo")

@@ -164,7 +164,7 @@ def export(
     ] = False,
     eval_out: Annotated[
         Path | None,
-        typer.Option("--eval-out", metavar="FILE", help="A second file for evaluation: no question is in both."),
+        typer.Option("--eval-out", metavar="FILE", help="A second file for evaluation: no question or group is in both."),
     ] = None,
     eval_share: Annotated[float, typer.Option("--eval-share", help="Share of the questions in --eval-out.")] = 0.1,
     json: JsonOption = False,

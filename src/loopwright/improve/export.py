@@ -97,15 +97,15 @@ def export_lines(
         split: whose examples' attempts: train, screen, gate or test.
         threshold: least score of a good answer, in [0, 1].
         without_cut: leave out answers that were cut off at max_tokens.
-        part: "train" or "eval" give the two sides of a split by question, so that no question is on both; "all" does not split.
-        eval_share: share of the questions that "eval" holds, at least one.
+        part: "train" or "eval" give the two sides of a split, with no question and no group on both; "all" does not split.
+        eval_share: share of the questions that "eval" holds, at least one; with groups about that share.
         counts: filled while the lines are read.
 
     Returns: an iterator of JSON objects, each with a line feed.
 
     Raises:
         UnknownName: before the first line, for a run, format, split or part that does not exist.
-        InputError: for a threshold or share out of bounds, or a run with one question only, which cannot be split.
+        InputError: for a threshold or share out of bounds, or a run with one question or group only, which cannot be split.
     """
     for what, name, known in (
         ("export format", format, FORMATS), ("split", split, get_args(Split)), ("part of an export", part, get_args(Part)),
@@ -160,17 +160,29 @@ def _once(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _questions(store: Store, run: str, split: str, part: Part, share: float) -> frozenset[str]:
-    """Which questions are in this part. By question, not by id: the same one may be in a data set twice."""
+    """Which questions are in this part. By question, not by id: the same one may be in a data set twice. Groups stay together."""
     if not 0.0 < share < 1.0:
         raise InputError(f"the share of examples for evaluation lies between 0 and 1, got {share:g}")
-    found = {_question(Rollout.model_validate_json(row.data).example) for row in store.rollouts(run, split)}
-    if len(found) == 1:
+    found: dict[str, str] = {}  # by question: its group, or itself
+    for row in store.rollouts(run, split):
+        example = Rollout.model_validate_json(row.data).example
+        question = _question(example)
+        found.setdefault(question, digest(["group", example.group]) if example.group else question)
+    together: dict[str, list[str]] = {}
+    for question, unit in found.items():
+        together.setdefault(unit, []).append(question)
+    if len(together) == 1:
+        what = "question" if len(found) == 1 else "group"
         raise InputError(
-            f"the run has attempts on one {split} question only, which cannot be in two files: leave out the evaluation file"
+            f"the run has attempts on one {split} {what} only, which cannot be in two files: leave out the evaluation file"
         )
-    ranked = sorted(found, key=lambda question: digest(["evaluation", question]))
-    cut = min(len(ranked) - 1, max(1, math.floor(share * len(ranked) + 0.5)))
-    return frozenset(ranked[:cut] if part == "eval" else ranked[cut:])
+    ranked = sorted(together, key=lambda unit: digest(["evaluation", unit]))
+    wanted, chosen = max(1, math.floor(share * len(found) + 0.5)), set[str]()
+    for unit in ranked[:-1]:
+        if len(chosen) >= wanted:
+            break
+        chosen.update(together[unit])
+    return frozenset(chosen if part == "eval" else found.keys() - chosen)
 
 
 def _question(example: Example) -> str:

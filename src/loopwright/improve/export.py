@@ -117,7 +117,7 @@ def export_lines(
     found = store.run(run_id)
     if split in HELD and found.status != "done":
         raise InputError(
-            f"attempts on {split} examples are told when a run is done, as whoever saw them could choose by them; run "
+            f"attempts on {split} examples are shown when a run is done, as choosing by them would bias what follows; run "
             f"{found.id[:13]} is {found.status}"
         )
     run = found.id

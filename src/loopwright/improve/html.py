@@ -195,7 +195,7 @@ def _looks(report: Report) -> str:
             f"<li>look {k.look}: {'accepted' if k.accepted else 'refused'} <b>{escape(k.by)}</b> {escape(k.note)}</li>"
             for k in report.offers
         )
-        why = "Scores on gate examples are shown when the run is done: whoever saw them could choose by them."
+        why = "Scores on gate examples are shown when the run is done, as choosing by them would bias what follows."
         return f"<p>{why}</p><ul>{rows}</ul>"
     if not looks:
         return "<p>No candidate reached the gate.</p>"

@@ -231,16 +231,25 @@ def test_methods_do_not_see_what_is_kept_for_the_gate() -> None:
     assert kept.left("calls") == 100
 
 
-def test_a_look_that_was_ended_early_is_charged_in_full() -> None:
+@pytest.mark.parametrize("size", [60, 86, 139])  # of 86 and 139, a third's share is no whole number in floating point
+def test_a_look_that_was_ended_early_is_charged_in_full(size: int) -> None:
     def left(worth: Worth) -> float:
-        kit = Kit(Ruled(worth, sizes={**SIZES, "screen": 0}), budget=Budget(calls=1000))
+        kit = Kit(Ruled(worth, sizes={**SIZES, "screen": 0, "gate": size}), budget=Budget(calls=1000))
         asyncio.run(kit.incumbent.scores(BASE))
-        kit.incumbent.reserve = Reserve(kit.engine.ledger, test=FREE, look=Cost(calls=60), looks=1)
+        kit.incumbent.reserve = Reserve(kit.engine.ledger, test=FREE, look=Cost(calls=size), looks=1)
         kit.offer("new")
         return kit.engine.ledger.left("calls")
 
     early, whole = left(by_name()), left(by_name(new=lambda i: float(i % 2)))
-    assert early == whole == 1000 - 120
+    assert early == whole == 1000 - 2 * size
+
+
+def test_what_an_early_end_saved_is_kept_in_wall_time_and_not_in_the_time_of_calls_that_overlap() -> None:
+    ledger = Ledger(Budget(seconds=1000), clock=lambda: 0.0)
+    reserve = Reserve(ledger, test=FREE, look=Cost(calls=60, seconds=6.0), looks=1)
+    reserve.looking()
+    reserve.saved(Cost(calls=20, seconds=100.0), measured=20, of=60)
+    assert ledger.left("seconds") == 1000 - 4 and ledger.aside.calls == 40
 
 
 def test_costs_are_multiplied_in_whole_calls() -> None:

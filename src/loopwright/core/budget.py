@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from fractions import Fraction
 
 from loopwright.core.errors import BudgetExhausted
 from loopwright.core.feedback import FREE, Cost
@@ -147,9 +148,17 @@ class Reserve:
         self._looks = max(0, self._looks - 1)
         self._put()
 
-    def saved(self, cost: Cost) -> None:
-        """Keep what a look that was ended early did not take: it is charged in full."""
-        self._unused = self._unused + cost
+    def saved(self, cost: Cost, *, measured: int, of: int) -> None:
+        """Keep what a look that was ended early did not take: it is charged in full.
+
+        Args:
+            cost: what it took. Calls that are made at once overlap, so the wall time of a whole look is that of its estimate.
+            measured: on how many examples.
+            of: how many there are.
+        """
+        rest = cost.times(Fraction(of - measured, measured))
+        seconds = self._look.seconds * (of - measured) / of
+        self._unused = self._unused + rest.model_copy(update={"seconds": seconds})
         self._put()
 
     def release(self) -> None:

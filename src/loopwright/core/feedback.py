@@ -8,6 +8,7 @@ there is no number in it to mistake for a score.
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
@@ -48,12 +49,12 @@ class Cost(Frozen):
             money=self.money + other.money,
         )
 
-    def times(self, factor: float) -> Cost:
-        """So many times as much, whole calls and tokens rounded up."""
+    def times(self, factor: float | Fraction) -> Cost:
+        """So many times as much, whole calls and tokens rounded up; a Fraction keeps what is whole from being rounded."""
         return Cost(
             calls=math.ceil(self.calls * factor), prompt_tokens=math.ceil(self.prompt_tokens * factor),
-            completion_tokens=math.ceil(self.completion_tokens * factor), seconds=self.seconds * factor,
-            money=self.money * factor,
+            completion_tokens=math.ceil(self.completion_tokens * factor), seconds=self.seconds * float(factor),
+            money=self.money * float(factor),
         )  # fmt: skip
 
 

@@ -239,7 +239,7 @@ class Incumbent:
             sides = self._sides(incumbent, known, examples, first)
             if self.gate.futile(*sides):
                 if self.reserve is not None:
-                    self.reserve.saved(cost.times(len(examples) / len(part) - 1))
+                    self.reserve.saved(cost, measured=len(part), of=len(examples))
                 return self.gate.refuse_early(*sides, of=len(made_of), keys=[unit.key for unit in first])
         incumbent, known, _ = await self._both(candidate, "gate", examples, examples)
         return self.gate.look(*self._sides(incumbent, known, examples, made_of), keys=keys)

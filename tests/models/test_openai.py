@@ -262,10 +262,6 @@ def choice(content: Any, **more: Any) -> Any:
 @pytest.mark.parametrize(
     ("step", "kind"),
     [
-        (raw(b"{}"), "malformed"),
-        (raw(b"[]"), "malformed"),
-        (raw(b'{"choices": []}'), "malformed"),
-        (raw(b'{"choices": [null]}'), "malformed"),
         (choice(7), "malformed"),
         (choice([{"type": "image_url", "image_url": {"url": "x"}}]), "malformed"),
         (choice([7]), "malformed"),
@@ -282,6 +278,39 @@ def test_bad_output_is_an_error_and_never_text(server: Server, step: Any, kind: 
     with pytest.raises(BadOutput) as caught:
         answer(make(server))
     assert caught.value.kind == kind
+    assert len(server.bodies) == 1
+
+
+NOTHING = [
+    b"{}", b"[]", b'{"choices": []}', b'{"choices": null}', b'{"choices": {}}', b'{"choices": [null]}', b'{"choices": [{}]}',
+    b'{"choices": [{"message": null, "finish_reason": "stop"}]}', b'{"choices": [{"message": "hello"}]}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", NOTHING)
+def test_a_200_without_an_answer_is_asked_again_and_then_lost(server: Server, clock: Clock, body: bytes) -> None:
+    server.will(raw(body), raw(body), completion)
+    assert answer(make(server, clock)).choices[0].text == "answer 5.0"
+    assert len(server.bodies) == 3
+    server.bodies.clear()
+    server.will(raw(body))
+    with pytest.raises(BadOutput) as caught:
+        answer(make(server, clock, attempts=4))
+    assert (caught.value.kind, len(server.bodies)) == ("malformed", 4)
+
+
+def test_a_200_without_an_answer_costs_what_it_says_and_stops_at_the_deadline(server: Server, clock: Clock) -> None:
+    server.will(raw(b'{"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 0}}'))
+    with pytest.raises(BadOutput) as caught:
+        answer(make(server, clock, deadline=0.0))
+    assert caught.value.cost is not None and caught.value.cost.prompt_tokens == 9
+    assert len(server.bodies) == 1
+
+
+def test_no_message_where_a_filter_ended_the_reply_is_a_refusal(server: Server) -> None:
+    server.will(raw(b'{"choices": [{"message": null, "finish_reason": "content_filter"}]}'))
+    with pytest.raises(Refused, match="content_filter"):
+        answer(make(server))
     assert len(server.bodies) == 1
 
 

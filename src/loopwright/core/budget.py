@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from fractions import Fraction
 
-from loopwright.core.errors import BudgetExhausted
+from loopwright.core.errors import BudgetExhausted, OutOfTime
 from loopwright.core.feedback import FREE, Cost
 from loopwright.core.types import Budget
 
 _RESOURCES = ("calls", "tokens", "money")
+_GRACE = 10.0  # seconds that a call in flight may take beyond the cap; at most a tenth of the cap
 
 
 class Ledger:
@@ -63,6 +65,29 @@ class Ledger:
                 raise BudgetExhausted(resource, cap, used, asked)
         if self.budget.seconds is not None and self.seconds + self.aside.seconds >= self.budget.seconds:
             raise BudgetExhausted("seconds", self.budget.seconds, self.seconds + self.aside.seconds, 0.0)
+
+    @asynccontextmanager
+    async def in_time(self) -> AsyncIterator[None]:
+        """Bound what is done inside by the seconds that are left, and a small grace.
+
+        Raises:
+            BudgetExhausted: at once where no seconds are left.
+            OutOfTime: when they have run out.
+        """
+        cap = self.budget.seconds
+        if cap is None:
+            yield
+            return
+        self.check(FREE)
+        began = self.seconds
+        bound = asyncio.timeout(self.left("seconds") + min(_GRACE, cap / 10))
+        try:
+            async with bound:
+                yield
+        except TimeoutError:
+            if not bound.expired():
+                raise
+            raise OutOfTime(cap, self.seconds + self.aside.seconds, self.seconds - began) from None
 
     def hold(self, estimate: Cost) -> int:
         """Reserve now or raise BudgetExhausted. Returns the reservation's number for ``settle``."""

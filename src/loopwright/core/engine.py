@@ -270,7 +270,8 @@ class Engine:
                         await self.store.write([self.past.row(asked, "open", cost=estimate), *self._presumed_spent(asked)])
                         self.alive()
                     started = time.monotonic()
-                    result, cost = await perform()
+                    async with self.ledger.in_time() if paid else nullcontext():
+                        result, cost = await perform()
                 cost = cost.model_copy(update={"seconds": time.monotonic() - started})
                 rows: list[Row] = [self.past.row(asked, "done", result=result, cost=cost)]
                 if keep is not None:

@@ -7,6 +7,7 @@
     │   ├── NothingScored     no answer of the baseline has a score: nothing could be compared with it
     │   └── NoConversion      no lawful way from one kind of feedback to another
     ├── BudgetExhausted       the next call could pass a cap, so it was not made
+    │   └── OutOfTime         the seconds ran out while a call waited for its answer, and it was given up
     ├── Diverged              a resumed run asked for something else than it had recorded
     ├── MethodEnded           a resumed run came to where a method had ended by an error
     ├── Paused                the run was asked to stop; it can be resumed
@@ -83,13 +84,23 @@ class BudgetExhausted(LoopwrightError):
     exit_code = 3
 
     def __init__(self, resource: str, cap: float, used: float, asked: float) -> None:
-        super().__init__(
-            f"budget: {resource} is capped at {cap:g}; {used:g} spent or reserved, the next call may need {asked:g} more"
-        )
+        if resource == "seconds":
+            told = f"its {cap:g} seconds are used up: {used:.1f} have passed or are kept for the final test"
+        else:
+            told = f"{resource} is capped at {cap:g}; {used:g} spent or reserved, the next call may need {asked:g} more"
+        super().__init__(f"budget: {told}")
         self.resource = resource
         self.cap = cap
         self.used = used
         self.asked = asked
+
+
+class OutOfTime(BudgetExhausted):
+    """A call was given up because the seconds of the run ran out. It may have been paid."""
+
+    def __init__(self, cap: float, used: float, waited: float) -> None:
+        super().__init__("seconds", cap, used, 0.0)
+        self.args = (f"{self}; a call that had waited {waited:.1f} s for its answer was given up",)
 
 
 class Diverged(LoopwrightError):

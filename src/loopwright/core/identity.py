@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 from loopwright.core import errors
-from loopwright.core.errors import BadOutput, BudgetExhausted, CheckerError, LoopwrightError, ModelUnavailable, NoReply
+from loopwright.core.errors import BadOutput, BudgetExhausted, CheckerError, LoopwrightError, ModelUnavailable, NoReply, OutOfTime
 from loopwright.core.feedback import FREE, Cost
 from loopwright.core.store import EffectRow
 
@@ -49,7 +49,8 @@ def billed(error: LoopwrightError, estimate: Cost) -> Cost:
     """What a failed call took: an unusable answer was paid for, and a server that was too slow may have answered."""
     if isinstance(error, BadOutput):
         return (error.cost or estimate) if error.paid else FREE
-    return estimate if isinstance(error, ModelUnavailable) and error.kind == "timeout" else FREE
+    late = isinstance(error, OutOfTime) or (isinstance(error, ModelUnavailable) and error.kind == "timeout")
+    return estimate if late else FREE
 
 
 def recorded(text: str) -> type[LoopwrightError]:

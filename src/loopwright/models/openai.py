@@ -58,7 +58,8 @@ class OpenAIModel:
     trust_env: go through the proxies that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name.
     concurrency: HTTP calls in flight at once, per event loop. Waiting between attempts does not count.
     timeout: seconds one attempt may take. deadline: seconds for all attempts of one call and the waits between them.
-    attempts: tries of a call whose failure may pass (no connection, timeout, 408, 409, 429, 5xx, a page instead of an answer).
+    attempts: tries of a call whose failure may pass (no connection, timeout, 408, 409, 429, 5xx, a page or
+        nothing instead of an answer).
     circuit: after this many calls in a row have failed for good, further calls fail at once; every ``cooldown`` seconds
         one is let through to see whether the server is back.
     jitter: seed of the random waits. sleep, clock (seconds, monotonic) and wall (seconds since 1970): for tests.

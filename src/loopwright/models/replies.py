@@ -38,14 +38,29 @@ def whole_number(usage: Any, field: str) -> int | None:
     return value if type(value) is int and value >= 0 else None
 
 
+def no_answer(data: dict[str, Any]) -> bool:
+    """Whether a 200 holds no answer of the model, nor a refusal: no choices, or one without a message."""
+    found = data.get("choices")
+    if not isinstance(found, list) or not found:
+        return not (data.get("prompt_feedback") or data.get("promptFeedback"))  # of Gemini, where the prompt is turned away
+    return any(not isinstance(c, dict) or not (isinstance(c.get("message"), dict) or _filtered(c)) for c in found)
+
+
+def _filtered(choice: dict[str, Any]) -> bool:
+    finish = choice.get("finish_reason")
+    return isinstance(finish, str) and _NO_ANSWER.search(finish) is not None
+
+
 def parse_choice(choice: Any, prompt_ids: Any, logprobs: bool, model: str, redact: Callable[[str], str]) -> Turn:
     """One choice as a turn, its reasoning apart. Raises BadOutput of kind malformed or empty, and Refused."""
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(message, dict):
-        raise BadOutput(f"{model}: a choice without a message", kind="malformed")
+        if not isinstance(choice, dict) or not _filtered(choice):
+            raise BadOutput(f"{model}: a choice without a message", kind="malformed")
+        message = {}
     finish = choice.get("finish_reason")
     refusal = message.get("refusal")
-    if refusal or (isinstance(finish, str) and _NO_ANSWER.search(finish)):
+    if refusal or _filtered(choice):
         said = redact(str(refusal)[:300]) if refusal else f"stopped by the content filter ({finish})"
         raise Refused(f"{model} refused: {said}")
     text, thought = _content(message, model, redact)

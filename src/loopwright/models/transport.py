@@ -15,6 +15,7 @@ from loopwright.core.errors import BadOutput, InputError, ModelError, ModelUnava
 from loopwright.models.access import Access
 from loopwright.models.failures import ServerError, failure, meant_status, retry_after, server_error
 from loopwright.models.lanes import Lanes
+from loopwright.models.replies import no_answer
 
 if TYPE_CHECKING:
     import aiohttp
@@ -137,8 +138,11 @@ class Transport:
         while True:
             attempt += 1
             outcome = await channel.lanes.run(post)
+            last = None
             if isinstance(outcome, dict):
-                return outcome
+                if attempt >= self._attempts or not no_answer(outcome):
+                    return outcome
+                last, outcome = outcome, (BadOutput(f"{self._name}: no answer in the reply", kind="malformed"), None, None)
             error, asked_wait, said = outcome
             if said is not None:
                 raise Refusal(said, error)
@@ -149,6 +153,8 @@ class Transport:
             wait = self._random.uniform(0.0, min(self._longest_wait, self._backoff * 2.0 ** min(attempt - 1, 60)))
             wait += asked_wait or 0.0
             late = self._clock() + wait >= until
+            if late and last is not None:
+                return last  # whoever reads it says what is missing, and what it took
             if attempt >= self._attempts or late:
                 why = f"would pass the deadline of {self._deadline:g} s" if late else "failed too"
                 note = f" (tried {attempt} times; another try {why})" if late else f" (tried {attempt} times)"

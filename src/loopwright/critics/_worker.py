@@ -1,14 +1,16 @@
 """The other side of ``worker.py``: calls one function of a user's file, once a line.
 
 Standard library only, and to be started with ``python -P``: Python would otherwise put this script's folder first on
-the path, where the user's own belongs. Arguments: folder, file, function. Lines in: {"args": [...], "kwargs": {...},
+the path, where the user's own belongs. Arguments: folder, file, function, and with how many values it will be called ("" where
+that is not known). Lines in: {"args": [...], "kwargs": {...},
 "take": n or null}. Lines out: {"value": ...} or {"error": "...", "line": n}. The first line out tells whether the
-function could be loaded.
+function could be loaded; an error that is not of the import has "imported".
 """
 
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import itertools
 import json
 import os
@@ -38,6 +40,19 @@ def _load(file: str, function: str) -> Callable[..., Any]:
     return found
 
 
+def _mismatch(call: Callable[..., Any], count: int, function: str) -> str:
+    """Why the function cannot be called with so many values, as far as Python can tell beforehand, or ""."""
+    try:
+        signature = inspect.signature(call)
+    except (TypeError, ValueError):  # of some that are written in C
+        return ""
+    try:
+        signature.bind(*[None] * count)
+    except TypeError as error:
+        return f"{function}{signature} cannot be called with {count} values: {error}"
+    return ""
+
+
 def _said(error: BaseException, file: str) -> dict[str, Any]:
     text = f"{type(error).__name__}: {error}".removesuffix(": ")
     if isinstance(error, SyntaxError) and error.filename == file:
@@ -53,7 +68,7 @@ def _plain(value: Any) -> Any:
     return value.item()
 
 
-def main(folder: str, file: str, function: str) -> None:
+def main(folder: str, file: str, function: str, count: str) -> None:
     sys.path.insert(0, folder)
     # What the user's code prints must not get between the lines of the protocol.
     out = os.fdopen(os.dup(1), "w", encoding="ascii")
@@ -69,6 +84,12 @@ def main(folder: str, file: str, function: str) -> None:
     except BaseException as error:
         answer(_said(error, file))
         return
+    if not callable(call):
+        answer({"error": f"{function} is not a function but {type(call).__name__}", "line": None, "imported": True})
+        return
+    if count and (problem := _mismatch(call, int(count), function)):
+        answer({"error": problem, "line": None, "imported": True})
+        return
     answer({"value": True})
     for line in sys.stdin.buffer:
         request = json.loads(line)
@@ -82,4 +103,4 @@ def main(folder: str, file: str, function: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4])
+    main(*sys.argv[1:5])

@@ -67,7 +67,21 @@ class PythonCritic:
         self.successes = 0
         self.failures = 0
         self._by = Rater(kind="code", name=function.name, version=version[:12])
-        self._worker = Worker(function, seconds=seconds)
+        self._worker = Worker(function, seconds=seconds, values=2)
+
+    async def ready(self) -> None:
+        """Load the function, so that one that can never work is found before an answer is paid for.
+
+        Raises:
+            CheckerError: it cannot be imported, or does not take an answer and an example.
+        """
+        try:
+            await self._worker.start()
+        except CallFailed as error:
+            raise CheckerError(
+                f"{self.function.name}: {error}. Expected def {self.function.function}(output, example) in a file that Python can "
+                f"import; nothing was asked of the model yet ({self.function.file})"
+            ) from None
 
     async def __call__(self, rollout: Rollout, ctx: Context) -> Feedback:
         example, answer = rollout.example.model_dump(mode="json"), without_thinking(rollout.output)

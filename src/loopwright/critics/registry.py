@@ -16,6 +16,7 @@ from loopwright.core.types import Example, Rollout, digest
 from loopwright.core.world import Critic
 from loopwright.critics import kinds
 from loopwright.critics.parts import target_text
+from loopwright.critics.python import PythonCritic
 from loopwright.critics.section import Section
 
 if TYPE_CHECKING:
@@ -45,6 +46,11 @@ class BuiltCritic:
     role: Role = "checker"
     answer: Callable[[Example], str | None] = field(default=target_text, repr=False)
     graded: bool | None = None
+
+    async def ready(self) -> None:
+        """Raises CheckerError where it is known before the first answer that it can judge none."""
+        if isinstance(self.judge, PythonCritic):
+            await self.judge.ready()
 
     async def __call__(self, rollout: Rollout, ctx: Context) -> Feedback | tuple[Feedback, ...]:
         if self.role == "critic":

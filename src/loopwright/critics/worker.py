@@ -92,11 +92,13 @@ class Worker:
     """One process, started at the first call, killed and started anew when it hangs or dies. Calls go one by one.
 
     seconds: wall-clock limit of each call.
+    values: with how many it will be called, so that a function that takes fewer or more is refused when it is loaded.
     """
 
-    def __init__(self, function: Function, *, seconds: float = 10.0) -> None:
+    def __init__(self, function: Function, *, seconds: float = 10.0, values: int | None = None) -> None:
         self.function = function
         self.seconds = seconds
+        self._values = "" if values is None else str(values)
         self.starts = 0
         self._held: list[subprocess.Popen[bytes]] = []
         # A thread of its own: callers that wait for each other must not fill the event loop's shared pool.
@@ -106,6 +108,15 @@ class Worker:
     async def call(self, *args: Any) -> Any:
         """What the function returns for ``args``, as plain data. Raises CallFailed."""
         return await asyncio.wrap_future(self._thread.submit(self.call_now, args))
+
+    async def start(self) -> None:
+        """Load the function now, without calling it. Raises CallFailed where it cannot be loaded or called."""
+
+        def load() -> None:
+            if not self._held:
+                self._start()
+
+        await asyncio.wrap_future(self._thread.submit(load))
 
     def call_now(self, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, take: int | None = None) -> Any:
         """The same from a thread. ``take`` reads at most so many items from what the function returns."""
@@ -119,7 +130,7 @@ class Worker:
         self.starts += 1
         self._held.append(
             subprocess.Popen(
-                [*command, self.function.function], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                [*command, self.function.function, self._values], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL, cwd=self.function.file.parent, env=environment, start_new_session=True,
             )  # fmt: skip
         )
@@ -160,7 +171,8 @@ class Worker:
             at = f" ({self.function.file.name} line {reply['line']})" if reply["line"] else ""
             if request is None:
                 _end(self._held)
-                raise CallFailed(f"could not be imported: {reply['error']}{at}{hint(reply['error'])}")
+                doing = "" if "imported" in reply else "could not be imported: "
+                raise CallFailed(f"{doing}{reply['error']}{at}{hint(reply['error'])}")
             raise CallFailed(f"{reply['error']}{at}{hint(reply['error'])}")
         return reply["value"]
 

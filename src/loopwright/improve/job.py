@@ -29,6 +29,7 @@ from loopwright.core.registry import get_recipe
 from loopwright.core.store import RunRow, Store
 from loopwright.core.types import Budget, Candidate, digest
 from loopwright.core.world import Split, start
+from loopwright.critics.registry import BuiltCritic
 from loopwright.improve import faults, lengths, stream
 from loopwright.improve.artifact import read_artifact
 from loopwright.improve.gating import (
@@ -305,6 +306,9 @@ class _Job(Proving):
         if self.too_long:
             await self.engine.event("warning", "too-long", message=self.too_long)
         self._afford()
+        for critic in (self.task.checker, *self.task.critics):
+            if isinstance(critic, BuiltCritic):
+                await critic.ready()
         if self.task.examples("screen"):
             await self._baseline("screen")
         self.gate = self.incumbent.gate = gate_of(self.task, methods, self.incumbent.grades, self.engine.seed)

@@ -127,7 +127,7 @@ def test_time_counts_over_all_resumes() -> None:
     now[0] += 2.5
     assert (ledger.seconds, ledger.left("seconds")) == (9.5, 0.5)
     now[0] += 1
-    with pytest.raises(BudgetExhausted, match="its 10 seconds are used up: 10.5 have passed"):
+    with pytest.raises(BudgetExhausted, match=r"its 10 seconds are used up: 10\.5 have passed"):
         ledger.hold(FREE)
 
 

@@ -32,13 +32,18 @@ def task(folder: Path, check: str, critic: str = "") -> Path:
 
 def improve(folder: Path, server: Server) -> dict[str, Any]:
     place = {"out": folder.parent / "out", "store_path": folder.parent / "store"}
-    return asyncio.run(run_improve(folder, change=["prompt"], only=["few-shot"], model=f"openai:m@{server.url}", **place))
+    return asyncio.run(
+        run_improve(folder, change=["prompt"], only=["few-shot"], model=f"openai:m@{server.url}", **place)
+    )
 
 
 @pytest.mark.parametrize(
     ("check", "said"),
     [
-        ("import nothing_of_that_name\ndef check(output, example): return True", "could not be imported: .*nothing_of_that_name"),
+        (
+            "import nothing_of_that_name\ndef check(output, example): return True",
+            "could not be imported: .*nothing_of_that_name",
+        ),
         ("X = 1 / 0\ndef check(output, example): return True", "could not be imported: ZeroDivisionError.*line 1"),
         ("import sys\nsys.exit(3)\ndef check(output, example): return True", "could not be imported: SystemExit"),
         ("import os\nos._exit(3)\ndef check(output, example): return True", "while it was imported, its process ended"),

@@ -30,7 +30,9 @@ def task(tmp_path: Path) -> Path:
     (folder / "e.jsonl").write_text(
         "".join(json.dumps({"input": f"question {i}", "target": f"t{i}"}) + "\n" for i in range(80))
     )
-    (folder / "task.toml").write_text('name = "t"\n[examples]\nfile = "e.jsonl"\n[checker]\nkind = "exact"\n[methods.few-shot]\nsizes = [2]\n')
+    (folder / "task.toml").write_text(
+        'name = "t"\n[examples]\nfile = "e.jsonl"\n[checker]\nkind = "exact"\n[methods.few-shot]\nsizes = [2]\n'
+    )
     return folder
 
 
@@ -85,7 +87,7 @@ def test_calls_that_wait_for_their_turn_are_not_begun_when_the_seconds_are_gone(
         async with ledger.in_time():
             raise AssertionError("begun")
 
-    with pytest.raises(BudgetExhausted, match="its 10 seconds are used up: 11.0") as caught:
+    with pytest.raises(BudgetExhausted, match=r"its 10 seconds are used up: 11\.0") as caught:
         asyncio.run(begin())
     assert not isinstance(caught.value, OutOfTime)
 

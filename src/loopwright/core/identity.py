@@ -6,7 +6,15 @@ import hashlib
 from dataclasses import dataclass, field
 
 from loopwright.core import errors
-from loopwright.core.errors import BadOutput, BudgetExhausted, CheckerError, LoopwrightError, ModelUnavailable, NoReply, OutOfTime
+from loopwright.core.errors import (
+    BadOutput,
+    BudgetExhausted,
+    CheckerError,
+    LoopwrightError,
+    ModelUnavailable,
+    NoReply,
+    OutOfTime,
+)
 from loopwright.core.feedback import FREE, Cost
 from loopwright.core.store import EffectRow
 

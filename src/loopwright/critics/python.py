@@ -79,8 +79,8 @@ class PythonCritic:
             await self._worker.start()
         except CallFailed as error:
             raise CheckerError(
-                f"{self.function.name}: {error}. Expected def {self.function.function}(output, example) in a file that Python can "
-                f"import; nothing was asked of the model yet ({self.function.file})"
+                f"{self.function.name}: {error}. Expected def {self.function.function}(output, example) in a file that Python "
+                f"can import; nothing was asked of the model yet ({self.function.file})"
             ) from None
 
     async def __call__(self, rollout: Rollout, ctx: Context) -> Feedback:

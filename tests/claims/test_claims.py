@@ -16,6 +16,7 @@ from loopwright.claims import Claim, all_claims, claim_of, reproduce
 from loopwright.claims.catalogue import write_catalogue
 from loopwright.claims.judged import drawn
 from loopwright.claims.reproduce import Result, read_result, rejudged
+from loopwright.claims.table import LEAST_SEEDS
 from loopwright.core.context import Context
 from loopwright.core.errors import InputError, UnknownName
 from loopwright.core.registry import all_recipes, get_recipe
@@ -159,6 +160,26 @@ def test_rows_are_whole_and_name_what_exists() -> None:
             get_recipe(claim.baseline).check(claim.baseline_options)
     with pytest.raises(ValidationError):
         toy("best-of-n", seeds=1)
+
+
+def _judged_as_a_whole() -> list[str]:
+    """Claims of critics and measures that draw questions: one figure a seed, no score by question."""
+    shapes = {slug: get_recipe(slug).card.shape for slug in all_claims()}
+    return [slug for slug, claim in all_claims().items() if shapes[slug] in ("critic", "measure") and "examples" in claim.setting]
+
+
+@pytest.mark.parametrize("slug", _judged_as_a_whole())
+def test_seeds_whose_value_is_no_mean_over_questions_share_none(slug: str) -> None:
+    """Their interval takes seeds for independent, and a world may have fewer questions than it was asked for."""
+    claim = claim_of(slug)
+    assert claim is not None
+    world = registry.known_world(claim.world).make(**cast("dict[str, object]", claim.setting["world"]))
+    seen: set[str] = set()
+    for seed in range(claim.first_seed, claim.first_seed + max(claim.seeds, LEAST_SEEDS)):
+        ctx = cast(Context, SimpleNamespace(world=world, engine=SimpleNamespace(seed=seed)))
+        asked = {e.id for e in drawn(ctx, claim.setting, apart=True)}
+        assert asked and not asked & seen
+        seen |= asked
 
 
 def test_the_interval_of_a_few_differences_is_students() -> None:

@@ -251,12 +251,29 @@ def test_runs_that_asked_about_the_same_questions_are_counted(job: Job, tmp_path
     task(folder, instruction="Say it.", more="[split]\nseed = 5\n")
     result = job.improve(folder, **instruct(GOOD))
     message = job.of("notice")[0]["message"]
-    assert "1 earlier run asked about these questions (1 look)" in message and "over all 2 runs is at most 0.1" in message
+    assert "1 earlier run asked about these questions (1 look)" in message
+    assert "over all 2 runs is at most 2 x 0.05 = 0.1." in message
     with job.store as store:
         page = render_html(build_report(store, result["run"]))
-    assert "the second run that asked the gate about these questions" in page and "2 times 0.05, which is 0.1" in page
+    assert "the second run that asked the gate about these questions" in page and "2 x 0.05 = 0.1." in page
     job.improve(task(tmp_path / "other", 170), **instruct(GOOD))
     assert "earlier run" not in job.of("notice")[0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("runs", "alpha", "said", "fresh"),
+    [
+        (2, 0.05, "all 2 runs is at most 2 x 0.05 = 0.1.", False),
+        (9, 0.05, "at most 9 x 0.05 = 0.45.", False),
+        (10, 0.05, "at most 10 x 0.05 = 0.5;", True),
+        (20, 0.05, "20 runs x 0.05 = 1, so over all of them nothing is promised", True),
+        (22, 0.05, "22 runs x 0.05 = 1.1, so over all of them nothing is promised", True),
+    ],
+)
+def test_what_is_promised_over_several_runs_is_said_with_its_numbers(runs: int, alpha: float, said: str, fresh: bool) -> None:
+    message = gating.over_runs(runs, alpha)
+    assert said in message and ("--fresh-gate" in message) == fresh
+    assert message.endswith(".") and "at most 1." not in message
 
 
 def test_a_start_that_an_earlier_run_made_is_by_hand_and_unproven(job: Job, tmp_path: Path) -> None:

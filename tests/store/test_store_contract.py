@@ -48,6 +48,16 @@ def test_runs_are_found_by_id_beginning_and_last(store: Store) -> None:
         store.run(first.id[:8] if first.id[:8] == second.id[:8] else "01")
 
 
+def test_of_many_runs_the_latest_ten_are_listed(store: Store) -> None:
+    ids = [new_run(store).id for _ in range(13)]
+    for name in ("zzzz", "0"):  # of none, and the beginning of all
+        with pytest.raises(UnknownName) as caught:
+            store.run(name)
+        message = str(caught.value)
+        assert all(id in message for id in ids[3:]) and not any(id in message for id in ids[:3])
+        assert "and 3 earlier ones" in message
+
+
 def test_an_empty_store_has_no_last_run(store: Store) -> None:
     with pytest.raises(UnknownName, match="none"):
         store.run("last")

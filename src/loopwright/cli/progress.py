@@ -45,7 +45,8 @@ def spent(payload: dict[str, Any]) -> str:
     for name, form in (("calls", "{:,.0f} calls"), ("tokens", "{:,.0f} tokens"), ("money", "${:,.4f}")):
         value, cap = payload.get(name, 0), caps.get(name)
         if value or cap:
-            parts.append(form.format(value) + (f" of {cap:,g}" if cap else ""))
+            most = "at most " if name == "tokens" and payload.get("bound") else ""
+            parts.append(most + form.format(value) + (f" of {cap:,g}" if cap else ""))
     return ", ".join(parts) or "nothing spent yet"
 
 

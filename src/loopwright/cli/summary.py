@@ -19,7 +19,7 @@ def print_summary(result: dict[str, Any]) -> None:
     from rich.text import Text
 
     from loopwright.core.gate import Decision
-    from loopwright.core.origins import an_earlier_run
+    from loopwright.core.origins import an_earlier_run, tokens_told
 
     out = console()
     scores = Table(box=SIMPLE_HEAD, pad_edge=False)
@@ -55,13 +55,15 @@ def print_summary(result: dict[str, Any]) -> None:
     _verdict(out, result)
     if result.get("unproven"):
         out.print(f"unproven  {result['unproven']['message']}; it is in {_near(result['unproven']['folder'])}", markup=False)
-    cost = [duration(result["seconds"]), f"{result['calls']:,} calls", f"{result['tokens']:,} tokens"]
+    told = result.get("replies", {})
+    tokens = tokens_told(result["tokens"], told.get("bound", 0), told.get("fresh", 0))
+    cost = [duration(result["seconds"]), f"{result['calls']:,} calls", tokens]
     if result.get("money"):
         cost.append(f"${result['money']:,.4f}")
     out.print("cost      " + ", ".join(cost))
     if result.get("presumed_spent"):
         out.print(f"          of these, {result['presumed_spent']} calls may have been paid twice (a process died in them)")
-    for r in result.get("replies", {}).get("reused", ()):
+    for r in told.get("reused", ()):
         out.print(f"          {r['replies']:,} replies were taken from {an_earlier_run(r['run'], r['date'])}", markup=False)
     for name in ("report", "artifact"):
         if result.get(name):

@@ -61,12 +61,17 @@ class TaskError(InputError):
 
 
 class UnknownName(InputError):
-    """A name that does not exist, with the nearest ones that do."""
+    """A name that does not exist, with the nearest ones that do.
 
-    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+    latest: how many of the known ones are listed at most, those that sort last; None lists all.
+    """
+
+    def __init__(self, what: str, name: str, known: Iterable[str], *, latest: int | None = None) -> None:
         known = sorted(known)
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        hint = f" Did you mean {' or '.join(near)}?" if near else f" Known: {', '.join(known) or 'none'}."
+        listed = known if latest is None else known[-latest:]
+        more = f" and {len(known) - len(listed)} earlier ones" if len(listed) < len(known) else ""
+        hint = f" Did you mean {' or '.join(near)}?" if near else f" Known: {', '.join(listed) or 'none'}{more}."
         super().__init__(f"unknown {what} {name!r}.{hint}")
         self.name = name
         self.near = near

@@ -43,6 +43,7 @@ class Reply(Frozen):
     """``choices`` has n assistant turns. Token ids and log-probabilities are there where the backend has them.
 
     model, system_fingerprint: what a server says of itself; "" where it says nothing.
+    bound: the tokens of ``cost`` are an upper bound, as the server does not say how many they were.
     run, time: of a reply that an earlier run had recorded, that run and when it came (UTC seconds); the engine says so.
     """
 
@@ -50,6 +51,7 @@ class Reply(Frozen):
     cost: Cost = FREE
     model: str = ""
     system_fingerprint: str = ""
+    bound: bool = False
     run: str = ""
     time: float = 0.0
 

@@ -55,15 +55,31 @@ def an_earlier_run(run: str, date: str) -> str:
     return f"{named} ({date})" if date != UNDATED else named
 
 
+def tokens_told(tokens: int, bound: int, fresh: int) -> str:
+    """How many tokens a run took, in words.
+
+    Args:
+        tokens: all of them.
+        bound: replies whose server does not say how many they took, so that the most they can have been was counted.
+        fresh: all replies that the run asked for.
+    """
+    if not bound:
+        return f"{tokens:,} tokens"
+    which = "" if bound >= fresh else f" of {bound:,} of {fresh:,} replies"
+    return f"at most {tokens:,} tokens (the server does not say how many{which})"
+
+
 class Origins:
     """The origins of the replies of one run.
 
-    fresh: replies that this run asked for. reused: replies of earlier runs, by run and time of its newest.
+    fresh: replies that this run asked for. reused: replies of earlier runs, by run and time of its newest. bound: of the fresh
+    ones those whose server does not say how many tokens they took.
     """
 
     def __init__(self, run: str) -> None:
         self.run = run
         self.fresh = 0
+        self.bound = 0
         self.reused: Counter[str] = Counter()
         self._newest: dict[str, float] = {}
         self._last: dict[str, Origin] = {}  # by the model's own fingerprint
@@ -89,6 +105,7 @@ class Origins:
             self._count(reply)
             return None
         self.fresh += 1
+        self.bound += reply.bound
         if identified(model):
             return None
         origin = Origin(reply.model, reply.system_fingerprint)
@@ -107,11 +124,13 @@ class Origins:
 
     def read(self, result: bytes) -> None:
         """Count a reply as it stands in the record."""
-        if b'"run":' in result or b'"model":' in result or b'"system_fingerprint":' in result:  # most have none: not read
+        # most have none of these: not read
+        if b'"run":' in result or b'"model":' in result or b'"system_fingerprint":' in result or b'"bound":' in result:
             reply = Reply.model_validate_json(result)
             if reply.run:
                 self._count(reply)
             else:
+                self.bound += reply.bound
                 self._seen[""][Origin(reply.model, reply.system_fingerprint)] += 1
                 self.fresh += 1
         else:
@@ -167,9 +186,12 @@ class Origins:
         return {origin for seen in self._seen.values() for origin in seen}
 
     def told(self) -> dict[str, Any]:
-        """Plain data for the result: how many replies came from where, and what the servers said they are."""
+        """Plain data for the result: how many replies came from where, of how many the tokens are only bounded, and what the
+        servers said they are.
+        """
         return {
             "fresh": self.fresh,
+            "bound": self.bound,
             "reused": [{"run": run, "replies": n, "date": day(self._newest[run])} for run, n in self.reused.items()],
             "servers": [
                 {"model": o.model, "system_fingerprint": o.system_fingerprint, "replies": n}

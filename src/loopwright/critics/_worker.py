@@ -28,7 +28,7 @@ def _end_with_parent(parent: int) -> None:
     os._exit(1)
 
 
-def _load(file: str, function: str) -> Callable[..., Any]:
+def _load(file: str, function: str) -> Any:
     stem = os.path.splitext(os.path.basename(file))[0]
     spec = importlib.util.spec_from_file_location(stem, file)
     if spec is None or spec.loader is None:
@@ -36,8 +36,7 @@ def _load(file: str, function: str) -> Callable[..., Any]:
     module = importlib.util.module_from_spec(spec)
     sys.modules[stem] = module
     spec.loader.exec_module(module)
-    found: Callable[..., Any] = getattr(module, function)
-    return found
+    return getattr(module, function)
 
 
 def _mismatch(call: Callable[..., Any], count: int, function: str) -> str:

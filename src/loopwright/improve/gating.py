@@ -28,6 +28,7 @@ ROUNDED = (
     "a grade of a gate example counted 0 for a candidate and 1 for the incumbent. Write [gate] graded = true"
 )
 _POWER, _MOST = 0.8, 20_000  # how often a gain should be noticed; gate examples beyond which none are counted
+_MUCH = 0.5  # chance of a false acceptance over several runs from which new gate examples are recommended
 _PROMPTS = 2  # offers to expect of a method that writes prompts; others make one
 
 
@@ -67,6 +68,20 @@ def gate_of(task: Task | NamedWorld, methods: Iterable[Method], grades: bool | N
     return Gate(**given, planned=planned, graded=bool(graded), seed=seed, counts=counts)
 
 
+def over_runs(runs: int, alpha: float) -> str:
+    """What is promised over several runs that ask the gate about the same questions, each with an alpha of its own.
+
+    Args:
+        runs: how many, this one included.
+        alpha: the chance of a false acceptance in one run, at most.
+    """
+    chance = runs * alpha
+    told = f"the chance of any false acceptance over all {runs} runs is at most {runs} x {alpha:g} = {chance:g}"
+    if chance >= 1:
+        told = f"{runs} runs x {alpha:g} = {chance:g}, so over all of them nothing is promised about false acceptances"
+    return told + ("; --fresh-gate draws gate examples that no run has asked about." if chance >= _MUCH else ".")
+
+
 def beforehand(gate: Gate, task: Task | NamedWorld, earlier: Earlier, made_by: str) -> tuple[str, bool]:
     """What is said before anything is spent on methods: what gain the gate can notice, and who asked it before.
 
@@ -98,8 +113,8 @@ def beforehand(gate: Gate, task: Task | NamedWorld, earlier: Earlier, made_by: s
         before, runs = len(earlier.runs), len(earlier.runs) + 1
         looks = f"{earlier.looks} look{'s' if earlier.looks != 1 else ''}"
         told.append(
-            f"{before} earlier run{'s' if before > 1 else ''} asked about these questions ({looks}): the chance of "
-            f"any false acceptance over all {runs} runs is at most {min(1.0, runs * gate.alpha):g}."
+            f"{before} earlier run{'s' if before > 1 else ''} asked about these questions ({looks}): "
+            + over_runs(runs, gate.alpha)
         )
     if made_by:
         told.append(f"What this run starts from was made by run {made_by[:13]} on these examples. It was chosen by hand, so "

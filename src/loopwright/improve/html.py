@@ -9,8 +9,9 @@ from html import escape
 from loopwright.blocks.lineage import Piece
 from loopwright.blocks.monitors import MONITORS
 from loopwright.core.gate import Interval, how_many
-from loopwright.core.origins import an_earlier_run
+from loopwright.core.origins import an_earlier_run, tokens_told
 from loopwright.improve.figures import costs_figure, looks_figure, monitors_figure, rounds_figure, training_figure
+from loopwright.improve.gating import over_runs
 from loopwright.improve.page import STYLE
 from loopwright.improve.report_data import Answers, Look, Report, Screened, Version
 
@@ -107,11 +108,12 @@ def _header(report: Report) -> str:
 
 
 def _tiles(report: Report) -> str:
+    tokens = tokens_told(report.spent.tokens, report.bound, report.fresh)
     tiles = [
         _score_tile("Before", report.baseline, "test") or _score_tile("Before", report.gate_baseline, "gate"),
         _score_tile("After", report.final, "test"),
         _tile("Looks of the gate", str(len(report.offers)), f"{sum(k.accepted for k in report.offers)} accepted"),
-        _tile("Took", _duration(report.seconds), f"{report.spent.calls:,} calls, {report.spent.tokens:,} tokens{_money(report)}"),
+        _tile("Took", _duration(report.seconds), f"{report.spent.calls:,} calls, {tokens}{_money(report)}"),
     ]
     return f'<div class="tiles">{"".join(tiles)}</div>'
 
@@ -434,11 +436,7 @@ def _over_runs(report: Report) -> str:
     runs = report.earlier_runs + 1
     if runs == 1 or not report.offers:
         return ""
-    chance = min(1.0, runs * report.alpha)
-    return (
-        f" It was the {_ordinal(runs)} run that asked the gate about these questions: the chance of any false acceptance over "
-        f"all {runs} is at most {runs} times {report.alpha:g}, which is {chance:g}."
-    )
+    return f" It was the {_ordinal(runs)} run that asked the gate about these questions: {over_runs(runs, report.alpha)}"
 
 
 def _ordinal(n: int) -> str:

@@ -245,7 +245,7 @@ def _costs(store: Store, run: str, looks: Sequence[Look], base: str) -> dict[str
     spending = tuple(s for s in parts.values() if s.plus(FREE) != Spending(part=s.part))
     return {
         "spent": total, "spending": spending, "repeated": repeated, "presumed": presumed, "unusable": unusable,
-        "replies": _replies(origins),
+        "replies": _replies(origins), "fresh": origins.fresh, "bound": origins.bound,
     }  # fmt: skip
 
 

@@ -223,6 +223,8 @@ class Report(Frozen):
     doubts: tuple[Doubt, ...] = ()
     failures: tuple[Failure, ...] = ()
     replies: tuple[Replies, ...] = ()
+    fresh: int = 0  # replies that this run asked for
+    bound: int = 0  # of these, those whose server does not say how many tokens they took: the most was counted
     server_notices: tuple[str, ...] = ()  # what a server refuses of a request, and what that means
     server_changes: tuple[str, ...] = ()  # what a server said that it was and is
     trainings: tuple[Training, ...] = ()

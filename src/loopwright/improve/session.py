@@ -134,7 +134,10 @@ def tell_spent(engine: Engine, progress: Progress) -> None:
     ledger = engine.ledger
     progress(
         "spent",
-        {**money(ledger.spent), "seconds": ledger.seconds, "caps": ledger.budget.model_dump(exclude_none=True)},
+        {
+            **money(ledger.spent), "seconds": ledger.seconds, "bound": engine.origins.bound,
+            "caps": ledger.budget.model_dump(exclude_none=True),
+        },
     )
 
 

@@ -41,6 +41,7 @@ class _Answers:
     completion: int
     model: str
     fingerprint: str
+    bound: bool = False  # of tokens, as the server does not say how many
 
 
 class OpenAIModel:
@@ -177,7 +178,9 @@ class OpenAIModel:
             for one in more:
                 if isinstance(one, BadOutput) and one.kind in UNANSWERED:
                     took = one.cost or self.estimate(request.model_copy(update={"n": 1}))
-                    one = _Answers([_NOTHING], took.prompt_tokens, took.completion_tokens, got[0].model, got[0].fingerprint)
+                    one = _Answers(
+                        [_NOTHING], took.prompt_tokens, took.completion_tokens, got[0].model, got[0].fingerprint, one.cost is None
+                    )
                 if isinstance(one, BaseException):
                     if isinstance(one, BadOutput):
                         one.cost = None  # what the other samples took is lost with it
@@ -196,6 +199,7 @@ class OpenAIModel:
             choices=tuple(turn for one in got for turn in one.turns)[: request.n], cost=cost,
             model=" + ".join(sorted({one.model for one in got})),
             system_fingerprint=" + ".join(sorted({one.fingerprint for one in got})),
+            bound=any(one.bound for one in got),
         )  # fmt: skip
 
     async def _once(self, request: Request, seed: int, n: int) -> _Answers:
@@ -242,7 +246,7 @@ class OpenAIModel:
             told = most.prompt_tokens // request.n, most.completion_tokens // request.n * len(turns)
         prompt, completion = told
         name, fingerprint = (value if isinstance(value := data.get(k), str) else "" for k in ("model", "system_fingerprint"))
-        return _Answers(turns, prompt, completion, name, fingerprint)
+        return _Answers(turns, prompt, completion, name, fingerprint, _usage(data) is None)
 
     def _with_cost(self, error: BadOutput, data: dict[str, Any]) -> BadOutput:
         """The error with what the reply says it took, where it says so."""

@@ -37,6 +37,7 @@ from loopwright.store.writer import Writer, connect
 
 T = TypeVar("T")
 _PAGE = 500  # rows read at once, and keys asked for at once
+_LISTED = 10  # runs, where a name means none of them
 _SEEDS = range(-(1 << 63), 1 << 63)
 
 
@@ -58,7 +59,7 @@ def find_run(name: str, ids: Sequence[str]) -> str:
     found = [id for id in ids if name and id.startswith(name)]
     if len(found) == 1:
         return found[0]
-    raise UnknownName("run", name, found or ids[-20:])
+    raise UnknownName("run", name, found or ids, latest=_LISTED)
 
 
 class SqliteStore:

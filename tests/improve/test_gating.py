@@ -109,7 +109,7 @@ def test_gate_scores_are_told_after_the_run(job: Job, tmp_path: Path) -> None:
         page = render_html(going_on)
         assert "Scores on gate examples are shown when the run is done" in page and "accepted <b>few-shot</b>" in page
         for split in ("gate", "test"):
-            with pytest.raises(InputError, match="told when a run is done"):
+            with pytest.raises(InputError, match="shown when a run is done"):
                 list(export_lines(store, run, "sft", split=split))
         assert list(export_lines(store, run, "sft", split="train"))
 

@@ -244,6 +244,22 @@ def test_a_look_that_was_ended_early_is_charged_in_full(size: int) -> None:
     assert early == whole == 1000 - 2 * size
 
 
+def test_a_comparison_that_ends_by_an_error_is_not_one_that_the_budget_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its method is told to have ended by an error; the gate was not asked, and may be."""
+    kit = Kit(Ruled(by_name(good=lambda i: 1.0), sizes={**SIZES, "screen": 0}))
+    look = kit.incumbent._look
+
+    async def broken(candidate: Candidate) -> Any:
+        raise RuntimeError("the solver broke")
+
+    monkeypatch.setattr(kit.incumbent, "_look", broken)
+    with pytest.raises(RuntimeError):
+        kit.offer("good")
+    assert kit.incumbent.undecided is None and kit.incumbent.decisions == [] and kit.incumbent.gate.looks == 0
+    monkeypatch.setattr(kit.incumbent, "_look", look)
+    assert kit.offer("good")
+
+
 def test_what_an_early_end_saved_is_kept_in_wall_time_and_not_in_the_time_of_calls_that_overlap() -> None:
     ledger = Ledger(Budget(seconds=1000), clock=lambda: 0.0)
     reserve = Reserve(ledger, test=FREE, look=Cost(calls=60, seconds=6.0), looks=1)

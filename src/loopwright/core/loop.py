@@ -9,6 +9,7 @@ from typing import Any, cast
 from loopwright.core.arrays import PACKED
 from loopwright.core.budget import Reserve
 from loopwright.core.context import Context
+from loopwright.core.errors import BudgetExhausted
 from loopwright.core.feedback import FREE, Cost, Feedback, Frozen, Score, Verdict
 from loopwright.core.gate import Decision, Gate, as_verdicts, paired_differences
 from loopwright.core.groups import Unit, unit_scores, units
@@ -174,16 +175,19 @@ class Incumbent:
             await self.ctx.engine.event("again", f"{self._again}", candidate=candidate.hash, by=candidate.by, note=candidate.note)
             return False  # refused; or, with a margin, accepted and replaced since
         self.undecided = candidate
-        screening = await self._screening(candidate)
-        if screening is not None and not screening.promising:
+        try:
+            decision = await self._compare(candidate)
+        except BudgetExhausted:
+            raise
+        except Exception:  # of the candidate's program: its method ends by it, the run does not
             self.undecided = None
-            self.screened.append((candidate, screening))
-            self._decided.add(pair)
-            return False
-        decision = await self._look(candidate)
+            raise
         self.undecided = None
-        self.decisions.append((candidate, decision))
         self._decided.add(pair)
+        if isinstance(decision, Screening):
+            self.screened.append((candidate, decision))
+            return False
+        self.decisions.append((candidate, decision))
         await self.ctx.engine.record(
             CandidateRow(
                 run=self.ctx.engine.run.id, hash=candidate.hash, data=candidate.model_dump(mode="json"),
@@ -198,6 +202,11 @@ class Incumbent:
         if decision.accepted:
             self.candidate = candidate
         return decision.accepted
+
+    async def _compare(self, candidate: Candidate) -> Decision | Screening:
+        """What the gate decides; what the screen showed, where that is not promising."""
+        screening = await self._screening(candidate)
+        return await self._look(candidate) if screening is None or screening.promising else screening
 
     async def _screening(self, candidate: Candidate) -> Screening | None:
         """Whether its gain over the incumbent on the screen examples is worth a look; None where there are none."""

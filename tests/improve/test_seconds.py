@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from loopwright.cli.main import app
 from loopwright.core.budget import Ledger
 from loopwright.core.errors import BudgetExhausted, OutOfTime
 from loopwright.core.identity import describe, revive
@@ -57,6 +59,44 @@ def test_a_server_that_hangs_from_the_start_ends_the_run_with_its_seconds(task: 
             cut = [row for row in store.effects(run.id) if row.error.startswith("OutOfTime")]
         assert cut and all(row.status == "failed" and row.cost.calls == 1 and row.cost.tokens > 0 for row in cut)
         assert {run.status} == {"failed"}
+
+
+def test_the_terminal_says_how_to_go_on(task: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(task.parent)
+    with serving() as server:
+        server.will(HANGS)
+        command = [
+            "improve",
+            "task",
+            "--change",
+            "prompt",
+            "--model",
+            f"openai:m@{server.url}",
+            "--budget",
+            "seconds=1",
+        ]
+        ran = CliRunner().invoke(app, command)
+    assert isinstance(ran.exception, OutOfTime) and ran.exception.exit_code == 3
+    assert "--budget seconds=N, with N larger than 1" in " ".join(ran.output.split())
+
+
+def test_a_run_that_its_budget_ended_goes_on_with_a_larger_one(task: Path) -> None:
+    store_path = task.parent / "store"
+    with serving() as server:
+        server.will(*[right_for_half] * 5, HANGS)
+        with pytest.raises(OutOfTime):
+            improve(task, server, budget=Budget(seconds=1))
+        with open_store(f"{store_path}/") as store:  # type: ignore[attr-defined]
+            (run,) = store.runs()
+            given_up = sum(row.cost.calls for row in store.effects(run.id) if row.status == "failed")
+        asked = len(server.bodies)
+        server.will(right_for_half)
+        with pytest.raises(BudgetExhausted):
+            asyncio.run(resume_improve(run.id, store_path=store_path))
+        assert len(server.bodies) == asked
+        result = asyncio.run(resume_improve(run.id, store_path=store_path, budget=Budget(seconds=600)))
+        assert result["status"] == "done" and result["final"]["missing"] == 0
+        assert given_up > 0 and result["calls"] >= 5 + given_up + (len(server.bodies) - asked)
 
 
 def test_a_server_that_hangs_later_still_gives_a_result_and_a_resume_the_same(task: Path) -> None:

@@ -306,7 +306,7 @@ class _Shown:
     def finish(self, job: Coroutine[Any, Any, dict[str, Any]]) -> None:
         import asyncio
 
-        from loopwright.core.errors import LoopwrightError, Paused
+        from loopwright.core.errors import BudgetExhausted, LoopwrightError, Paused
 
         try:
             result = asyncio.run(job)
@@ -314,7 +314,10 @@ class _Shown:
             self.watcher.stop()
             again = getattr(error, "exit_code", 130) != 2
             if self.watcher.run and again:
-                say(f"resume with: loopwright resume {self.watcher.run}")
+                larger = ""
+                if isinstance(error, BudgetExhausted) and error.resource:
+                    larger = f" --budget {error.resource}=N, with N larger than {error.cap:g}"
+                say(f"resume with: loopwright resume {self.watcher.run}{larger}")
             if not isinstance(error, LoopwrightError):
                 raise Paused("interrupted") from None
             raise

@@ -86,7 +86,11 @@ class NothingScored(InputError):
 
 
 class BudgetExhausted(LoopwrightError):
+    """``resource``, ``cap``, ``used`` and ``asked`` are "" and 0 where the error comes from the record of a run."""
+
     exit_code = 3
+    resource = ""
+    cap = used = asked = 0.0
 
     def __init__(self, resource: str, cap: float, used: float, asked: float) -> None:
         if resource == "seconds":

@@ -62,7 +62,7 @@ def billed(error: LoopwrightError, estimate: Cost) -> Cost:
 
 
 def recorded(text: str) -> type[LoopwrightError]:
-    """The class of an error that was written down by ``describe``."""
+    """The class of an error that was written down by ``describe``, or as the reason of a run that failed."""
     found = getattr(errors, text.split(":", 1)[0], None)
     return found if isinstance(found, type) and issubclass(found, LoopwrightError) else LoopwrightError
 

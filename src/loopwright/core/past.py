@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from loopwright.core.errors import Diverged, MethodEnded
+from loopwright.core.errors import BudgetExhausted, Diverged, MethodEnded
 from loopwright.core.feedback import FREE, Cost
 from loopwright.core.identity import ENDED, LASTING, Asked, Scope, recorded, revive, tuple_hash
 from loopwright.core.store import EffectRow, EventRow, RunRow, Store
@@ -33,6 +33,9 @@ class Past:
         self.presumed = sum(event.type == "presumed-spent" for event in store.events(run.id))
         self.spent = FREE
         self._run = run.id
+        # A run that its budget ended as a whole: nothing was done after that, so with a larger one its calls are made after all.
+        cut = run.status == "failed" and issubclass(recorded(run.reason), BudgetExhausted)
+        self._lasting = tuple(error for error in LASTING if not (cut and error is BudgetExhausted))
         self._ended: dict[str, str] = {}  # by the scope of a method that ended by an error: what it said
         self._scopes: dict[str, Scope] = defaultdict(Scope)
         self._records: dict[str, EffectRow] = {}
@@ -90,7 +93,7 @@ class Past:
         if record is not None and record.status == "done":
             self.replayed += 1
             return record.result
-        if record is not None and record.status == "failed" and issubclass(recorded(record.error), LASTING):
+        if record is not None and record.status == "failed" and issubclass(recorded(record.error), self._lasting):
             raise revive(record.error)
         for scope, why in self._ended.items():
             if f"{asked.scope}/".startswith(scope) and asked.kind != ENDED:

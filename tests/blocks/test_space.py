@@ -7,7 +7,7 @@ import pytest
 
 from loopwright.blocks import space
 from loopwright.core.arrays import Numbers
-from loopwright.core.errors import InputError
+from loopwright.core.errors import InputError, NoConversion
 from loopwright.core.feedback import Measures, Preference, Score
 from loopwright.core.types import Trial
 
@@ -44,7 +44,8 @@ def test_answers_become_a_table_and_what_failed_a_row_of_nothing() -> None:
     assert table is not None and table[[0, 2]].tolist() == [[1.0, 4.0], [3.0, 6.0]] and np.isnan(table[1]).all()
     assert space.answers(Score(value=0.5), ("objective",), 1).tolist() == [[0.5]]  # type: ignore[union-attr]
     assert space.answers(one.model_copy(update={"status": "censored"}), ("objective",), 1) is None
-    assert space.answers(Preference(chosen="1", rejected="2"), ("objective",), 1) is None
+    with pytest.raises(NoConversion, match=r"measures .*got preference"):
+        space.answers(Preference(chosen="1", rejected="2"), ("objective",), 1)
     with pytest.raises(InputError, match="must measure y"):
         space.answers(one, ("objective", "y"), 1)
     for wrong in (one, batch):

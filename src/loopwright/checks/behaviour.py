@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from loopwright.checks import bench_critic
 from loopwright.checks.bench import Bench, Killed, Run, fingerprint, mixed_up
 from loopwright.checks.bench_critic import Told, words_only, worth
 from loopwright.checks.form import python
@@ -167,9 +168,10 @@ def _makes_nothing_up(recipe: Recipe) -> None:
     for what, how in _SILENCES:
         run = _run(Bench(recipe, seed=8, **how))
         silenced = "critic" if "judgements" in how else "model"
-        # An answer that was not given has the lowest score by rule, whoever is asked.
-        numbers = [worth(r, said) for r, said in run.judged if not r.unanswered and not words_only(said)]
-        if silenced in run.used and any(numbers) and run.gain < 0.1:
+        # An answer that was not given has the lowest score by rule: that is not made up, and tells nothing right from wrong.
+        judged = [(r, said) for r, said in run.judged if not r.unanswered]
+        numbers = [worth(r, said) for r, said in judged if not words_only(said)]
+        if silenced in run.used and any(numbers) and bench_critic.gain(judged) < 0.1:
             raise Failed(f"with {what} it gives feedback that says something: {next(filter(None, numbers))}; give Missing")
 
 

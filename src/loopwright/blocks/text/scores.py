@@ -160,8 +160,11 @@ def _value(fragment: str, high: float | None) -> _Found:
     if _AND.match(rest):
         return _Found(None, alone, f"a range or a sum, not one number: {plain[:40]!r}")
     of = _OF.match(rest)
-    most = float(number.over) if number.over is not None else float(of[1]) if of else None
-    value = float(number.value * (number.over or 1))
+    try:
+        most = float(number.over) if number.over is not None else float(of[1]) if of else None
+        value = float(number.value * (number.over or 1))
+    except OverflowError:
+        return _Found(None, alone, f"a number larger than any score: {number.text[:40]!r}")
     if number.percent:
         if high not in (1, 100):
             return _Found(None, alone, f"{number.text} is a percentage, and the scale is another")

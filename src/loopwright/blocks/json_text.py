@@ -48,7 +48,15 @@ def all_json(text: str) -> list[JsonValue]:
     return _all(answer, json_only=False)
 
 
-def _all(text: str, *, json_only: bool) -> list[JsonValue]:
+def every_json(text: str) -> list[JsonValue]:
+    """All JSON objects and lists in a reply, in fences and around them, in order: each as it is written, else repaired.
+
+    Where ``all_json`` leaves out what stands in another place than the first that holds any, this shows whether there was more.
+    """
+    return _all(without_thinking(text), json_only=None)
+
+
+def _all(text: str, *, json_only: bool | None) -> list[JsonValue]:
     found: list[JsonValue] = []
     decoder = json.JSONDecoder(parse_constant=_refuse)
     at = 0
@@ -57,10 +65,7 @@ def _all(text: str, *, json_only: bool) -> list[JsonValue]:
             at += 1
             continue
         try:
-            if json_only:
-                value, at = decoder.raw_decode(text, at)
-            else:
-                value, at = _Loose(text, at).whole()
+            value, at = _one(decoder, text, at, json_only)
         except RecursionError:
             return found
         except ValueError:
@@ -69,6 +74,16 @@ def _all(text: str, *, json_only: bool) -> list[JsonValue]:
         if isinstance(value, dict | list) and value:
             found.append(value)
     return found
+
+
+def _one(decoder: json.JSONDecoder, text: str, at: int, json_only: bool | None) -> tuple[JsonValue, int]:
+    if json_only is not False:
+        try:
+            return decoder.raw_decode(text, at)
+        except ValueError:
+            if json_only:
+                raise
+    return _Loose(text, at).whole()
 
 
 def _refuse(name: str) -> JsonValue:

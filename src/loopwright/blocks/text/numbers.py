@@ -58,6 +58,8 @@ def _mantissa(point: Point) -> re.Pattern[str]:
 
 
 _MANTISSA: dict[str, re.Pattern[str]] = {".": _mantissa("."), ",": _mantissa(",")}
+_LISTED = re.compile(r"\d{1,3} \d{3}(?!\d)(?: \d+(?![\d/]))*")  # groups of digits, or numbers, parted by spaces
+_LIST_BEFORE = re.compile(r"(?:^|[^\w.,])\d+ $")
 _ODD = re.compile(r"\d+(?:[.,'_]\d+)+|[.,]\d+")  # digits parted in a way that is neither
 _SIGN = re.compile(
     rf"(?:(?P<word>\b(?:minus|negative)\s+)|(?P<sign>[-+]))?\s?(?:{_CURRENCY}\s?)?(?P<late>[-+])?", re.IGNORECASE
@@ -127,7 +129,8 @@ def read_numbers(text: str, point: Point = ".") -> list[Number]:
             points instead of commas.
 
     Returns:
-        Each number with its exact value; one that can be read in two ways has none, and says why. Digits inside a word, an
+        Each number with its exact value; one that can be read in two ways has none, and says why: so has "100 200 300" with
+        ordinary spaces, where no currency stands before it. Digits inside a word, an
         exponent of a unit ("m^2") and an index ("x_1") are no numbers.
     """
     plain = text.translate(_PLAIN)
@@ -202,7 +205,7 @@ def _at(plain: str, text: str, at: int, point: Point) -> Number | None:
         return None
     negative = bool(sign["word"]) or "-" in (sign["sign"], sign["late"])
     currency = bool(_MONEY.search(sign[0]))
-    made = _quantity(plain, start, point, currency)
+    made = _quantity(plain, text, start, point, currency)
     if made is None:
         return None
     value, end, percent, over, problem, bare = made
@@ -230,7 +233,7 @@ def _raised_unit(plain: str, at: int) -> bool:
 _Quantity = tuple[Fraction | None, int, bool, int | None, str, bool]
 
 
-def _quantity(plain: str, at: int, point: Point, currency: bool) -> _Quantity | None:
+def _quantity(plain: str, text: str, at: int, point: Point, currency: bool) -> _Quantity | None:
     """(value, end, percent, over, problem, bare) of the number without its sign that begins here."""
     if whole := _HEX.match(plain, at):
         return None, whole.end(), False, None, f"{whole[0]} is not a decimal number", False
@@ -254,6 +257,12 @@ def _quantity(plain: str, at: int, point: Point, currency: bool) -> _Quantity | 
         return None, odd.end(), False, None, _both_ways(odd[0], point), True
     if len(found[0]) > _MOST:
         return None, found.end(), False, None, f"a number of {len(found[0])} characters", True
+    if (listed := _LISTED.match(plain, at)) and not currency:
+        written = text[at : listed.end()]
+        row = len(re.split(r"[ ]", found[0])[0]) == 3 or len(listed[0]) > len(found[0]) or _LIST_BEFORE.search(plain[:at])
+        if " " in written and row:
+            why = f"{written.strip()[:60]} may be one number or several; set thousands off by commas or no-break spaces"
+            return None, listed.end(), False, None, why, True
     return _followed(plain, found.end(), _exact(found[0], point), currency)
 
 

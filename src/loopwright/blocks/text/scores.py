@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
-from loopwright.blocks.json_text import all_json
+from loopwright.blocks.json_text import all_json, every_json
 from loopwright.blocks.text.numbers import read_numbers
 from loopwright.blocks.text.reading import Reading
 from loopwright.core.fences import split_thinking
@@ -65,6 +65,18 @@ _AFTER = re.compile(
     r"(?i)^[^.;\n]{0,30}\b(?:is too|would|could|might|should|requires?|needs?|means?|is (?:for|reserved)|if|unless)\b"
 )
 
+_CORRECTS = re.compile(  # "... actually 5", "On reflection, I lower it to 5", "Hmm, 5 is fairer"
+    r"(?:^|[.!?;:,(\n\u2026\u2013\u2014}>-])[\s*_]*"
+    r"(?:(?:oh|well|hm+|ah|or|but|and|so|then|ok|okay)\b[\s,.\u2026]*)*"
+    r"(?:actually|wait|rather|hm+|no|correction|sorry|scratch that|on (?:further |more )?(?:reflection|consideration|thought)|"
+    r"on second thoughts?|thinking again|reconsidering|in hindsight|make (?:it|that)|let me|let's (?:say|make)|i (?:take|change|lower|"
+    r"raise|revise|correct|would (?:now|rather|lower|raise))|(?:lowered|raised|changed|revised|reduced) to)\b"
+    r"[\s,.\u2026]*[^.;:\n\d]{0,60}?:?[\s*_]*(?P<number>(?<![\w.,/-])\d+(?:\.\d+)?)"
+    r"(?=[\s*_\"')]*(?:$|[.,;:!?)\n\u2026\u2014]|/\s?\d|out of\b|points?\b|instead\b|rather\b|"
+    r"(?:is|seems|would be|feels) (?:\w+ )?(?:fair|fairer|right|better|more)\b|at (?:most|best)\b|(?:because|since|as|for)\b))",
+    re.I,
+)
+
 
 class _Found(NamedTuple):
     value: float | None
@@ -98,6 +110,9 @@ def score_in(text: str, name: str = "score", *, high: float | None = None, cut: 
             return Reading(None, found[-1].problem)
         values = {f.value for f in read}
         if len(values) == 1 or last_counts:
+            later = _taken_back(said.answer, names, read[-1].value)
+            if later is not None:
+                return Reading(None, f"{read[-1].value:g} seems to be taken back by what follows: {later!r:.80}")
             return Reading(read[-1].value)
         shown = ", ".join(f"{value:g}" for value in sorted(v for v in values if v is not None))
         return Reading(None, f"several numbers could be the {name}: {shown}")
@@ -108,7 +123,7 @@ def _tiers(answer: str, reply: str, names: tuple[str, ...], high: float | None) 
     """What could be the score, best first, and whether of several that differ the last one counts."""
     data = _fields(answer, names, high)
     yield data, False
-    yield [_value(m[1], high) for m in re.finditer(rf"(?i)<{names[0]}>([^<>]*)</{names[0]}>", reply)], True
+    yield [_value(m[1], high) for m in re.finditer(rf"(?i)<{names[0]}>([^<>]*)</{names[0]}>", reply)], False
     labelled = list(_labelled(reply, names))
     own = [_value(rest, high) for kind, rest in labelled if kind == "own"]
     yield [f for f in own if f.alone], True
@@ -131,6 +146,19 @@ def _tiers(answer: str, reply: str, names: tuple[str, ...], high: float | None) 
         yield [f for f in shares if f.value is not None or high is not None], False
     yield said, False
     yield lines, False
+
+
+def _taken_back(answer: str, names: tuple[str, ...], value: float | None) -> str | None:
+    """What says another number instead of the score, as "Score: 7... actually 5", with no score named behind it."""
+    for found in _CORRECTS.finditer(answer):
+        number = _value(found["number"], None)
+        if number.value is None or number.value == value:
+            continue
+        rest = answer[found.end() :]
+        again = [kind for kind, said in _labelled(rest, names) if kind != "part" and _value(said, None).value == value]
+        if not again and not re.search(rf"(?i)\[\[|\\boxed|\[RESULT\]|<{names[0]}>|\{{[^{{}}]*{names[0]}", rest):
+            return found[0].strip(" .,;:!?(\n\u2026\u2014-")
+    return None
 
 
 # ---- one value --------------------------------------------------------------------------------------------------------
@@ -157,7 +185,7 @@ def _value(fragment: str, high: float | None) -> _Found:
         or re.search(r"\d\s?[^\W\d_]", re.sub(r"(?i)\d\s?(?:percent|per cent|pct|e[-+]?\d+|x\s?10)", "", number.text))
     ):
         return _Found(None, alone, f"not a score alone: {plain.strip(_END)[:40]!r}")
-    if _AND.match(rest):
+    if _AND.match(rest) or (re.search(r"\d \d", number.text) and (high is None or high < 1000)):
         return _Found(None, alone, f"a range or a sum, not one number: {plain[:40]!r}")
     of = _OF.match(rest)
     try:
@@ -179,25 +207,36 @@ def _value(fragment: str, high: float | None) -> _Found:
 
 def _fields(text: str, names: tuple[str, ...], high: float | None) -> list[_Found]:
     """Values of the JSON fields of that name: exactly, else with a word such as final, else the only one that ends so."""
-    for data in reversed(all_json(text)):
-        for fits in (_exactly, _of_the_whole, _in_part):
-            for name in names:
-                found = [(depth, _number(value, high)) for depth, key, value in _items(data) if fits(_words(key), name)]
-                if not found:
-                    continue
-                nearest = found[0][0]
-                sums = [  # where the parts have one each, their sum further out
-                    _number(value, high)
-                    for depth, key, value in _items(data)
-                    if depth < nearest and " ".join(_words(key)) in (*_SUMS, *names, "final", "final score")
-                    if not isinstance(value, dict | list)
-                ]
-                outermost = [number for depth, number in found if depth == nearest]
-                if sums or not nearest or len(outermost) == 1:
-                    return sums or outermost
-                return [
-                    _Found(None, True, f"{len(outermost)} parts have a {name} each, and there is none of the whole")
-                ]
+    found = [given for data in reversed(all_json(text)) if (given := _fields_of(data, names, high))]
+    if not found:
+        return []
+    others = [given for data in every_json(text) if (given := _fields_of(data, names, high))]
+    values = {number.value for given in others for number in given if number.value is not None}
+    if len(values) > 1 and any(number.value is not None for number in found[0]):
+        shown = ", ".join(f"{value:g}" for value in sorted(values))
+        return [_Found(None, True, f"several JSON objects give a {names[0]}: {shown}")]
+    return found[0]
+
+
+def _fields_of(data: JsonValue, names: tuple[str, ...], high: float | None) -> list[_Found]:
+    for fits in (_exactly, _of_the_whole, _in_part):
+        for name in names:
+            found = [(depth, _number(value, high)) for depth, key, value in _items(data) if fits(_words(key), name)]
+            if not found:
+                continue
+            nearest = found[0][0]
+            sums = [  # where the parts have one each, their sum further out
+                _number(value, high)
+                for depth, key, value in _items(data)
+                if depth < nearest and " ".join(_words(key)) in (*_SUMS, *names, "final", "final score")
+                if not isinstance(value, dict | list)
+            ]
+            outermost = [number for depth, number in found if depth == nearest]
+            if sums or not nearest or len(outermost) == 1:
+                return sums or outermost
+            return [
+                _Found(None, True, f"{len(outermost)} parts have a {name} each, and there is none of the whole")
+            ]
     return []
 
 

@@ -38,7 +38,7 @@ FOR_A = [
     "Answer A has the right sum; answer B does not.\nBetter: A.", "Better: A\n\nThough [[B]] might be liked.",
 ]  # fmt: skip
 TIES = [
-    "tie", "Tie", "It is a tie.", "[[C]]", "Verdict: C", "Better: tie", "Better: Tie", "Better: neither",
+    "tie", "Tie", "It is a tie.", "[[C]]", "Verdict: [[C]]", "Better: tie", "Better: Tie", "Better: neither",
     "Winner: Neither", "Result: draw",
     "Better: equal", "Better: both", "Better: No difference", "A and B are equal", "Both answers are equally good.",
     "They are tied.",

@@ -40,7 +40,7 @@ _EQUAL = (
     r"neither(?: (?:one|answer|response|is better))?|both(?: (?:are )?equal(?:ly)?(?: good| bad)?)?|same|even|"
     r"no (?:clear )?(?:difference|winner|preference))"
 )
-_UNCLEAR = ("c", "neither", "both", "same", "even")  # alone, without a label, these may mean good or bad
+_UNCLEAR = ("neither", "both", "same", "even")  # alone, without a label, these may mean good or bad
 _NOT = re.compile(
     r"(?i)\b(?:not|never|nor|neither|cannot|if|unless|whether|would|could|might|may|should|either|which|who|what|some|someone|"
     r"perhaps|maybe|at first|seems? at|hardly|claims?|says?)\b|n't\b|n\u2019t\b|\?"
@@ -58,6 +58,27 @@ _VERY = (
 _STOP = (  # what may follow a whole statement: "A is better in tone" is none
     r"[.,;:!(\u2014]|$|[-\u2013]\s|than\b|because\b|since\b|as\b|overall\b|to\b|of the two\b|here\b|one\b|"
     r"(?:answer|response|option|choice)\b|by far\b|due\b"
+)
+_IF = re.compile(  # an open condition: it decides only with others that say the same
+    r"(?i)\b(?:if|unless|provided|assuming|depending|whenever|"
+    r"when(?! (?:i|we|it comes|compar\w+|consider\w+|look\w*|judg\w+|read\w*|weigh\w*|taken|all)\b))\b"
+)
+_WERE = re.compile(r"(?i)\b(?:would|were|had|could|might)\b|n't\b|\bnot\b|\?")  # a condition that does not hold
+_ASPECT = re.compile(  # "For style, B is better" is said of a part
+    r"(?i)(?:^|[,;:(]\s*)\W*(?:(?:but|and|while|whereas)\s+)?(?:(?:only )?(?:for|in terms of|on|as (?:for|to|far as)|regarding|"
+    r"concerning|with (?:respect|regard) to|in|when it comes to|by)\s+(?!(?:me|my|our|its?|this|these|that|those|all|the (?:end|whole)|"
+    r"short|sum|summary|conclusion|general|total|fact|contrast|comparison|addition|balance|reflection|the other hand|"
+    r"other words|light|view|any case|consequence|example|instance|comparing|virtue|far)\b)[^,;:]+|"
+    r"(?:stylistically|grammatically|factually|structurally|technically|visually|semantically|syntactically|otherwise|else))"
+    r"[,:]?\s*$"
+)
+_LEADS = frozenset(  # words that may stand before the choice; after any other it is part of a name: "Hepatitis B"
+    "so thus therefore hence overall that think believe feel find say conclude consider judge and but or while whereas although "
+    "though because since as here now then than to of is was are be the yet still again finally ultimately definitely view opinion "
+    "judgment judgement assessment summary short conclusion sum general balance end whole reflection comparison clear clearly "
+    "answer verdict choice decision winner result case me my no yes well ok okay both two between these reasons reason it seems "
+    "looks appears how what which why where when if whether would i we means suggests makes made considering however also only just "
+    "even rate call deem declare compared unlike given final better best".split()
 )
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+")
 _CLAUSE = re.compile(r"(?<=[.!?;])\s+|,?\s+\b(?:but|while|whereas|although|though|however)\b,?\s+")
@@ -82,7 +103,8 @@ def choice_in(text: str, options: Sequence[str] = ("A", "B"), *, cut: bool = Fal
         options: What there was to choose from, such as letters, numbers, or words.
         cut: Whether the reply was cut off at its limit of tokens; then only a verdict line counts, as what was said so far need
             not be the end of it.
-        ties: Whether "tie", "equal" and the like, and ``[[C]]`` where C is no option, are read as "tie".
+        ties: Whether "tie", "equal" and the like, and ``[[C]]`` where C is no option, are read as "tie". Without the
+            double brackets C is what it was not asked for, and there is no choice.
 
     Returns:
         One of the options as it was given, "tie", or the reason why there is none.
@@ -93,6 +115,8 @@ def choice_in(text: str, options: Sequence[str] = ("A", "B"), *, cut: bool = Fal
     reader = _Reader(options, ties)
     for found, verdict in reader.tiers(said.answer):
         chosen = list(dict.fromkeys(found))
+        if not verdict and (other := reader.not_offered(said.answer)):
+            return Reading(None, f"it decides for {other}, which is none of {', '.join(options)}")
         if not chosen or (cut and not verdict):
             continue
         if len(chosen) == 1:
@@ -114,13 +138,17 @@ class _Reader:
         )  # or digits: a word would not be mistaken for another
         names = "|".join(re.escape(option) for option in sorted(options, key=len, reverse=True))
         self.named = rf"(?<!\w)(?:{names})(?![\w+])"
-        marked = f"{names}|C" if ties and "c" not in self.by_name else names
+        self.third = ties and "c" not in self.by_name
         opened, closed = rf"{BLANK}[\[({{<$\\]*(?:boxed\{{|text\{{)?{BLANK}", rf"{BLANK}[\])}}>$]*{BLANK}"
-        self.thing = rf"(?:the\s+)?(?:{_THING}\s*)?{opened}(?P<x>{marked})(?![\w+]){closed}(?:\s+{_THING}\b)?"
-        self.equal = rf"{opened}(?P<tie>{_EQUAL}){closed}"
+        self.thing = rf"(?:the\s+)?(?:{_THING}\s*)?{opened}(?P<x>{names})(?![\w+]){closed}(?:\s+{_THING}\b)?"
+        equal = _EQUAL + (rf"|(?<=\[\[)C(?=\]\])" if self.third else "")
+        self.equal = rf"{opened}(?P<tie>{equal}){closed}"
         value = rf"(?:{self.thing}|{self.equal})" if ties else self.thing
         label = rf"{_FILL}(?P<label>{_LABEL})(?:\s*\([^)\n]*\))?(?:\s+{_THING})?"
         self.line = re.compile(rf"{label}{POINT}(?:is\s+)?{value}(?P<rest>.*)", re.I | re.DOTALL)
+        self.other = re.compile(
+            rf"{label}{POINT}(?:is\s+)?(?:the\s+)?(?:{_THING}\s*)?{opened}(?P<x>[A-Za-z])(?![\w+]){closed}[.!\s]*", re.I
+        )
         self.heading = re.compile(rf"{label}{BLANK}[:=|]?{BLANK}", re.I)
         self.alone = re.compile(rf"{value}[.!\s]*", re.I)
         self.alone_exactly = re.compile(rf"{value}[.!\s]*") if self.letters else self.alone
@@ -130,7 +158,7 @@ class _Reader:
         )
         either = re.sub(r"\?P<\w+>", "?:", rf"(?:{self.thing}|{self.equal})")
         self.marked = re.compile(
-            rf"(?i)\[\[\s*({either})\s*\]\]|\\(?:boxed|fbox)\{{(?:\\text\{{)?\s*({either})\s*\}}|"
+            rf"(?i)\[\[\s*({either}{'|C' if self.third else ''})\s*\]\]|\\(?:boxed|fbox)\{{(?:\\text\{{)?\s*({either})\s*\}}|"
             rf"\[RESULT\]\s*({either})[.\s]*(?=\n|$)"
         )
         self.forms = self._forms()
@@ -177,14 +205,22 @@ class _Reader:
         if begun and first and not set(others) - {first} and not _NOT.search(lines[0][: begun.end()]):
             yield [first], False
 
+    def not_offered(self, text: str) -> str | None:
+        """A letter that a verdict line names, but that was not to be chosen from."""
+        for line in text.splitlines() if self.letters else ():
+            for sentence in _SENTENCE.split(plain(line)):
+                found = self.other.fullmatch(sentence.lstrip(MARKS + " ([")) if len(sentence) < 200 else None
+                if found and found["x"].casefold() not in self.by_name and found["x"] not in ("a", "I", "i"):
+                    return found["x"]
+        return None
+
     def _meant(self, found: re.Match[str] | None) -> str | None:
         if found is None:
             return None
         groups = found.groupdict()
         if groups.get("tie"):
             return TIE
-        letter = (groups.get("x") or "").casefold()
-        return self.by_name.get(letter) or (TIE if letter == "c" and self.ties else None)
+        return self.by_name.get((groups.get("x") or "").casefold())
 
     def _one(self, text: str, *, exactly: bool = False, labelled: bool = False) -> str | None:
         """The option that a text is, nothing else.
@@ -241,6 +277,12 @@ class _Reader:
             rf"(?i)\s*(?:/|or\b|and\b|,|&|\|)\s*(?:{_THING}\s*)?{self.named}", rest
         ):  # "A or B", as it was asked
             return None
+        if re.search(  # "A for accuracy, B for style"
+            rf"(?i)\b(?:for|in|on|if|when)\b.*(?:,|;|\band|\bbut|\bwhile|\bwhereas)\s*(?:{_THING}\s*)?{self.named}\s*"
+            rf"(?:for|in|on|if|when|otherwise|else)\b|^\W*(?:if|when|unless)\b",
+            rest,
+        ):
+            return None
         if re.match(rf"(?i){BLANK}(?:is|was)\s+(?:\w+\s+)?(?:{_BETTER})\b", rest):
             return meant, False
         goes_on = r"\s*(?:[-\u2013\u2014(,;:.|]|(?:because|since|as|over|overall|than|by|for|wins)\b)"
@@ -249,7 +291,11 @@ class _Reader:
     def _bracketed(self, text: str) -> list[str]:
         """Options in double brackets or in a box; of several the last one where the reply ends with it."""
         found = [
-            (self._meant(self.alone.fullmatch((m[1] or m[2] or m[3]).strip())), m.end())
+            (
+                TIE if self.third and (m[1] or "").strip() in ("C", "c") else
+                self._meant(self.alone.fullmatch((m[1] or m[2] or m[3]).strip())),
+                m.end(),
+            )
             for m in self.marked.finditer(text)
         ]
         known = [(name, end) for name, end in found if name]
@@ -270,24 +316,40 @@ class _Reader:
         return self.by_name[found[0].casefold()]
 
     def _sentences(self, lines: Sequence[str]) -> Iterator[str]:
-        """What whole sentences say is better."""
+        """What whole sentences say is better; what they say so on a condition only beside something else that is."""
+        on_condition: list[str] = []
+        decided: list[str] = []
         for clause in (clause for line in lines for clause in _CLAUSE.split(line)):
             if self.ties and _TIES.search(clause):
                 if not _NO_TIE.search(clause):
-                    yield TIE
+                    decided.append(TIE)
                 continue
-            if _NOT.search(clause):
+            conditional = bool(_IF.search(clause)) and not _WERE.search(clause)
+            if _NOT.search(clause) and not conditional:
                 continue
             for form in self.forms:
-                found = form.search(clause)
+                found = next((m for m in form.finditer(clause) if not self._in_a_name(m, clause)), None)
                 name = self.by_name[found["x"].casefold()] if found else ""
                 if found is None or (self.letters and found["x"] != name):  # "a" is an article
                     continue
+                said = on_condition if conditional or _ASPECT.search(clause[: found.start()]) else decided
                 if not re.fullmatch(f"{_WORSE}|{_REJECTS}|loses", found.groupdict().get("how") or "", re.I):
-                    yield name
+                    said.append(name)
                 elif len(self.by_name) == 2:
-                    yield next(option for option in self.by_name.values() if option != name)
+                    said.append(next(option for option in self.by_name.values() if option != name))
                 break
+        yield from decided
+        if decided:
+            yield from on_condition
+
+    def _in_a_name(self, found: re.Match[str], clause: str) -> bool:
+        """Whether a letter is the end of a name, as in "Hepatitis B is worse": a word that leads to no choice stands before it."""
+        before = re.search(r"([\w'\u2019]+)\s*$", clause[: found.start()])
+        bare = clause[found.start() : found.start("x")].strip(MARKS + " (").casefold()
+        if not self.letters or before is None or bare not in ("", "the") or found.start("x") - found.start() > 40:
+            return False
+        word = before[1].casefold()
+        return word not in _LEADS and word not in self.by_name and not word.endswith(("ly", "'d", "'s"))
 
 
 def _weak(label: re.Match[str]) -> bool:

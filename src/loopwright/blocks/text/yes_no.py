@@ -30,6 +30,9 @@ _DENIED = re.compile(
     r"far from|hard to|to be)|n't|n\u2019t)\W+(?:\w+\s+)?|\bno\s+(?:\w+\s+){1,4}|\b(?:if|unless|whether)\b[^.;!?\n]*|"
     r"\b(?:says|said|answers|answered|states|stated|replies|replied|claims|claimed|responds|responded)\s*[\"'\u201c\u2018]?)$"
 )
+_UNSURE = r"(?:probably|perhaps|maybe|possibly|likely|presumably|conceivably|i guess|guessing|lean(?:ing|s)?|not (?:quite |entirely )?sure|unsure|uncertain)"
+_HEDGED_AFTER = re.compile(rf"(?i)\W{{0,3}}(?:(?:i am|i'm|i\u2019m|but|most|very|though|it is)\s+)*{_UNSURE}\b\W*(?:$|\n)")
+_HEDGED_BEFORE = re.compile(rf"(?i)\b{_UNSURE}\W+(?:(?:a|the|an|to|towards?|it is|is|say)\s+)*$")
 _OF = (  # what may follow a word that is said of something: "the correct answer is 5" says nothing of the answer
     r"(?!\s*\?)(?!\W+(?:if|unless|provided|assuming|but|except|though|although|only)\b)"
     r"(?!\s+(?!(?:and|or|because|since|as|for|in|with|to|on|by|at|from|given|that|this|it|its|the|there|they|overall|here)\b)\w)"
@@ -64,6 +67,8 @@ def yes_in(text: str, yes: str = "yes", no: str = "no", *, cut: bool = False) ->
         if found:
             return Reading(found.pop())
     value = truth(said.answer, yes, no, cut=cut)
+    if value is None and re.search(rf"(?i)\b{_UNSURE}\b", said.answer):
+        return Reading(None, f"it is not sure of {yes} or {no}")
     return Reading(value, "" if value is not None else f"it says neither {yes} nor {no} clearly")
 
 
@@ -85,11 +90,12 @@ def truth(value: JsonValue, yes: str = "yes", no: str = "no", *, cut: bool = Fal
         return meant[tagged[-1].casefold()]
     labelled = [m for line in lines if (m := re.match(rf"{_LABEL}({either})(?!\w)(?!\W*(?:/|or\b)\s*\w)", line))]
     if labelled:
-        return meant[labelled[-1][1].casefold()]
+        sure = not _HEDGED_AFTER.match(labelled[-1].string, labelled[-1].end())
+        return meant[labelled[-1][1].casefold()] if sure else None
     begin = value.strip().lstrip(MARKS + " [(<#>")
     follows = _NO_NOUN if words[False].casefold() == "no" else ""
     begins = re.match(rf"(?i)({either})(?!\w){follows}(?!\W*(?:/|or\b)\s*\w)", begin)
-    if begins and not _goes_back(begin, begins, lines[-1], meant, either):
+    if begins and not _HEDGED_AFTER.match(begin, begins.end(1)) and not _goes_back(begin, begins, lines[-1], meant, either):
         return meant[begins[1].casefold()]
     if begins:
         return None
@@ -98,6 +104,8 @@ def truth(value: JsonValue, yes: str = "yes", no: str = "no", *, cut: bool = Fal
         return None  # "Step 1: yes" and "Step 2: no"
     for place in [lines[-1], value] if lines and not cut else []:
         ends = re.search(rf"(?i)(?:^|[:=\u2013\u2014>|-])[\s\[(<{MARKS}]*({either})[\s.!\])>{MARKS}]*$", place)
+        if ends and _HEDGED_BEFORE.search(place[: ends.start() + 1]):
+            return None
         if ends:
             return meant[ends[1].casefold()]
         held = {key for key, word in words.items() if _says(place, word)}
@@ -136,6 +144,7 @@ def _says(text: str, word: str) -> bool:
     for found in re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE):
         rest = text[found.end() :]
         noun = re.match(r"\s+\w", rest) if word.casefold() == "no" else not re.match(_OF, rest)
-        if not noun and not _DENIED.search(text[: found.start()][-80:]):
+        hedged = _HEDGED_BEFORE.search(text[: found.start()][-80:]) or _HEDGED_AFTER.match(rest)
+        if not noun and not hedged and not _DENIED.search(text[: found.start()][-80:]):
             return True
     return False

@@ -6,7 +6,9 @@ import re
 
 import pytest
 
+from loopwright.blocks.programs import program_of
 from loopwright.blocks.text.choices import choice_in
+from loopwright.blocks.text.numbers import read_numbers
 from loopwright.blocks.text.rewrites import text_in
 from loopwright.blocks.text.scores import score_in
 from loopwright.blocks.text.yes_no import yes_in
@@ -749,3 +751,274 @@ def test_tags_that_belong_to_the_new_text_stay(reply: str) -> None:
 def test_a_refusal_is_no_new_text(reply: str) -> None:
     found = text_in(reply)
     assert found.value is None and "refused" in found.problem
+
+
+# ---- what may be one thing or another ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<score>7</score>\n<score>5</score>",
+        "<score>9</score> Wait, the date is wrong. <score>5</score>",
+        "Part 1: <score>3</score>\nPart 2: <score>4</score>",
+        '{"score": 4}\nA perfect answer would be {"score": 10}.',
+        'My verdict: {"score": 4}. For instance, {"score": 10} would need sources.',
+        'A full answer would get {"score": 10}, but this one gets {"score": 4}',
+        '```json\n{"score": 4}\n```\nA perfect answer would be:\n```json\n{"score": 10}\n```',
+        '{"score": 4}\nA perfect answer would be:\n```json\n{"score": 10}\n```',
+        "{'score': 4}\nA perfect answer would be {\"score\": 10}",
+        "Score: 7... actually 5",
+        "Score: 7\u2026 no, make it 5",
+        "Score: 7. Actually, 5.",
+        "Score: 7\n\nActually, make that a 5.",
+        "Score: 7\nOn reflection, I would lower it to 5.",
+        "Score: 7\nHmm, 5 is fairer.",
+        "Score: 7 - wait, 5",
+        "<score>7</score> Actually, 5.",
+        '{"score": 7} Let me correct that: 5',
+        "Score: 5 100",
+        "100 200 300",
+    ],
+)
+def test_two_scores_that_differ_are_none_with_the_reason(text: str) -> None:
+    found = score_in(text, high=10)
+    assert found.value is None and found.problem
+
+
+@pytest.mark.parametrize(
+    ("text", "score"),
+    [
+        ("<score>7</score> and so <score>7</score>", 7.0),
+        ('{"score": 4}\nAs JSON: {"score": 4.0}', 4.0),
+        ('{"criteria": {"style": 3}}\n{"score": 4}', 4.0),
+        ("Score: 7\nThe answer actually gives 3 sources.", 7.0),
+        ("Score: 7\nActually, 2 steps are missing.", 7.0),
+        ("Score: 7... actually 5. Final score: 7", 7.0),
+        ("Score: 9... actually 5.\nFinal score: 5", 5.0),
+        ("Score: 8. I considered 5, but that is too low.", 8.0),
+    ],
+)
+def test_a_score_said_twice_alike_or_explained_stays(text: str, score: float) -> None:
+    assert score_in(text, high=10).value == score
+
+
+UNDECIDED = [
+    "If accuracy matters A is better; for style B is better",
+    "If accuracy matters, A is better; for style, B is better.",
+    "For style, B is better.",
+    "In terms of style B is better.",
+    "When accuracy counts, A is better. Otherwise B is better.",
+    "If accuracy matters, A wins. B is better.",
+    "On accuracy, A wins. On style, B wins.",
+    "Stylistically, A is better.",
+    "Better: A for accuracy, B for style",
+    "Better: A if accuracy matters, otherwise B",
+    "Hepatitis B is worse",
+    "Hepatitis B is worse than hepatitis A.",
+    "Vitamin A is better",
+    "The plan B is better.",
+    "Influenza A is worse than influenza B.",
+    "Table B is stronger.",
+]
+
+
+@pytest.mark.parametrize("text", UNDECIDED)
+def test_a_condition_a_part_and_a_name_are_no_choice(text: str) -> None:
+    for said in (text, re.sub(r"\b[AB]\b", lambda m: "BA"["AB".index(m[0])], text)):
+        found = choice_in(said)
+        assert found.value is None and found.problem
+
+
+@pytest.mark.parametrize(
+    "lead", ["", "I think ", "So answer ", "Overall, ", "In my view ", "For this reason, ", "Clearly ", "On balance, "]
+)
+@pytest.mark.parametrize("letter", ["A", "B"])
+def test_a_lead_before_the_choice_leaves_it_one(lead: str, letter: str) -> None:
+    assert choice_in(f"{lead}{letter} is better.").value == letter
+    assert (
+        choice_in(f"If brevity mattered, {'BA'['AB'.index(letter)]} would be better. {lead}{letter} is better.").value
+        == letter
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Better: C",
+        "Winner: c",
+        "Verdict: C.",
+        "Better: D",
+        "The better answer is C.",
+        '{"better": "C"}',
+        "\\boxed{C}",
+        "C",
+    ],
+)
+def test_a_letter_that_was_not_offered_is_no_tie(text: str) -> None:
+    found = choice_in(text)
+    assert found.value is None and found.problem
+    assert choice_in(f"{text}\nA wins.").value in (None, "A")
+    assert choice_in("Better: C", ("A", "B", "C")).value == "C" and choice_in("Verdict: [[C]]").value == "tie"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Probably yes", "Probably no.", "Maybe yes", "Perhaps no", "Most likely yes.", "Yes, probably", "Yes (not sure)",
+        "No, I guess",
+        "Answer: probably yes", "Answer: yes, most likely", "I lean yes", "Verdict: perhaps no", "It is possibly a yes.",
+    ],
+)  # fmt: skip
+def test_an_unsure_yes_is_none_with_the_reason(text: str) -> None:
+    found = yes_in(text)
+    assert found.value is None and "not sure" in found.problem
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("I think yes", True), ("Yes, probably because the source says so.", True), ("No, it is likely to mislead.", False),
+        ("Yes. Perhaps it could be shorter.", True), ("Surely no.", False),
+    ],
+)  # fmt: skip
+def test_a_doubt_about_something_else_leaves_the_yes(text: str, said: bool) -> None:
+    assert yes_in(text).value is said
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("100 200 300", [None]), ("the answers are 100 200", [None]), ("10 200 30", [None]), ("7 1 234", [7, None]),
+        ("123 456.5", [None]),
+        ("1 234", [1234]), ("12 500 people", [12500]), ("617 * 2 = 1 234", [617, 2, 1234]),
+        ("1 234, 5 678 and 9", [1234, 5678, 9]),
+        ("100\u00a0200\u00a0300", [100200300]), ("123\u202f456", [123456]), ("$123 456", [123456]),
+        ("100,200,300", [100200300]),
+    ],
+)  # fmt: skip
+def test_numbers_that_ordinary_spaces_part(text: str, values: list[int | None]) -> None:
+    found = read_numbers(text)
+    assert [number.value for number in found] == values
+    assert all(number.problem for number in found if number.value is None)
+
+
+ADD, WRONG = "def add(a, b):\n    return a + b", "def add(a, b):\n    return a - b"
+
+
+def block(code: str, language: str = "python") -> str:
+    return f"```{language}\n{code}\n```\n"
+
+
+@pytest.mark.parametrize(
+    ("parts", "call", "value"),
+    [
+        (["import math", "def f(x):\n    return math.floor(x)"], "f(2.5)", 2),
+        (["from math import floor as down", "def f(x):\n    return down(x)"], "f(2.5)", 2),
+        (["from math import *", "def f(x):\n    return floor(x)"], "f(2.5)", 2),
+        (["LIMIT = 3", "def f(x):\n    return x > LIMIT"], "f(4)", True),
+        (["import math\n\ndef half(x):\n    return math.floor(x / 2)", "def f(x):\n    return half(x) + 1"], "f(5)", 3),
+        (["def f(x):\n    return half(x) + 1", "def half(x):\n    return x // 2"], "f(5)", 3),
+        (
+            ["@dataclass\nclass P:\n    x: int", "from dataclasses import dataclass", "def f():\n    return P(1).x"],
+            "f()",
+            1,
+        ),
+        (
+            ["import math", "from __future__ import annotations\n\ndef f(x: Later):\n    return math.floor(x)"],
+            "f(2.5)",
+            2,
+        ),
+        (["import math\ndef f(x):\n    return math.ceil(x)", "def f(x):\n    return math.floor(x)"], "f(2.5)", 2),
+        (["def g(x):\n    return 1", "def f(x):\n    return g(x)", "def f(x):\n    return g(x) + 1"], "f(0)", 2),
+        ([ADD, "def test_add():\n    assert add(1, 1) == 3\n\ntest_add()"], "add(1, 1)", 2),
+    ],
+)
+def test_a_program_in_several_blocks_is_put_together(parts: list[str], call: str, value: object) -> None:
+    program = program_of("Then:\n".join(map(block, parts)))
+    space: dict[str, object] = {}
+    exec(program, space)
+    assert eval(call, space) == value
+    assert program.count("def f(") <= 1  # never two drafts of one function
+
+
+@pytest.mark.parametrize(
+    "lead",
+    [
+        "Don't write it like this:", "Do not do it this way:", "Never write this:", "Avoid this:", "A common mistake is:",
+        "\u274c Wrong:",
+        "## Wrong", "This would be wrong:", "The following version is incorrect:", "The naive version:", "Not like this:",
+        "It adds. Beware of the buggy version:",
+    ],
+)  # fmt: skip
+def test_a_wrong_version_shown_as_a_warning_is_not_the_program(lead: str) -> None:
+    assert program_of(f"{block(ADD)}{lead}\n\n{block(WRONG)}") == ADD
+    assert program_of(f"{lead}\n{block(WRONG.replace('add', 'add_up'))}The right one:\n{block(ADD)}") == ADD
+    assert program_of(f"{lead}\n{block(WRONG)}") == WRONG  # there is no other
+
+
+@pytest.mark.parametrize(
+    "lead",
+    [
+        "Wait, that is wrong. The fixed version:", "This is wrong. Instead:", "Don't forget the sign:",
+        "The version above is wrong:",
+        "That was the wrong way, so:", "Oops, it should not be like that:", "Final version:", "Corrected:",
+    ],
+)  # fmt: skip
+def test_a_corrected_version_is_the_program(lead: str) -> None:
+    assert program_of(f"{block(WRONG)}{lead}\n{block(ADD)}") == ADD
+
+
+BRIEF = "Be brief.\n\nBe kind."
+
+
+@pytest.mark.parametrize(
+    "lead",
+    [
+        "New prompt:\n",
+        "New prompt: ",
+        "**New prompt:**\n\n",
+        "## Improved prompt\n",
+        "Revised instructions:\n",
+        "Sure! Here it is:\n\n",
+        "",
+    ],
+)
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "", "I made these changes: it is shorter.", "I've made the following changes:\n- shorter\n- kinder",
+        "**Key changes:**\n1. shorter",
+        "Changes made: shorter", "What changed:\n- the length", "---\n\nI made it shorter.",
+        "---\n**Note:** I kept the wording.",
+    ],
+)  # fmt: skip
+def test_what_stands_around_a_rewrite_without_fences_is_left_out(lead: str, tail: str) -> None:
+    assert text_in(f"{lead}{BRIEF}\n\n{tail}") == (BRIEF, "")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        f"Old prompt: Be long.\nNew prompt: {BRIEF}", f"I looked at the failures.\n\nNew prompt:\n{BRIEF}",
+        f"I made these changes: shorter.\n\n{BRIEF}", f"{BRIEF}\n\nI made it shorter.", f"{BRIEF}\n\nThis version is shorter.",
+        f"{BRIEF}\n\nExplanation: the old prompt was long.", f"{BRIEF}\n\nLet me know if the prompt needs adjusting.",
+        f"{BRIEF}\n---\nNotes: end with a stop.",
+    ],
+)  # fmt: skip
+def test_a_rewrite_that_cannot_be_told_from_what_stands_around_it_is_refused(reply: str) -> None:
+    found = text_in(reply)
+    assert found.value is None and "between fences" in found.problem
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        f"{BRIEF}\n\nNote: answer in one word.", f"{BRIEF}\n\n---\n\nQ: {{question}}", "Be brief.\n---\nBe kind.\n---\nBe good.",
+        "Sort the mail.\n\nExample:\n\nI updated my address.\n\nAnswer: account\n\nReply with one word.",
+        "Explanation: give the reasons.\n\nAnswer: the result.", "Rules:\nBe brief.", "Reply so:\nUpdated text: ...",
+        "You are an editor.\nI made these changes to test you; list them.",
+    ],
+)  # fmt: skip
+def test_what_belongs_to_a_rewrite_stays(reply: str) -> None:
+    assert text_in(reply) == (reply, "")

@@ -183,7 +183,12 @@ class _Loose:
             self.at += 1
             if c == close:
                 rest = self.text[self.at :].lstrip()
-                if not rest or rest[0] in closed_by or rest.startswith(("//", "#")) or self.text[self.at : self.at + 1] == "\n":
+                if (
+                    not rest
+                    or rest[0] in closed_by
+                    or rest.startswith(("//", "#"))
+                    or self.text[self.at : self.at + 1] == "\n"
+                ):
                     return "".join(out)
             out.append(c)
         return "".join(out)

@@ -32,7 +32,8 @@ _FILL = (
     r"\W+)*"
 )
 _THING = (
-    r"(?:answers?|responses?|options?|assistants?|candidates?|outputs?|solutions?|models?|texts?|summary|summaries|completions?|"
+    r"(?:answers?|responses?|options?|assistants?|candidates?|outputs?|solutions?|models?|texts?|summary|summaries|"
+    r"completions?|"
     r"repl(?:y|ies)|versions?|choices?|tr(?:y|ies)|thoughts?|number|no\.)"
 )
 _EQUAL = (
@@ -66,18 +67,23 @@ _IF = re.compile(  # an open condition: it decides only with others that say the
 _WERE = re.compile(r"(?i)\b(?:would|were|had|could|might)\b|n't\b|\bnot\b|\?")  # a condition that does not hold
 _ASPECT = re.compile(  # "For style, B is better" is said of a part
     r"(?i)(?:^|[,;:(]\s*)\W*(?:(?:but|and|while|whereas)\s+)?(?:(?:only )?(?:for|in terms of|on|as (?:for|to|far as)|regarding|"
-    r"concerning|with (?:respect|regard) to|in|when it comes to|by)\s+(?!(?:me|my|our|its?|this|these|that|those|all|the (?:end|whole)|"
+    r"concerning|with (?:respect|regard) to|in|when it comes to|by)\s+(?!(?:me|my|our|its?|this|these|that|those|all|"
+    r"the (?:end|whole)|"
     r"short|sum|summary|conclusion|general|total|fact|contrast|comparison|addition|balance|reflection|the other hand|"
     r"other words|light|view|any case|consequence|example|instance|comparing|virtue|far)\b)[^,;:]+|"
     r"(?:stylistically|grammatically|factually|structurally|technically|visually|semantically|syntactically|otherwise|else))"
     r"[,:]?\s*$"
 )
 _LEADS = frozenset(  # words that may stand before the choice; after any other it is part of a name: "Hepatitis B"
-    "so thus therefore hence overall that think believe feel find say conclude consider judge and but or while whereas although "
-    "though because since as here now then than to of is was are be the yet still again finally ultimately definitely view opinion "
+    "so thus therefore hence overall that think believe feel find say conclude consider judge and but or while whereas "
+    "although "
+    "though because since as here now then than to of is was are be the yet still again finally ultimately definitely "
+    "view opinion "
     "judgment judgement assessment summary short conclusion sum general balance end whole reflection comparison clear clearly "
-    "answer verdict choice decision winner result case me my no yes well ok okay both two between these reasons reason it seems "
-    "looks appears how what which why where when if whether would i we means suggests makes made considering however also only just "
+    "answer verdict choice decision winner result case me my no yes well ok okay both two between these reasons reason "
+    "it seems "
+    "looks appears how what which why where when if whether would i we means suggests makes made considering however "
+    "also only just "
     "even rate call deem declare compared unlike given final better best".split()
 )
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+")
@@ -141,7 +147,7 @@ class _Reader:
         self.third = ties and "c" not in self.by_name
         opened, closed = rf"{BLANK}[\[({{<$\\]*(?:boxed\{{|text\{{)?{BLANK}", rf"{BLANK}[\])}}>$]*{BLANK}"
         self.thing = rf"(?:the\s+)?(?:{_THING}\s*)?{opened}(?P<x>{names})(?![\w+]){closed}(?:\s+{_THING}\b)?"
-        equal = _EQUAL + (rf"|(?<=\[\[)C(?=\]\])" if self.third else "")
+        equal = _EQUAL + (r"|(?<=\[\[)C(?=\]\])" if self.third else "")
         self.equal = rf"{opened}(?P<tie>{equal}){closed}"
         value = rf"(?:{self.thing}|{self.equal})" if ties else self.thing
         label = rf"{_FILL}(?P<label>{_LABEL})(?:\s*\([^)\n]*\))?(?:\s+{_THING})?"
@@ -292,8 +298,9 @@ class _Reader:
         """Options in double brackets or in a box; of several the last one where the reply ends with it."""
         found = [
             (
-                TIE if self.third and (m[1] or "").strip() in ("C", "c") else
-                self._meant(self.alone.fullmatch((m[1] or m[2] or m[3]).strip())),
+                TIE
+                if self.third and (m[1] or "").strip() in ("C", "c")
+                else self._meant(self.alone.fullmatch((m[1] or m[2] or m[3]).strip())),
                 m.end(),
             )
             for m in self.marked.finditer(text)
@@ -343,7 +350,7 @@ class _Reader:
             yield from on_condition
 
     def _in_a_name(self, found: re.Match[str], clause: str) -> bool:
-        """Whether a letter is the end of a name, as in "Hepatitis B is worse": a word that leads to no choice stands before it."""
+        """Whether a letter ends a name, as in "Hepatitis B is worse": the word before it leads to no choice."""
         before = re.search(r"([\w'\u2019]+)\s*$", clause[: found.start()])
         bare = clause[found.start() : found.start("x")].strip(MARKS + " (").casefold()
         if not self.letters or before is None or bare not in ("", "the") or found.start("x") - found.start() > 40:

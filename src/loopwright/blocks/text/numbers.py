@@ -259,7 +259,9 @@ def _quantity(plain: str, text: str, at: int, point: Point, currency: bool) -> _
         return None, found.end(), False, None, f"a number of {len(found[0])} characters", True
     if (listed := _LISTED.match(plain, at)) and not currency:
         written = text[at : listed.end()]
-        row = len(re.split(r"[ ]", found[0])[0]) == 3 or len(listed[0]) > len(found[0]) or _LIST_BEFORE.search(plain[:at])
+        row = (
+            len(re.split(r"[ ]", found[0])[0]) == 3 or len(listed[0]) > len(found[0]) or _LIST_BEFORE.search(plain[:at])
+        )
         if " " in written and row:
             why = f"{written.strip()[:60]} may be one number or several; set thousands off by commas or no-break spaces"
             return None, listed.end(), False, None, why, True

@@ -39,6 +39,45 @@ _REFUSES = re.compile(
     r"(?:help|assist|do|comply|provide|rewrite|fulfil)|as an ai\b)"
 )
 _HERE = re.compile(r"(?i)(?:(?:sure|certainly|of course|okay|ok|here)\b.*|(?:the )?(?:new|improved|revised) \w+):")
+_ADJECTIVE = r"(?:new|improved|revised|updated|rewritten|final|better|optimi[sz]ed)"
+_LABEL = re.compile(  # "New prompt:", in front of the text or on its line
+    rf"(?i)[\s*_#>-]*(?:here(?:'|\u2019)?s? (?:is )?)?(?:(?:the|my|your|a)\s+)?{_ADJECTIVE}\s+(?:(?:system|full|complete)\s+)?"
+    r"(?:prompt|instructions?|version|text|documentation|description)(?:\s+(?:is|reads|text))?[*_ \t]*(?::[*_]*|"
+    r"(?<=[*_])(?=\n))|"
+    rf"[ \t]*#+[ \t*_]*(?:(?:the|my)\s+)?{_ADJECTIVE}\s+(?:system\s+)?(?:prompt|instructions?|version|text)[*_: \t]*(?=\n)"
+)
+_LABEL_LINE = re.compile(
+    rf"(?im)^[ \t*_#>-]*(?:(?:the|my)\s+)?{_ADJECTIVE}\s+(?:system\s+)?(?:prompt|instructions?)\b[*_ \t]*:"
+)
+_HISTORY = re.compile(
+    r"(?im)^[ \t*_#>-]*(?:(?:the|your)\s+)?(?:old|original|previous|current)\s+(?:prompt|instructions?|version)[*_ \t]*:"
+)
+_REMARK = re.compile(  # a paragraph that speaks of the rewrite, whatever the text is about
+    r"(?i)[\s*_#>-]*(?:"
+    r"i(?:'|\u2019)?(?:ve| have)? (?:also )?made (?:\w+ ){0,4}?(?:changes|edits|improvements|modifications|adjustments)\b|"
+    r"(?:summary of |list of |specific )*(?:key|main) (?:changes|improvements|modifications|edits)\b|"
+    r"(?:summary of )?(?:the )?(?:changes|improvements|modifications|edits)(?: (?:i|that i))? (?:made|explained)\b|"
+    r"(?:changes|improvements) (?:from|to|over|compared (?:to|with)) the (?:original|old|previous)\b|"
+    r"what(?:(?:'|\u2019)s (?:new|changed)| i changed| changed)\b|"
+    r"why (?:this|the) (?:new |revised |improved )?(?:prompt|version|rewrite) )"
+)
+_PERHAPS = re.compile(  # behind a line of dashes a remark; else it may belong to the text
+    r"(?i)[\s*_#>-]*(?:(?:brief )?(?:explanation|rationale|reasoning|notes?|comments?|justification|analysis|why|"
+    r"changes|improvements|"
+    r"edits)\b[^:\n]{0,40}:|note that\b|i(?:'|\u2019)?(?:ve| have)? (?:also )?(?:made|changed|added|removed|rewrote|"
+    r"rewritten|revised|"
+    r"clarified|shortened|simplified|restructured|kept|tried|included|emphasi[sz]ed|updated|improved|addressed)\b|"
+    r"this (?:\w+ )?(?:prompt|version|revision|rewrite|instruction)\b|these (?:changes|edits|improvements)\b|"
+    r"let me know\b|feel free to\b|i hope\b|hope (?:this|it) helps|would you like me\b)"
+)
+_OF_THE_PROMPT = re.compile(
+    r"(?i)\b(?:(?:old|original|previous|new|revised|improved|updated|this|the) (?:prompt|version|instructions?|rewrite|"
+    r"revision|wording)|"
+    r"chang(?:ed|es)|rewrot?e|rewritten|clarity|(?:adjust|tweak|refine)\w*|i (?:added|removed|kept|clarified|shortened|"
+    r"simplified|made) "
+    r"(?:it|this|the)\b|(?:this|it) helps)\b"
+)
+_RULE = re.compile(r"[ \t]*(?:-[ \t]*){3,}|[ \t]*(?:\*[ \t]*){3,}|[ \t]*(?:_[ \t]*){3,}|[ \t]*(?:={3,})[ \t]*")
 _EXAMPLE = re.compile(
     r"(?i)\b(?:for example|examples?|for instance|e\.g|such as|like (?:this|so)|in this form(?:at)?)\b\W*$"
 )
@@ -56,8 +95,9 @@ def text_in(text: str, *, cut: bool = False) -> Reading[str]:
 
     Returns:
         The one fenced text, exactly as it stands there but for white space around it; without any, the whole reply without
-        quotation marks around it. Of several it is the one that is introduced as the new text, and not as an example, a draft or
-        what was there before. Where that does not tell, the reason why none was taken.
+        quotation marks around it, a line such as "New prompt:" before it, and remarks on the changes behind it. Of several it is
+        the one that is introduced as the new text, and not as an example, a draft or what was there before. Where that does not
+        tell, the reason why none was taken.
     """
     if cut:
         return Reading(
@@ -71,7 +111,7 @@ def text_in(text: str, *, cut: bool = False) -> Reading[str]:
     if not blocks:
         if _REFUSES.match(answer):
             return Reading(None, f"the model refused: {' '.join(answer.split())[:80]}")
-        return Reading("" if fences(answer) else _unquoted(answer))
+        return Reading("") if fences(answer) else _unfenced(answer)
     outer = _outermost(answer, blocks)
     if outer is not None:
         return outer
@@ -131,6 +171,55 @@ def _outermost(answer: str, blocks: Sequence[Fence]) -> Reading[str] | None:
     if answer[found[-1].end :].strip():
         return None
     return Reading("\n".join(answer[blocks[0].start :].replace("\r\n", "\n").strip().split("\n")[1:-1]).strip())
+
+
+def _unfenced(answer: str) -> Reading[str]:
+    """A reply without fences, less what is clearly no part of the text; where that cannot be told, the reason."""
+    found = _unquoted(answer)
+    if found != answer.strip() and not _HERE.fullmatch(answer.strip().partition("\n")[0].strip(" *_#")):
+        return Reading(found)  # it stood in a tag, a field or quotation marks
+    label = _LABEL.match(found)
+    introduced = label is not None or found != answer.strip()
+    text = found[label.end() :].strip() if label else found
+    lines = text.strip("\n").split("\n")
+    rules = [i for i, line in enumerate(lines) if _RULE.fullmatch(line)]
+    wrapped = len(rules) == 2 and rules == [0, len(lines) - 1]
+    if (introduced or wrapped) and rules and not "".join(lines[: rules[0]]).strip():  # between two lines of dashes
+        lines = lines[rules[0] + 1 :]
+        rules = [i - rules[0] - 1 for i in rules[1:]]
+        if rules and not "".join(lines[rules[-1] + 1 :]).strip():
+            lines, rules = lines[: rules[-1]], rules[:-1]
+    above, rules_at = -1, set(rules)  # the last line before that is not empty
+    for i in range(len(lines)):
+        follows_rule = above in rules_at
+        above = i if lines[i].strip() else above
+        if i and not follows_rule and lines[i - 1].strip():
+            continue  # within a paragraph
+        sure = bool(_REMARK.match(lines[i]))
+        perhaps = not sure and bool(_PERHAPS.match(lines[i]))
+        if not (sure or perhaps):
+            continue
+        of_it = bool(_OF_THE_PROMPT.search("\n".join(lines[i : i + 2])))
+        if perhaps and not follows_rule and not of_it:
+            continue
+        if not "".join(lines[:i]).strip(" \n-*_=") or (perhaps and not (follows_rule and of_it)):
+            return Reading(
+                None,
+                f"{lines[i].strip()[:60]!r} may be no part of the new text; expected the text alone, between fences",
+            )
+        lines = lines[:i]
+        while lines and (not lines[-1].strip() or _RULE.fullmatch(lines[-1])):
+            lines.pop()
+        break
+    text = "\n".join(lines).strip()
+    other = _LABEL_LINE.search(text) or (_HISTORY.match(text) if not introduced else None)
+    if other is not None:
+        return Reading(
+            None,
+            f"it cannot be told what belongs to the new text: {other[0].strip()!r} stands in it; expected it between fences",
+        )
+    again = _unquoted(text) if text != found else text
+    return Reading(again)
 
 
 def _unquoted(answer: str) -> str:

@@ -48,7 +48,8 @@ _AND = re.compile(
     re.I,
 )
 _COUNT = re.compile(  # "3 errors", "2 points off", "3rd", "7B", "13+": a number of something else
-    r"(?!(?:pts?|points?|stars?|th?e)\b)[^\W\d_]|\+(?!/)|\s+(?:\w+\s+)?(?:errors?|mistakes?|issues?|flaws?|problems?|faults?|requirements?|"
+    r"(?!(?:pts?|points?|stars?|th?e)\b)[^\W\d_]|\+(?!/)|\s+(?:\w+\s+)?(?:errors?|mistakes?|issues?|flaws?|problems?|"
+    r"faults?|requirements?|"
     r"criteria|criterion|steps?|items?|tests?|cases?|sentences?|words?|goals?)\b|"
     r"\s*(?:points?|pts?)\s+(?:\w+\s+)?(?:off|deducted|lost|less|deductions?|short|below)\b",
     re.I,
@@ -58,7 +59,8 @@ _NOTHING = re.compile(
     re.I,
 )
 _BEFORE = re.compile(
-    r"(?i)\b(?:says|said|reports?|mentions|states|if|unless|whether|than|below|above|under|over|between|least|most|up to|not|n't|"
+    r"(?i)\b(?:says|said|reports?|mentions|states|if|unless|whether|than|below|above|under|over|between|least|most|"
+    r"up to|not|n't|"
     r"never|no|to (?:get|reach|earn|deserve|merit)|for an?|worth an?|like an?)\b[^.;:]*$|n't\b[^.;:]*$"
 )
 _AFTER = re.compile(
@@ -69,7 +71,8 @@ _CORRECTS = re.compile(  # "... actually 5", "On reflection, I lower it to 5", "
     r"(?:^|[.!?;:,(\n\u2026\u2013\u2014}>-])[\s*_]*"
     r"(?:(?:oh|well|hm+|ah|or|but|and|so|then|ok|okay)\b[\s,.\u2026]*)*"
     r"(?:actually|wait|rather|hm+|no|correction|sorry|scratch that|on (?:further |more )?(?:reflection|consideration|thought)|"
-    r"on second thoughts?|thinking again|reconsidering|in hindsight|make (?:it|that)|let me|let's (?:say|make)|i (?:take|change|lower|"
+    r"on second thoughts?|thinking again|reconsidering|in hindsight|make (?:it|that)|let me|let's (?:say|make)|"
+    r"i (?:take|change|lower|"
     r"raise|revise|correct|would (?:now|rather|lower|raise))|(?:lowered|raised|changed|revised|reduced) to)\b"
     r"[\s,.\u2026]*[^.;:\n\d]{0,60}?:?[\s*_]*(?P<number>(?<![\w.,/-])\d+(?:\.\d+)?)"
     r"(?=[\s*_\"')]*(?:$|[.,;:!?)\n\u2026\u2014]|/\s?\d|out of\b|points?\b|instead\b|rather\b|"
@@ -234,9 +237,7 @@ def _fields_of(data: JsonValue, names: tuple[str, ...], high: float | None) -> l
             outermost = [number for depth, number in found if depth == nearest]
             if sums or not nearest or len(outermost) == 1:
                 return sums or outermost
-            return [
-                _Found(None, True, f"{len(outermost)} parts have a {name} each, and there is none of the whole")
-            ]
+            return [_Found(None, True, f"{len(outermost)} parts have a {name} each, and there is none of the whole")]
     return []
 
 
@@ -296,7 +297,8 @@ def _labelled(text: str, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """
     word = "|".join(map(re.escape, names))
     label = re.compile(
-        rf"(?P<before>(?:[\w'\u2019,/-]+\s+){{0,5}}?)(?P<name>{word}){_SCALE}(?P<of>(?:\s+(?:for|of|on)\s+[^:=|\n\d]{{1,40}}?)?){_POINT}+{_BETWEEN}"
+        rf"(?P<before>(?:[\w'\u2019,/-]+\s+){{0,5}}?)(?P<name>{word}){_SCALE}(?P<of>(?:\s+(?:for|of|on)\s+[^:=|"
+        rf"\n\d]{{1,40}}?)?){_POINT}+{_BETWEEN}"
         rf"{_SCALE}(?P<rest>.*)",
         re.I | re.DOTALL,
     )

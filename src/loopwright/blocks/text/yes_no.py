@@ -30,12 +30,18 @@ _DENIED = re.compile(
     r"far from|hard to|to be)|n't|n\u2019t)\W+(?:\w+\s+)?|\bno\s+(?:\w+\s+){1,4}|\b(?:if|unless|whether)\b[^.;!?\n]*|"
     r"\b(?:says|said|answers|answered|states|stated|replies|replied|claims|claimed|responds|responded)\s*[\"'\u201c\u2018]?)$"
 )
-_UNSURE = r"(?:probably|perhaps|maybe|possibly|likely|presumably|conceivably|i guess|guessing|lean(?:ing|s)?|not (?:quite |entirely )?sure|unsure|uncertain)"
-_HEDGED_AFTER = re.compile(rf"(?i)\W{{0,3}}(?:(?:i am|i'm|i\u2019m|but|most|very|though|it is)\s+)*{_UNSURE}\b\W*(?:$|\n)")
+_UNSURE = (
+    r"(?:probably|perhaps|maybe|possibly|likely|presumably|conceivably|i guess|guessing|lean(?:ing|s)?|"
+    r"not (?:quite |entirely )?sure|unsure|uncertain)"
+)
+_HEDGED_AFTER = re.compile(
+    rf"(?i)\W{{0,3}}(?:(?:i am|i'm|i\u2019m|but|most|very|though|it is)\s+)*{_UNSURE}\b\W*(?:$|\n)"
+)
 _HEDGED_BEFORE = re.compile(rf"(?i)\b{_UNSURE}\W+(?:(?:a|the|an|to|towards?|it is|is|say)\s+)*$")
 _OF = (  # what may follow a word that is said of something: "the correct answer is 5" says nothing of the answer
     r"(?!\s*\?)(?!\W+(?:if|unless|provided|assuming|but|except|though|although|only)\b)"
-    r"(?!\s+(?!(?:and|or|because|since|as|for|in|with|to|on|by|at|from|given|that|this|it|its|the|there|they|overall|here)\b)\w)"
+    r"(?!\s+(?!(?:and|or|because|since|as|for|in|with|to|on|by|at|from|given|that|this|it|its|the|there|they|overall|"
+    r"here)\b)\w)"
 )
 _OF_FAULTS = re.compile(
     r"(?i)\b(?:no|not|non|un|errors?|issues?|problems?|mistakes?|faults?|flaws?|wrong|incorrect|invalid|fail\w*|bad|worse|"
@@ -95,7 +101,11 @@ def truth(value: JsonValue, yes: str = "yes", no: str = "no", *, cut: bool = Fal
     begin = value.strip().lstrip(MARKS + " [(<#>")
     follows = _NO_NOUN if words[False].casefold() == "no" else ""
     begins = re.match(rf"(?i)({either})(?!\w){follows}(?!\W*(?:/|or\b)\s*\w)", begin)
-    if begins and not _HEDGED_AFTER.match(begin, begins.end(1)) and not _goes_back(begin, begins, lines[-1], meant, either):
+    if (
+        begins
+        and not _HEDGED_AFTER.match(begin, begins.end(1))
+        and not _goes_back(begin, begins, lines[-1], meant, either)
+    ):
         return meant[begins[1].casefold()]
     if begins:
         return None

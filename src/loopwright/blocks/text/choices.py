@@ -339,7 +339,9 @@ class _Reader:
                 name = self.by_name[found["x"].casefold()] if found else ""
                 if found is None or (self.letters and found["x"] != name):  # "a" is an article
                     continue
-                said = on_condition if conditional or _ASPECT.search(clause[: found.start()]) else decided
+                if _ASPECT.search(clause[: found.start()]):
+                    break
+                said = on_condition if conditional else decided
                 if not re.fullmatch(f"{_WORSE}|{_REJECTS}|loses", found.groupdict().get("how") or "", re.I):
                     said.append(name)
                 elif len(self.by_name) == 2:

@@ -75,7 +75,7 @@ _CORRECTS = re.compile(  # "... actually 5", "On reflection, I lower it to 5", "
     r"i (?:take|change|lower|"
     r"raise|revise|correct|would (?:now|rather|lower|raise))|(?:lowered|raised|changed|revised|reduced) to)\b"
     r"[\s,.\u2026]*[^.;:\n\d]{0,60}?:?[\s*_]*(?P<number>(?<![\w.,/-])\d+(?:\.\d+)?)"
-    r"(?=[\s*_\"')]*(?:$|[.,;:!?)\n\u2026\u2014]|/\s?\d|out of\b|points?\b|instead\b|rather\b|"
+    r"(?=[\s*_\"')]*(?:$|[.,;!?)\n\u2026\u2014]|/\s?\d|out of\b|points?\b|instead\b|rather\b|"
     r"(?:is|seems|would be|feels) (?:\w+ )?(?:fair|fairer|right|better|more)\b|at (?:most|best)\b|(?:because|since|as|for)\b))",
     re.I,
 )
@@ -113,7 +113,7 @@ def score_in(text: str, name: str = "score", *, high: float | None = None, cut: 
             return Reading(None, found[-1].problem)
         values = {f.value for f in read}
         if len(values) == 1 or last_counts:
-            later = _taken_back(said.answer, names, read[-1].value)
+            later = _taken_back(said.answer, names, read[-1].value, high)
             if later is not None:
                 return Reading(None, f"{read[-1].value:g} seems to be taken back by what follows: {later!r:.80}")
             return Reading(read[-1].value)
@@ -151,11 +151,11 @@ def _tiers(answer: str, reply: str, names: tuple[str, ...], high: float | None) 
     yield lines, False
 
 
-def _taken_back(answer: str, names: tuple[str, ...], value: float | None) -> str | None:
+def _taken_back(answer: str, names: tuple[str, ...], value: float | None, high: float | None) -> str | None:
     """What says another number instead of the score, as "Score: 7... actually 5", with no score named behind it."""
     for found in _CORRECTS.finditer(answer):
         number = _value(found["number"], None)
-        if number.value is None or number.value == value:
+        if number.value is None or number.value == value or (high is not None and number.value > high):
             continue
         rest = answer[found.end() :]
         again = [kind for kind, said in _labelled(rest, names) if kind != "part" and _value(said, None).value == value]

@@ -794,6 +794,9 @@ def test_two_scores_that_differ_are_none_with_the_reason(text: str) -> None:
         ('{"criteria": {"style": 3}}\n{"score": 4}', 4.0),
         ("Score: 7\nThe answer actually gives 3 sources.", 7.0),
         ("Score: 7\nActually, 2 steps are missing.", 7.0),
+        ("Score: 7\n- no 2: wrong\n- no 3: fine", 7.0),
+        ("Score: 4\n\nIt was not 1990 but, actually, 1991.", 4.0),
+        ("Score: 6\n\nI would raise it to 8 with citations.", 6.0),
         ("Score: 7... actually 5. Final score: 7", 7.0),
         ("Score: 9... actually 5.\nFinal score: 5", 5.0),
         ("Score: 8. I considered 5, but that is too low.", 8.0),
@@ -1022,3 +1025,8 @@ def test_a_rewrite_that_cannot_be_told_from_what_stands_around_it_is_refused(rep
 )  # fmt: skip
 def test_what_belongs_to_a_rewrite_stays(reply: str) -> None:
     assert text_in(reply) == (reply, "")
+
+
+def test_what_is_better_on_one_side_does_not_hide_what_is_better() -> None:
+    assert choice_in("In terms of style, B is better. Overall A is better.").value == "A"
+    assert choice_in("For style, A is better, but B is better overall.").value == "B"

@@ -18,7 +18,6 @@ def print_summary(result: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from loopwright.core.gate import Decision
     from loopwright.core.origins import an_earlier_run, tokens_told
 
     out = console()
@@ -45,7 +44,7 @@ def print_summary(result: dict[str, Any]) -> None:
             table.add_row(
                 str(k["look"]), Text(f"{k['by']}: {k['note']}" if k.get("note") else k["by"]), percent(k["incumbent_score"]),
                 percent(k["candidate_score"]), f"{points(k['effect'])} ({points(k['low'])} to {points(k['high'])})",
-                "{}, needs {}".format(*Decision.model_validate({f: k[f] for f in Decision.model_fields if f in k}).evidence),
+                _evidence(k),
                 Text(("accepted: " if k["accepted"] else "rejected: ") + k["reason"], style=style),
             )  # fmt: skip
         console(wraps=True).print(table)
@@ -103,6 +102,14 @@ def print_stream(result: dict[str, Any]) -> None:
     out.print(f"report    {_near(result['report'])}", markup=False)
     out.print(f"state     {_near(result['state'])}", markup=False)
     out.print(f"run       {result['run']}", markup=False)
+
+
+def _evidence(look: dict[str, Any]) -> str:
+    """What the test of a look found and what it needed, in one cell."""
+    from loopwright.core.gate import Decision
+
+    found, needed = Decision.model_validate({f: look[f] for f in Decision.model_fields if f in look}).evidence
+    return f"{found}, needs {needed}" if needed else found
 
 
 def _verdict(out: Any, result: dict[str, Any]) -> None:

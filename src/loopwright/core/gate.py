@@ -78,12 +78,12 @@ class Decision(Frozen):
 
     @property
     def evidence(self) -> tuple[str, str]:
-        """What the test found, and what it needed."""
+        """What the test found, and what it needed: "" for a look that ended before its test."""
         if self.p_value is not None and self.needed is not None:
             return f"p = {self.p_value:.2g}", f"{self.needed:.2g}"
         if self.e_value is not None and self.threshold is not None:
             return f"e = {self.e_value:.3g}", f"{self.threshold:.4g}"
-        return "none", "none" if self.needed is None else f"{self.needed:.2g}"
+        return "not tested", "" if self.needed is None else f"{self.needed:.2g}"
 
 
 def counted(scores: Sequence[float | None], side: Side) -> list[float]:

@@ -203,19 +203,19 @@ def _looks(report: Report) -> str:
         return "<p>No candidate reached the gate.</p>"
     rows = "".join(
         f'<tr class="{"yes" if k.accepted else "no"}"><td class="n">{k.look}</td>'
-        f'<td><span class="chip">{"accepted" if k.accepted else "rejected"}</span></td>'
+        f'<td><span class="chip">{"accepted" if k.accepted else "rejected"}</span><small>{escape(k.reason)}</small></td>'
         f"<td><b>{escape(k.by)}</b><small>{escape(k.note)}</small></td>"
         f'<td class="n">{_percent(k.incumbent_score)} &rarr; {_percent(k.candidate_score)}</td>'
         f'<td class="n">{_points(k.effect)}<small>{_points(k.low)} to {_points(k.high)}</small></td>'
-        f'<td class="n">{k.evidence[0]}<small>needs {k.evidence[1]}</small></td><td class="n">{k.n}'
-        f"{_turned(k)}</td><td>{escape(k.reason)}</td></tr>"
+        f'<td class="n">{k.evidence[0]}<small>{k.evidence[1] and f"needs {k.evidence[1]}"}</small></td><td class="n">{k.n}'
+        f"{_turned(k)}</td></tr>"
         for k in looks
     )
     heads = "".join(
         f'<th{" class=n" if right else ""}>{name}</th>'
         for name, right in (
-            ("Look", 1), ("", 0), ("Candidate", 0), ("Incumbent &rarr; candidate", 1), ("Gain, points", 1),
-            ("Evidence", 1), ("Pairs", 1), ("Reason", 0),
+            ("Look", 1), ("Decision", 0), ("Candidate", 0), ("Incumbent &rarr; candidate", 1), ("Gain, points", 1),
+            ("Evidence", 1), ("Pairs", 1),
         )
     )  # fmt: skip
     return f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'

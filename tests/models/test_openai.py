@@ -302,7 +302,7 @@ def test_a_200_without_an_answer_is_asked_again_and_then_lost(server: Server, cl
 def test_a_200_without_an_answer_costs_what_it_says_and_stops_at_the_deadline(server: Server, clock: Clock) -> None:
     server.will(raw(b'{"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 0}}'))
     with pytest.raises(BadOutput) as caught:
-        answer(make(server, clock, deadline=0.0))
+        answer(make(server, clock, deadline=60.0, backoff=1e9, longest_wait=1e9, jitter=0))
     assert caught.value.cost is not None and caught.value.cost.prompt_tokens == 9
     assert len(server.bodies) == 1
 

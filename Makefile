@@ -6,7 +6,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTHON_FILES := src tests benchmarks scripts
 
-.PHONY: help setup setup-dev demo test check reproduce costs bench lab-model lab-roles docs docs-pages lint clean
+.PHONY: help setup setup-dev demo test faults check reproduce costs bench lab-model lab-roles docs docs-pages lint clean
 
 help: ## List these commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ else
 	@$(BIN)/python -m pytest -n 2 --cov --cov-report=term --ignore=$(CONFORMANCE)
 	@$(BIN)/python -m pytest -n 2 $(CONFORMANCE)
 endif
+
+faults: setup-dev ## Attack every promise about faults and print what was seen; ARGS="33 49" for some rows
+	@$(BIN)/python scripts/faults.py $(ARGS)
 
 check: setup-dev ## Run the conformance suite on every recipe, or on SLUG=rest-em
 	@$(BIN)/loopwright check $(SLUG)

@@ -157,8 +157,9 @@ def recorded(store: Path) -> int:
         return int(connection.execute(query).fetchone()[0])
 
 
+@pytest.mark.fault(1, 2)
 def test_killed_at_ten_random_moments_a_run_ends_as_if_nothing_had_happened(
-    server: Server, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+    server: Server, start: Callable[..., subprocess.Popen[str]], tmp_path: Path, seen: Callable[[str], None]
 ) -> None:
     before = server.received
     expected = succeeded(start(store=tmp_path / "whole"))
@@ -170,7 +171,7 @@ def test_killed_at_ten_random_moments_a_run_ends_as_if_nothing_had_happened(
     assert expected["presumed_spent"] == 0
 
     rng = random.Random(20)
-    kills = 0
+    kills = again = 0
     for number, share in enumerate((4, 3, 3)):  # three runs, killed that often each
         store, moments = tmp_path / f"store{number}", sorted(rng.sample(range(1, calls), share))
         begun, do, in_flight = server.received, "improve", 0
@@ -191,11 +192,14 @@ def test_killed_at_ten_random_moments_a_run_ends_as_if_nothing_had_happened(
         assert server.received - begun == calls + in_flight, "something that was recorded was paid again"
         assert in_flight <= result["presumed_spent"] <= share * 128
         assert result["calls"] == calls + result["presumed_spent"]
+        again += in_flight
     assert kills == 10
+    seen(f"{kills} kills in 3 runs of {calls} calls: {again} calls in flight were paid again, none that was recorded")
 
 
+@pytest.mark.fault(10)
 def test_a_second_process_on_the_same_run_is_refused(
-    server: Server, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+    server: Server, start: Callable[..., subprocess.Popen[str]], tmp_path: Path, seen: Callable[[str], None]
 ) -> None:
     server.will(latency=0.05)
     first = start()
@@ -204,10 +208,12 @@ def test_a_second_process_on_the_same_run_is_refused(
     assert code == 2
     assert "RunBusy" in err
     assert f"process {first.pid}" in err
+    seen("refused, naming the process that has the run")
     server.will()
     succeeded(first)
 
 
+@pytest.mark.fault(39)
 @pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
 def test_ctrl_c_stops_a_run_that_can_be_resumed(
     times: int, server: Server, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
@@ -243,6 +249,7 @@ def recorded_at(result: dict[str, Any], first: int, second: int) -> int:
     return whole - second
 
 
+@pytest.mark.fault(31, 41)
 @pytest.mark.parametrize(
     ("mode", "code", "status", "said"),
     [
@@ -287,15 +294,18 @@ def test_a_server_that_fails_ends_the_run_with_the_reason_and_the_run_goes_on_wh
     assert server.received - before == result["calls"] - result["presumed_spent"] - safe
 
 
+@pytest.mark.fault(30)
 def test_too_many_requests_for_a_while_is_waited_for(
-    server: Server, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+    server: Server, start: Callable[..., subprocess.Popen[str]], tmp_path: Path, seen: Callable[[str], None]
 ) -> None:
     before = server.received
     server.will(fail=429, times=LANES)
     result = succeeded(start())
     assert server.received - before == result["calls"] + LANES
+    seen(f"{LANES} turned away, waited for, {result['calls']} calls counted")
 
 
+@pytest.mark.fault(12)
 def test_a_store_of_a_newer_version_is_refused(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
     store = tmp_path / "store"
     store.mkdir()
@@ -308,8 +318,9 @@ def test_a_store_of_a_newer_version_is_refused(start: Callable[..., subprocess.P
         assert "written by a newer Loopwright" in err
 
 
+@pytest.mark.fault(6)
 def test_a_full_disk_pauses_the_run_and_space_resumes_it(
-    server: Server, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+    server: Server, start: Callable[..., subprocess.Popen[str]], tmp_path: Path, seen: Callable[[str], None]
 ) -> None:
     store = tmp_path / "small"
     store.mkdir()
@@ -329,10 +340,12 @@ def test_a_full_disk_pauses_the_run_and_space_resumes_it(
         assert result["status"] == "done"
         again = server.received - before - (result["calls"] - result["presumed_spent"] - safe)
         assert again == 0, "something that was recorded was paid again"
+        seen(f"1 MB disk: paused with {safe} answers safe; resumed with more space, none paid again")
     finally:
         subprocess.run(["umount", "-l", store], check=False)
 
 
+@pytest.mark.fault(6)
 def test_a_full_disk_where_the_result_goes_pauses_too(
     server: Server, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
@@ -356,6 +369,7 @@ def test_a_full_disk_where_the_result_goes_pauses_too(
         subprocess.run(["umount", "-l", out], check=False)
 
 
+@pytest.mark.fault(11)
 def test_a_task_that_changed_is_refused_at_resume(
     server: Server, start: Callable[..., subprocess.Popen[str]], task: Path
 ) -> None:
@@ -387,13 +401,15 @@ def test_a_budget_too_small_for_the_baseline_says_what_is_needed(
     assert server.received - before == result["calls"] <= needed
 
 
+@pytest.mark.fault(33)
 @pytest.mark.parametrize("calls", [95, 130])
 def test_a_budget_that_ends_in_the_middle_of_a_method_still_proves_the_result(
-    calls: int, server: Server, start: Callable[..., subprocess.Popen[str]]
+    calls: int, server: Server, start: Callable[..., subprocess.Popen[str]], seen: Callable[[str], None]
 ) -> None:
     before = server.received
     result = succeeded(start(budget={"calls": calls}))
     assert server.received - before == result["calls"] <= calls
+    seen(f"cap of {calls} calls: {result['calls']} made")
     assert "budget: calls is capped" in result["reason"]
     assert result["final"]["n"] == result["baseline"]["n"] > 5
     assert os.path.exists(result["report"])

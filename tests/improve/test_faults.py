@@ -213,6 +213,24 @@ def test_a_second_process_on_the_same_run_is_refused(
     succeeded(first)
 
 
+@pytest.mark.fault(4)
+def test_a_clock_that_jumps_changes_nothing(
+    server: Server, start: Callable[..., subprocess.Popen[str]], tmp_path: Path, seen: Callable[[str], None]
+) -> None:
+    expected = succeeded(start(store=tmp_path / "steady"))
+    before = server.received
+    first = start(store=tmp_path / "jumping", jumping_clock=True)
+    assert server.wait_for(before + 30, first)
+    code, _, err = ended(start("resume", store=tmp_path / "jumping", jumping_clock=True))
+    assert code == 2
+    assert "RunBusy" in err
+    first.kill()
+    first.wait()
+    result = succeeded(start("resume", store=tmp_path / "jumping", jumping_clock=True))
+    assert outcome(result) == outcome(expected)
+    seen(f"the clock jumped by days at every look: a second driver refused; killed, resumed: {result['calls']} calls, same result")
+
+
 @pytest.mark.fault(39)
 @pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
 def test_ctrl_c_stops_a_run_that_can_be_resumed(

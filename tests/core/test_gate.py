@@ -207,6 +207,7 @@ def test_scores_and_effect_are_over_all_examples_by_one_rule() -> None:
     assert decision.missing_candidate == 30
 
 
+@pytest.mark.fault(71)
 def test_keeping_silent_where_it_is_weak_makes_no_candidate_better() -> None:
     """The candidate answers only the half that both get right, and leaves out what the incumbent knew as well."""
     incumbent = [1.0] * 40 + [0.0] * 40
@@ -217,6 +218,7 @@ def test_keeping_silent_where_it_is_weak_makes_no_candidate_better() -> None:
     assert Gate().look(incumbent, [1.0] * 40 + [1.0] * 20 + [None] * 20).accepted
 
 
+@pytest.mark.fault(71)
 @given(grades, st.randoms())
 def test_losing_scores_never_helps_a_candidate(pairs: list[tuple[float | None, float | None]], rng: random.Random) -> None:
     incumbent, candidate = [a for a, _ in pairs], [b for _, b in pairs]
@@ -224,6 +226,7 @@ def test_losing_scores_never_helps_a_candidate(pairs: list[tuple[float | None, f
     assert all(b <= a for a, b in zip(paired_differences(incumbent, candidate), paired_differences(*fewer), strict=True))
 
 
+@pytest.mark.fault(71)
 def test_a_missing_score_is_worth_the_same_wherever_it_is_counted() -> None:
     assert counted([None, 0.25], "candidate") == [0.0, 0.25]
     assert counted([None, 0.25], "incumbent") == [1.0, 0.25]

@@ -41,6 +41,7 @@ NOTHING = {
 }
 
 
+@pytest.mark.fault(32)
 @pytest.mark.parametrize("kind", NOTHING)
 def test_code_is_asked_what_nothing_is_worth_and_sees_the_empty_answer(kind: str) -> None:
     seen = []
@@ -53,6 +54,7 @@ def test_code_is_asked_what_nothing_is_worth_and_sees_the_empty_answer(kind: str
     assert (seen, found.score) == ([""], 0.25)
 
 
+@pytest.mark.fault(32)
 @pytest.mark.parametrize("kind", NOTHING)
 def test_models_are_not_asked_about_nothing_and_the_score_is_the_lowest(kind: str) -> None:
     model = Counting(say=lambda request, i: "Score: 9")
@@ -113,6 +115,7 @@ def test_a_kind_that_cannot_be_said_of_nothing_is_missing() -> None:
     assert isinstance(said, Missing) and said.expected == "edit"
 
 
+@pytest.mark.fault(32)
 @pytest.mark.parametrize(
     ("error", "status", "score"),
     [
@@ -158,6 +161,7 @@ def test_one_request_without_a_reply_is_lost_where_others_are_answered_and_a_mod
     assert not isinstance(caught.value, NoReply)
 
 
+@pytest.mark.fault(32, 37)
 def test_a_judge_without_a_reply_is_a_judgement_that_is_missing() -> None:
     def act(requests: Any) -> None:
         raise ModelUnavailable("400", kind="bad-request")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from loopwright.blocks.convert import convert
 from loopwright.blocks.trust import doubts
 from loopwright.core.budget import Ledger
@@ -36,6 +38,7 @@ async def judged(ctx: Context) -> Any:
     return [await ctx.judge(await ctx.answer(e)) for e in EXAMPLES]
 
 
+@pytest.mark.fault(37)
 def test_a_judge_that_praises_everything_is_told_of_once() -> None:
     said, told, store, id = run("Score: 10", judged, critics=(judge("Is it good?"),))
     assert [t["doubt"] for t in told] == ["praises"] and told[0]["asked"] < 30
@@ -49,6 +52,7 @@ def test_a_judge_that_cannot_be_read_and_one_that_is_sound() -> None:
     assert run("Score: 6", judged, critics=(judge("r"),))[1] == []
 
 
+@pytest.mark.fault(37)
 def test_a_judge_that_changes_its_mind_with_the_order() -> None:
     async def compared(ctx: Context) -> Any:
         return [await ctx.compare(await ctx.answer(e), await ctx.answer(e, "again")) for e in EXAMPLES]

@@ -228,7 +228,7 @@ def test_a_clock_that_jumps_changes_nothing(
     first.wait()
     result = succeeded(start("resume", store=tmp_path / "jumping", jumping_clock=True))
     assert outcome(result) == outcome(expected)
-    seen(f"the clock jumped by days at every look: a second driver refused; killed, resumed: {result['calls']} calls, same result")
+    seen(f"jumps of days at every look: a second driver refused; killed and resumed: {result['calls']} calls, same result")
 
 
 @pytest.mark.fault(39)

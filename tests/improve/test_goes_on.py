@@ -338,6 +338,7 @@ def test_a_checker_that_always_fails_stops_with_its_reason(run: Callable[..., Ru
     assert job.told("method") == []
 
 
+@pytest.mark.fault(32)
 def test_cut_answers_are_counted_where_they_are_and_judged_by_their_text(
     run: Callable[..., Run], server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -376,6 +377,7 @@ def test_rounds_that_nobody_scored_show_no_score(run: Callable[..., Run], capsys
     assert "0.0%" not in render_html(report).split("Attempts while learning")[-1].split("</section>")[0]
 
 
+@pytest.mark.fault(71)
 def test_a_checker_that_likes_silence_is_named_at_the_start(run: Callable[..., Run]) -> None:
     job = run("loose")
     job.begin(worse)

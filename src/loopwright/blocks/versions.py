@@ -203,8 +203,10 @@ async def written(
         try:
             text = read_rewrite(reply, spec.kind)
         except BadOutput as error:
+            await ctx.unused(str(error))
             return "", [*refused, str(error)]
         if not answers.copied(text, known):
             return text, refused
         refused.append("it gave answers away")
+        await ctx.unused(refused[-1])
     return "", refused

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -99,6 +100,7 @@ class Engine:
         self.halt = halt
         self.doubts = doubts
         self.heard: dict[str, Heard] = {}  # by the judge's name and version
+        self.unused: Counter[tuple[str, str]] = Counter()  # proposals, by scope and reason
         self.doubted: set[tuple[str, str]] = set()
         self.raised: set[str] = set()  # exceptions of programs and checks that were told of
         self.watched: dict[str, dict[str, float]] = {}  # by the scope of the rollouts

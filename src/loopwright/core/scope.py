@@ -144,6 +144,18 @@ class Scope:
         """
         await self.engine.event(type, f"{self.scope}/{key}", by=self._by, round=self.round, **facts)
 
+    async def unused(self, reason: str) -> None:
+        """Count a proposal that was paid for and could not be used, such as a rewrite that cannot be read.
+
+        The run tells how many there were and why, above all where it learned nothing.
+
+        Args:
+            reason: why, in a few words, the same for all of one kind.
+        """
+        reason = " ".join(reason.split())[:200]
+        self.engine.unused[self.scope, reason] += 1
+        await self.note("unused", f"{reason}/{self.engine.unused[self.scope, reason]}", reason=reason)
+
     @property
     def _solving(self) -> bool:
         return self.recipe is not None and self.recipe.card.shape in ("solver", "critic")

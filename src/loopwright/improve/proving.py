@@ -23,6 +23,7 @@ from loopwright.improve import faults
 from loopwright.improve.artifact import write_artifact
 from loopwright.improve.gating import ROUNDED, about_unproven, best_refused, needed
 from loopwright.improve.session import Progress, money, tell_spent
+from loopwright.improve.unused import unused_text
 from loopwright.worlds.files import Task
 from loopwright.worlds.named import NamedWorld
 
@@ -184,6 +185,8 @@ class Proving:
             reason = f"learned nothing: {few} showed too little on the screen examples to ask the gate ({self.stopped})"
         else:
             reason = f"learned nothing: no method had anything to offer ({self.stopped})"
+        if not accepted:
+            reason += unused_text(self.engine.unused)
         low, high = mean_interval(gain, low=-1.0, high=1.0)
         effect = sum(gain) / len(gain) if gain else 0.0
         await self.engine.event(

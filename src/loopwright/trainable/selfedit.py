@@ -76,6 +76,15 @@ async def edited(
     ctx: Context, candidate: Candidate, attempts: Sequence[Rollout], options: EditOptions, *, by: str
 ) -> tuple[Candidate | None, str]:
     """(another version, "") or (None, why there is none). attempts: judged ones, the one to learn from first."""
+    made, why = await _edited(ctx, candidate, attempts, options, by)
+    if made is None:
+        await ctx.unused(why)
+    return made, why
+
+
+async def _edited(
+    ctx: Context, candidate: Candidate, attempts: Sequence[Rollout], options: EditOptions, by: str
+) -> tuple[Candidate | None, str]:
     known = open_parameters(candidate)
     name = own_editor(candidate, options) or ctx.rng.choice(sorted(known))
     spec = known[name]

@@ -34,7 +34,7 @@ _WHOLE_TAG = re.compile(
     rf"\s*<({_NAMES}|answer|output|result|response|rewrite|start|new)>{_INSIDE}\s*", re.DOTALL | re.IGNORECASE
 )
 _REFUSES = re.compile(
-    r"(?i)\A\W*(?:i(?:'|\u2019)?m (?:sorry|unable|afraid)|sorry, (?:but )?i\b|"
+    r"(?i)\A\W*(?:i(?:(?:'|\u2019)?| a)m (?:very |so |truly )?(?:sorry|unable|afraid)|sorry, (?:but )?i\b|"
     r"i (?:can(?:'|\u2019)t|cannot|won(?:'|\u2019)t|am unable to) "
     r"(?:help|assist|do|comply|provide|rewrite|fulfil)|as an ai\b)"
 )

@@ -140,10 +140,12 @@ async def _rewritten(
             fields["history"] = filled(HISTORY, {"versions": "\n---\n".join(versions)}) if len(versions) > 1 else ""
             (advice,) = await ctx.generate(filled(analyse, fields), **sampling)
             (reply,) = await ctx.generate(filled(rewrite, fields | {"advice": without_thinking(advice.text).strip()}), **sampling)
-        except (BadOutput, NoReply):
+        except (BadOutput, NoReply) as error:
+            await ctx.unused(str(error))
             continue
         text, direction = _read(reply) if reply.finish != "length" else ("", direction)  # a documentation cut off is none
         if not text:
+            await ctx.unused("the reply was cut off" if reply.finish == "length" else "no documentation was found in the reply")
             continue
         versions.append(text)
         if (bleu(versions[-2], text) + cosine(versions[-2], text)) / 2 > settled:

@@ -115,7 +115,8 @@ async def gepa(
         try:
             text, why = await write(ctx, reflect, COPIED, parent, name, {"attempts": attempts_text(attempts, name)})
             child = with_values(parent.candidate, {name: text}, by="gepa", note=f"{name} rewritten") if text else base
-        except (BadOutput, NoReply, InputError):  # nothing was written, or no value of its kind
+        except (BadOutput, NoReply, InputError) as error:  # nothing was written, or no value of its kind
+            await ctx.unused(str(error))
             return None, why
         if not text or child.hash in slot.known:
             return None, why
@@ -133,7 +134,8 @@ async def gepa(
             parts = "\n\n".join(f"Version {i}:\n<version>\n{text}\n</version>" for i, text in enumerate(new, 1))
             try:
                 text, more = await write(ctx, join, COPIED, top, name, {"versions": parts})
-            except (BadOutput, NoReply):
+            except (BadOutput, NoReply) as error:
+                await ctx.unused(str(error))
                 continue
             why += more
             texts |= {name: text} if text else {}

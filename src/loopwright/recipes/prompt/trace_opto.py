@@ -92,9 +92,12 @@ async def trace_opto(
         past.append(_values(free, limit) + "\n" + "\n".join(said))
         try:
             (reply,) = await ctx.generate(asked, temperature=temperature, max_tokens=max_tokens)
-        except (BadOutput, NoReply):
+        except (BadOutput, NoReply) as error:
+            await ctx.unused(str(error))
             continue
         values, refused = _suggested(reply, free, answers)
+        for reason in refused or ([] if values else ["the reply suggests no new value"]):
+            await ctx.unused(reason)
         if not values:
             continue
         version = with_values(version, values, by="trace-opto", note=f"{', '.join(values)} set anew")

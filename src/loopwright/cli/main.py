@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from loopwright import __version__
-from loopwright.cli import catalogue, judging, keeping, using, watching, working
+from loopwright.cli import catalogue, doctor, judging, keeping, using, watching, working
 from loopwright.cli.shared import State, StoreOption, emit, forgive, say
 from loopwright.core.errors import LoopwrightError
 from loopwright.core.extras import of as missing_extra
@@ -51,6 +51,7 @@ app.command("export", rich_help_panel="Use")(keeping.export)
 app.command("runs", rich_help_panel="Look")(keeping.runs)
 app.command("report", rich_help_panel="Look")(keeping.report)
 app.command("judge-report", rich_help_panel="Look")(judging.judge_report)
+app.command("doctor", rich_help_panel="Look")(doctor.doctor)
 app.command("watch", rich_help_panel="Methods")(watching.watch)
 app.command("list", rich_help_panel="Methods")(catalogue.list_recipes)
 app.command("show", rich_help_panel="Methods")(catalogue.show)

@@ -57,7 +57,7 @@ def test_every_line_that_is_not_ok_tells_what_was_found(tmp_path: Path) -> None:
     assert all(line.told for line in found) and all(line.next for line in found if line.state == "missing")
 
 
-@pytest.mark.parametrize("name", "OPENAI_API_KEY HF_TOKEN AWS_SECRET_ACCESS_KEY PGPASSWORD GITHUB_TOKEN mistral_apikey KEY".split())
+@pytest.mark.parametrize("name", "OPENAI_API_KEY HF_TOKEN AWS_SECRET_ACCESS_KEY PGPASSWORD mistral_apikey KEY".split())
 def test_names_of_keys(name: str) -> None:
     assert holds_key(name)
     assert without_keys({name: "x"}) == {} and without_keys({name: "x"}, keep=[name]) == {name: "x"}

@@ -6,7 +6,8 @@ import re
 from collections.abc import Collection, Mapping
 
 _PARTS = re.compile(
-    r"(?:^|_)(?:\w*apikey|keys?|\w*tokens?|\w*secrets?|\w*passw(?:or)?d|passphrase|credentials?|creds|auth|cookies?|sas)(?:_|$)", re.I
+    r"(?:^|_)(?:\w*apikey|keys?|\w*tokens?|\w*secrets?|\w*passw(?:or)?d|passphrase|credentials?|creds|auth|cookies?|sas)(?:_|$)",
+    re.I,
 )
 _named: set[str] = set()
 

@@ -4,6 +4,8 @@ import math
 from contextlib import suppress
 from typing import Any
 
+import by_frames
+
 from loopwright.core.errors import BudgetExhausted, NoConversion
 from loopwright.core.feedback import Checklist, Critique, Item, Missing, Preference, Rater, Score, Steps, Verdict
 from loopwright.core.registry import critic
@@ -218,7 +220,7 @@ async def order_of_aspects(rollout, ctx):
 @good()  # resumes-after-a-kill: it looks whether it is being replayed
 async def critic_knows_the_replay(rollout, ctx):
     yes, no = await votes(rollout, ctx)
-    again = vars(ctx)["engine"].past.replayed > 0
+    again = by_frames.engine().past.replayed > 0
     return Score(value=yes / (yes + no), message=f"replayed {again}", by=BY) if yes + no else missing()
 
 

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+import by_frames
 import numpy as np
 
 from loopwright.blocks.arms import rearranged
@@ -75,12 +76,12 @@ async def order_of_a_set(example, ctx):
 @good()  # resumes-after-a-kill: it looks whether it is being replayed
 async def knows_the_replay(example, ctx):
     rollout = await best(example, ctx)
-    return rollout.model_copy(update={"error": f"replayed {vars(ctx)['engine'].past.replayed > 0}"})
+    return rollout.model_copy(update={"error": f"replayed {by_frames.engine().past.replayed > 0}"})
 
 
 @good()  # resumes-after-a-kill and budget-holds: calls that nobody recorded
 async def around_the_engine(example, ctx):
-    model = vars(ctx)["engine"].model("policy")
+    model = by_frames.engine().model("policy")
     for _ in range(5):
         await model.generate([Request(turns=ctx.world.prompt.render(example))])
     return await best(example, ctx)

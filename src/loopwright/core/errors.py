@@ -6,6 +6,7 @@
     │   ├── UnknownName       a recipe, option, model or run that does not exist; suggests the near one
     │   ├── NothingScored     no answer of the baseline has a score: nothing could be compared with it
     │   └── NoConversion      no lawful way from one kind of feedback to another
+    ├── HiddenFromRecipes     a recipe asked for what no recipe is shown: held-out examples, the engine, the store
     ├── BudgetExhausted       the next call could pass a cap, so it was not made
     │   └── OutOfTime         the seconds ran out while a call waited for its answer, and it was given up
     ├── Diverged              a resumed run asked for something else than it had recorded
@@ -83,6 +84,10 @@ class NoConversion(InputError):
 
 class NothingScored(InputError):
     """What a run begins with has no score on any example, so that nothing could be compared with it."""
+
+
+class HiddenFromRecipes(LoopwrightError, AttributeError):
+    """A recipe asked for what no recipe is shown. Also an AttributeError, so that ``hasattr`` says that it is not there."""
 
 
 class BudgetExhausted(LoopwrightError):

@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from loopwright.core.beside import module_named, names_beside
 from loopwright.core.errors import InputError, UnknownName
+from loopwright.core.facade import given as given_to
 from loopwright.core.state import plain
 from loopwright.core.types import Card, MadeBy, Options, Shape
 
@@ -79,7 +80,7 @@ class Recipe:
         for name, group in self._groups.items():
             own = {field: given.pop(field) for field in type(group).model_fields if field in given}
             given[name] = group.model_copy(update=own)
-        made = self.function(*args, **given)
+        made = self.function(*(given_to(self, argument) for argument in args), **given)
         if self.card.shape == "learner" and "made_by" in getattr(made, "_fields", ()):
             chosen = {name: plain(value, f"option {name}") for name, value in self.settings(options).items()}
             made = made._replace(made_by=MadeBy(self.slug, MappingProxyType(chosen), self.card.learns_from))

@@ -10,10 +10,11 @@ from typing import Any, Self, TypeVar, cast
 
 from loopwright.core.engine import Engine
 from loopwright.core.errors import BudgetExhausted, LoopwrightError, Paused
+from loopwright.core.facade import RecipeContext, Visible
 from loopwright.core.feedback import FREE, Cost
 from loopwright.core.model import Sampling
 from loopwright.core.registry import Recipe
-from loopwright.core.seen import Judgement, Visible
+from loopwright.core.seen import Judgement
 from loopwright.core.types import Candidate, digest
 from loopwright.core.world import Critic, Split, World
 
@@ -90,6 +91,15 @@ class Scope:
         if self.recipe is None:
             return self._world
         return cast(World, Visible(self._world, self.recipe))
+
+    @property
+    def asked(self) -> int:
+        """How many effects this scope has asked for so far; with the scope, a name that a resumed run gives again."""
+        return self.engine.past.asked(self.scope)
+
+    def for_recipe(self, recipe: Recipe) -> Any:
+        """What a recipe is given in place of this: the same methods, and no way to the engine or to held-out examples."""
+        return RecipeContext(self, recipe)
 
     # ---- scopes ---------------------------------------------------------------------------------------------------
 

@@ -1,15 +1,9 @@
-"""What a recipe is shown: the judgement of an attempt, and the world without what it must not see."""
+"""What a recipe is shown of an attempt: its judgement."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-from loopwright.core.errors import LoopwrightError
 from loopwright.core.feedback import CODE, Cost, Feedback, Frozen, Missing, Score, Verdict
-from loopwright.core.registry import Recipe
-from loopwright.core.types import Example, Rollout
-from loopwright.core.world import Split, World
+from loopwright.core.types import Rollout
 
 
 class Judgement(Frozen):
@@ -44,27 +38,6 @@ def worst(rollout: Rollout) -> Verdict:
     """What an answer that was not given is worth where no code can say: the lowest score, with the reason."""
     why = rollout.error or ("its thinking was never ended" if rollout.output.strip() else "it is empty")
     return Verdict(passed=False, message=f"no answer was given: {why}", by=CODE, about=rollout.id)
-
-
-class Visible:
-    """A world as a recipe may see it: train examples alone, without targets for a Solver, and never the checker."""
-
-    _OPEN = ("name", "fingerprint", "prompt", "sampling", "critics", "tools")
-
-    def __init__(self, world: World, recipe: Recipe) -> None:
-        self._world = world
-        self._recipe = recipe
-
-    def __getattr__(self, name: str) -> Any:
-        if name in self._OPEN:
-            return getattr(self._world, name)
-        raise LoopwrightError(f"{self._recipe.slug} used ctx.world.{name}, which no recipe may; use ctx.rollout or ctx.judge")
-
-    def examples(self, split: Split) -> Sequence[Example]:
-        if split != "train":
-            raise LoopwrightError(f"{self._recipe.slug} asked for the {split} examples, which no recipe is shown")
-        shown = self._world.examples(split)
-        return [e.hidden() for e in shown] if self._recipe.card.shape == "solver" else shown
 
 
 def short(text: str) -> str:

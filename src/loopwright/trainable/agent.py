@@ -124,7 +124,7 @@ async def coding_agent(
     temperature: float = 0.7,
 ) -> Rollout:
     """An agent's ``solve`` on the example's input; where it fails, the answer is empty and the error says why."""
-    id = digest([ctx.scope, ctx.engine.past.asked(ctx.scope), "agent"])[:16]
+    id = digest([ctx.scope, ctx.asked, "agent"])[:16]
     made = await call(ctx, source, "solve", [example.input], seconds=seconds, asks=asks, temperature=temperature)
     turns = (Turn(role="user", text=example.question), Turn(role="assistant", text=made.text))
     return Rollout(id=id, example=example, turns=turns, candidate=ctx.policy.hash, error=made.error)

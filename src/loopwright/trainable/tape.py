@@ -47,7 +47,7 @@ class Tape:
 
     def __init__(self, ctx: Context, example: Example) -> None:
         self.ctx = ctx
-        self.id = digest([ctx.scope, ctx.engine.past.asked(ctx.scope), "program"])[:16]
+        self.id = digest([ctx.scope, ctx.asked, "program"])[:16]
         self.example = example
         self.rng = ctx.rng
         self.cost: Cost = FREE

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loopwright.core.errors import InputError, LoopwrightError
+from loopwright.core.facade import Visible
 from loopwright.core.feedback import Cost, Missing, parse_feedback
 from loopwright.core.registry import get_recipe
-from loopwright.core.seen import Visible
 from loopwright.core.types import Example, Rollout, Turn
 from loopwright.worlds.lab.people import Person, Population
 from loopwright.worlds.lab.tastes import Taste, coordinates, linear, of_classes

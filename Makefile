@@ -6,7 +6,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTHON_FILES := src tests benchmarks scripts
 
-.PHONY: help setup setup-dev demo test faults check reproduce costs bench lab-model lab-roles docs docs-pages lint clean
+.PHONY: help setup setup-dev demo test faults check reproduce costs bench lab-model lab-roles docs docs-pages lint lock audit clean
 
 help: ## List these commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,12 @@ lint: setup-dev ## Ruff, mypy, the import contracts, and test files of one name 
 	@$(BIN)/python -m ruff check $(PYTHON_FILES)
 	@$(BIN)/python -m mypy
 	@$(BIN)/lint-imports
+
+lock: setup ## Write requirements/*.txt, the versions and hashes of what `make demo` installs, anew
+	@scripts/pins.sh lock
+
+audit: setup ## Look the pinned packages up for known weaknesses
+	@scripts/pins.sh audit
 
 clean: ## Remove what was built; .venv, models and runs stay
 	@rm -rf site build dist htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -6,6 +6,9 @@
 #
 # PYTHON=/path/to/python3.12   use this interpreter
 # LOOPWRIGHT_SKIP_MODEL=1      do not fetch the embedded model
+# LOOPWRIGHT_UNLOCKED=1        take other builds of the pinned versions too, such as those of a mirror of one's own
+#
+# What `make demo` needs is installed by requirements/*.txt: exact versions, and files whose SHA-256 is listed there, nothing else.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -74,7 +77,7 @@ python=.venv/bin/python
 # ---- packages ---------------------------------------------------------------------------------------------------------
 
 stamp_of() {
-  { cat pyproject.toml constraints.txt; "$python" -V; pwd; printf '%s\n' "$1"; } | "$python" -c \
+  { cat pyproject.toml constraints.txt requirements/*.txt; "$python" -V; pwd; printf '%s\n' "$1"; } | "$python" -c \
     'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())'
 }
 
@@ -95,9 +98,23 @@ ensure_compiler() {
     || die "a C compiler is needed. Type:  sudo apt-get install gcc libc6-dev python$minor-dev"
 }
 
+# The packages of requirements/NAME.txt, and only files with a hash that is listed there.
+install_locked() {
+  if [ -n "${LOOPWRIGHT_UNLOCKED:-}" ]; then
+    sed -E 's/ *\\$//; /^ *--hash/d' "requirements/$1.txt" >".venv/$1.txt"
+    pip_install --no-deps --no-build-isolation -r ".venv/$1.txt"
+  else
+    pip_install --no-deps --no-build-isolation --require-hashes -r "requirements/$1.txt" || die \
+      "the packages of requirements/$1.txt could not be installed (see above)." \
+      "If an index of your own has other builds of them and you trust it, type:  LOOPWRIGHT_UNLOCKED=1 scripts/setup.sh"
+  fi
+}
+
+# Torch as pip chooses it, checked afterwards: told of hashes, pip would pass over a build for processors alone that an index or a
+# folder of one's own offers, and take gigabytes of CUDA.
 install_torch() {
-  local pin
-  pin="$(grep -E '^torch==' constraints.txt)"
+  local pin file hash
+  pin="$(grep -oE '^torch==[^ ]+' requirements/torch.txt)"
   if "$python" - "$pin" <<'PY'
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -107,18 +124,36 @@ except PackageNotFoundError:
     sys.exit(1)
 PY
   then return; fi
-  say "installing $pin"
-  pip_install "$pin"
+  rm -rf .venv/downloads
+  "$python" -m pip download --disable-pip-version-check --quiet --no-deps --dest .venv/downloads "$pin" >&2
+  file="$(echo .venv/downloads/torch-*)"
+  hash="$("$python" -c 'import hashlib, sys; print(hashlib.file_digest(open(sys.argv[1], "rb"), "sha256").hexdigest())' "$file")"
+  grep -q "sha256:$hash" requirements/torch.txt || [ -n "${LOOPWRIGHT_UNLOCKED:-}" ] \
+    || die "${file##*/} is none of the builds that requirements/torch.txt lists: its SHA-256 is $hash." \
+      "If you trust where it comes from, type:  LOOPWRIGHT_UNLOCKED=1 scripts/setup.sh"
+  pip_install --no-deps "$file"
+  rm -rf .venv/downloads
+}
+
+# Builds of torch with CUDA need packages that builds for processors alone do not.
+torch_needs_cuda() {
+  "$python" -c '
+import sys
+from importlib.metadata import requires
+sys.exit(not any(need.startswith(("nvidia", "cuda")) and "extra ==" not in need for need in requires("torch") or ()))'
 }
 
 stamp=".venv/.loopwright-$level"
 want="$(stamp_of "$extras")"
 if [ "$(cat "$stamp" 2>/dev/null)" != "$want" ]; then
-  # torch first and alone: the others then find it in place.
-  install_torch
-  ensure_compiler
   say "installing loopwright and what it needs ($extras)"
-  pip_install -c constraints.txt -e ".[$extras]"
+  install_locked build
+  install_torch
+  if torch_needs_cuda; then install_locked cuda; fi
+  ensure_compiler
+  install_locked demo
+  pip_install --no-deps --no-build-isolation -e .
+  [ "$level" = run ] || pip_install -c constraints.txt -e ".[$extras]"
   printf '%s\n' "$want" >"$stamp"
   [ "$level" = run ] || stamp_of "embedded,examples" >.venv/.loopwright-run
 fi

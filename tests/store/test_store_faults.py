@@ -57,6 +57,16 @@ print("driving", flush=True)
 sys.stdin.readline()
 """
 
+FORK = """
+import os, signal, sys
+from loopwright.store import SqliteStore
+lease = SqliteStore(sys.argv[1]).acquire(sys.argv[2])
+worker = os.fork()
+if worker:
+    print(worker, flush=True)
+signal.pause()
+"""
+
 
 def line(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
@@ -69,6 +79,7 @@ def check(path: Path) -> None:
     connection.close()
 
 
+@pytest.mark.fault(1)
 @pytest.mark.parametrize("seed", range(6))
 def test_what_was_acknowledged_survives_kill(path: Path, python: Python, seed: int) -> None:
     store = SqliteStore(path)
@@ -95,6 +106,7 @@ def test_what_was_acknowledged_survives_kill(path: Path, python: Python, seed: i
         assert {event.key for event in events} == {row.key for row in effects.values() if row.status == "done"}
 
 
+@pytest.mark.fault(10)
 def test_one_process_drives_a_run(sqlite: SqliteStore, python: Python) -> None:
     run, other = new_run(sqlite).id, new_run(sqlite).id
     driver = python(DRIVE, sqlite.path, run)
@@ -107,28 +119,23 @@ def test_one_process_drives_a_run(sqlite: SqliteStore, python: Python) -> None:
     sqlite.acquire(run).release()
 
 
-def test_a_forked_worker_does_not_keep_the_run(sqlite: SqliteStore) -> None:
-    lease = sqlite.acquire(new_run(sqlite).id)
-    read, write = os.pipe()
-    ready, tell = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(write)
-        os.write(tell, b"!")
-        os.read(read, 1)  # lives until the parent closes its end
-        os._exit(0)
-    os.close(read)
-    os.read(ready, 1)
-    os.close(lease._handle)  # type: ignore[attr-defined]  # as the end of the process would, without a release
-    lease._handle = -1  # type: ignore[attr-defined]
+@pytest.mark.fault(10)
+def test_a_forked_worker_does_not_keep_the_run(sqlite: SqliteStore, python: Python) -> None:
+    run = new_run(sqlite).id
+    driver = python(FORK, sqlite.path, run)
+    worker = int(line(driver))
     try:
-        sqlite.acquire("last").release()
+        with pytest.raises(RunBusy, match=str(driver.pid)):
+            sqlite.acquire(run)
+        driver.kill()
+        driver.wait()
+        os.kill(worker, 0)  # it is still there
+        sqlite.acquire(run).release()
     finally:
-        for handle in (write, ready, tell):
-            os.close(handle)
-        os.waitpid(child, 0)
+        os.kill(worker, signal.SIGKILL)
 
 
+@pytest.mark.fault(7)
 def test_a_locked_database_is_busy_and_names_the_process(path: Path, python: Python) -> None:
     with SqliteStore(path, wait=0.2) as store:
         run = new_run(store).id
@@ -146,6 +153,7 @@ def test_a_locked_database_is_busy_and_names_the_process(path: Path, python: Pyt
         assert [row.key for row in store.effects(run)] == ["later"]
 
 
+@pytest.mark.fault(7)
 def test_a_short_lock_is_waited_for(sqlite: SqliteStore, python: Python) -> None:
     run = new_run(sqlite).id
     locker = python(LOCK, sqlite.path)
@@ -175,6 +183,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.mark.fault(6)
 def test_a_full_disk_keeps_what_was_acknowledged(small_disk: Path) -> None:
     filler = small_disk / "filler"
     filler.write_bytes(bytes(1024 * 1024))
@@ -271,6 +280,7 @@ def filled(path: Path) -> str:
     return run
 
 
+@pytest.mark.fault(9)
 def test_a_cut_off_database_is_corrupt(path: Path) -> None:
     filled(path)
     os.truncate(path, path.stat().st_size // 2)
@@ -284,6 +294,7 @@ def test_garbage_is_corrupt(path: Path) -> None:
         SqliteStore(path)
 
 
+@pytest.mark.fault(9)
 def test_damaged_pages_are_corrupt(path: Path) -> None:
     run = filled(path)
     with path.open("r+b") as file:
@@ -307,6 +318,7 @@ def test_a_damaged_value_is_corrupt(path: Path) -> None:
                 store.cached([key])
 
 
+@pytest.mark.fault(9)
 def test_a_damaged_blob_is_corrupt_and_can_be_put_again(tmp_path: Path) -> None:
     blobs = FileBlobs(tmp_path / "blobs")
     hash = blobs.put(b"weights")
@@ -317,6 +329,7 @@ def test_a_damaged_blob_is_corrupt_and_can_be_put_again(tmp_path: Path) -> None:
     assert blobs.get(blobs.put(b"weights")) == b"weights"
 
 
+@pytest.mark.fault(8)
 def test_network_file_systems_are_refused() -> None:
     mounts = (
         "/dev/sda1 / ext4 rw 0 0\nserver:/home /home nfs4 rw 0 0\n//nas/a\\040b /mnt/a\\040b cifs rw 0 0\n"

@@ -26,9 +26,13 @@
     ├── SandboxError
     │   └── SandboxMissing    there is no isolation here, so code is not run
     └── StoreError
-        ├── StoreBusy         locked for longer than we wait
-        ├── StoreFull         no space left
-        ├── StoreCorrupt      damaged file or blob
+        ├── StoreUnwritable   takes no writes for now: the run pauses
+        │   ├── StoreBusy     locked for longer than we wait
+        │   ├── StoreFull     no space left, or a limit on the size of files is reached
+        │   ├── StoreDisk     the disk refused: an I/O error, a quota
+        │   ├── StoreMoved    the file was moved, deleted or replaced while it was in use
+        │   └── StoreReadOnly may only be read
+        ├── StoreCorrupt      damaged file or blob, or lost writes
         ├── StoreVersion      written by a newer version
         └── RunBusy           another process drives this run
 """
@@ -215,12 +219,28 @@ class StoreError(LoopwrightError):
     pass
 
 
-class StoreBusy(StoreError):
+class StoreUnwritable(StoreError):
+    """Nothing can be written for now. What was acknowledged is intact, so a run pauses and can be resumed."""
+
+
+class StoreBusy(StoreUnwritable):
     pass
 
 
-class StoreFull(StoreError):
+class StoreFull(StoreUnwritable):
     pass
+
+
+class StoreDisk(StoreUnwritable):
+    pass
+
+
+class StoreMoved(StoreUnwritable):
+    pass
+
+
+class StoreReadOnly(StoreUnwritable):
+    exit_code = 2
 
 
 class StoreCorrupt(StoreError):

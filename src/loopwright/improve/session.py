@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import gc
 import os
 import signal
@@ -19,11 +18,12 @@ from loopwright.blocks.monitors import first_broken, parse_rule, watch
 from loopwright.blocks.trust import doubts
 from loopwright.core.budget import Ledger
 from loopwright.core.engine import Engine
-from loopwright.core.errors import LoopwrightError, Paused, QuotaExhausted, StoreFull
+from loopwright.core.errors import LoopwrightError, Paused, QuotaExhausted, StoreUnwritable
 from loopwright.core.feedback import Cost
 from loopwright.core.model import Model
 from loopwright.core.store import RunRow, Store
 from loopwright.core.types import Budget
+from loopwright.store.faults import disk_fault
 
 Progress = Callable[[str, dict[str, Any]], None]
 
@@ -94,14 +94,13 @@ async def driving(
             yield engine
         if store.run(run.id).status == "running":
             store.set_run(run.id, status="done", seconds=ledger.seconds)
-    except (Paused, QuotaExhausted, StoreFull) as error:
+    except (Paused, QuotaExhausted, StoreUnwritable) as error:
         _end(store, engine, run, "paused", str(error), progress)
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            full = StoreFull(f"no space left to write {error.filename or 'the result'}; free some and resume the run")
-            _end(store, engine, run, "paused", str(full), progress)
-            raise full from error
+        if isinstance(error, OSError) and (fault := disk_fault(error, error.filename or "the result")) is not None:
+            _end(store, engine, run, "paused", str(fault), progress)
+            raise fault from error
         _end(store, engine, run, "failed", f"{type(error).__name__}: {error}", progress)
         raise
     except BaseException as error:  # cancelled, or the host program is on its way out
@@ -117,7 +116,7 @@ async def driving(
 
 def _end(store: Store, engine: Engine | None, run: RunRow, status: Any, reason: str, progress: Progress) -> None:
     progress("end", {"status": status, "reason": reason, "run": run.id})
-    # A full disk cannot take the status either; the run then stays "running" without a lease, which resume accepts.
+    # A full disk cannot take the status either; the run is then shown as killed, and resume accepts it.
     with contextlib.suppress(LoopwrightError):
         store.set_run(run.id, status=status, reason=reason, seconds=engine.ledger.seconds if engine else None)
 

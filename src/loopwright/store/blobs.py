@@ -10,6 +10,7 @@ from pathlib import Path
 
 from loopwright.core.errors import InputError, StoreCorrupt, StoreError
 from loopwright.store.faults import translate
+from loopwright.store.modes import FILE, private_folder
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -45,8 +46,9 @@ class FileBlobs:
         try:
             if target.exists() and hashlib.sha256(target.read_bytes()).hexdigest() == hash:
                 return hash
-            target.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(target.parent)
             handle, temporary = tempfile.mkstemp(prefix=".new-", dir=target.parent)
+            os.fchmod(handle, FILE)
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
                 file.flush()

@@ -9,9 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from loopwright.core.errors import StoreBusy, StoreCorrupt, StoreError, StoreFull
+from loopwright.core.errors import (
+    StoreBusy,
+    StoreCorrupt,
+    StoreDisk,
+    StoreError,
+    StoreFull,
+    StoreReadOnly,
+    StoreUnwritable,
+)
 
 _SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_DISK = {errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE}
+_NO_WRITING = {errno.EROFS, errno.EACCES, errno.EPERM}
 _LOW_SPACE = 256 * 1024  # bytes free; an I/O error with less left is told as a full disk
 _WAL_WRITE_LOCK = 120  # byte of the -shm file that SQLite locks for writing
 
@@ -47,8 +57,43 @@ def _little_space(path: Path) -> bool:
     return stat.f_bavail * stat.f_frsize < _LOW_SPACE
 
 
+def _at_size_limit(path: Path) -> bool:
+    """Whether a file of the store is as large as this process may make one: SQLite says only that a write failed."""
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if limit == resource.RLIM_INFINITY:
+        return False
+    sizes = [file.stat().st_size for file in (path, Path(f"{path}-wal"), Path(f"{path}-shm")) if file.exists()]
+    return max(sizes, default=0) + _LOW_SPACE > limit
+
+
 def full(path: Path) -> StoreFull:
     return StoreFull(f"no space left to write {path}; what was acknowledged is intact. Free some space and try again")
+
+
+def disk_fault(error: OSError, what: str | Path) -> StoreUnwritable | None:
+    """The disk's own failures, by which a run pauses: no space, a quota, a limit on the size of files, an I/O error.
+
+    Args:
+        error: of the operating system.
+        what: was being written.
+
+    Returns:
+        The error to raise for it; None for one of another kind.
+    """
+    if error.errno == errno.EFBIG:
+        why = "a limit on the size of files is reached (see: ulimit -f)"
+        return StoreFull(f"{what} may not grow: {why}. What was acknowledged is intact; raise it and resume the run")
+    if error.errno in _SPACE:
+        why = "no space left (a quota)" if error.errno == errno.EDQUOT else "no space left"
+        return StoreFull(f"{why} to write {what}; what was acknowledged is intact. Free some space and try again")
+    if error.errno in _DISK:
+        again = "What was acknowledged is intact; resume the run when it works"
+        return StoreDisk(f"the disk refused to write {what}: {error.strerror}. {again}")
+    if error.errno == errno.EROFS:
+        return StoreReadOnly(f"{what} lies on a file system that may only be read. Make it writable and resume the run")
+    return None
 
 
 def translate(error: BaseException, path: Path, wait: float) -> StoreError:
@@ -63,13 +108,33 @@ def translate(error: BaseException, path: Path, wait: float) -> StoreError:
             f"{path} has been locked by {who} for {wait:g} s, longer than we wait. "
             "Let it finish or stop it, then try again; nothing of this write was stored"
         )
-    is_space = isinstance(error, OSError) and error.errno in _SPACE
-    if code == sqlite3.SQLITE_FULL or is_space or (code == sqlite3.SQLITE_IOERR and _little_space(path)):
+    if isinstance(error, OSError) and (fault := disk_fault(error, path)) is not None:
+        return fault
+    if code == sqlite3.SQLITE_IOERR and _at_size_limit(path):
+        told = disk_fault(OSError(errno.EFBIG, ""), path)
+        assert told is not None
+        return told
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _little_space(path)):
         return full(path)
+    if code == sqlite3.SQLITE_IOERR:
+        name = getattr(error, "sqlite_errorname", "SQLITE_IOERR")
+        return StoreDisk(
+            f"the disk refused to write or read {path} ({error}, {name}): a fault of the disk, or a quota. "
+            "What was acknowledged is intact; resume the run when it works"
+        )
+    if code == sqlite3.SQLITE_READONLY or (isinstance(error, OSError) and error.errno in _NO_WRITING):
+        return read_only(path)
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return corrupt(path, str(error))
     name = getattr(error, "sqlite_errorname", None) or type(error).__name__
     return StoreError(f"{path}: {error} ({name})")
+
+
+def read_only(path: Path) -> StoreReadOnly:
+    return StoreReadOnly(
+        f"{path} may only be read by you, here: its mode or its file system forbids writing. 'runs', 'report', 'export' and "
+        "'doctor --store' work; to run or resume, copy its folder to where you may write and name that with --store"
+    )
 
 
 def corrupt(path: Path, why: str) -> StoreCorrupt:

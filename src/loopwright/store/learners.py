@@ -10,7 +10,9 @@ from pathlib import Path
 from loopwright.core.errors import StoreError
 from loopwright.core.store import LearnerRow, TrialRow
 from loopwright.store.codec import pack, text, unpack, untext
+from loopwright.store.commits import Acknowledged, counted
 from loopwright.store.faults import faults
+from loopwright.store.presence import Presence
 from loopwright.store.writer import connect
 
 _AT_ONCE = 500  # ids asked for in one query
@@ -28,6 +30,8 @@ class SqliteLearners:
         self._closed = False
         with faults(path, wait):
             self._connection = connect(path, wait)
+        self._presence = Presence(path)
+        self._acknowledged = Acknowledged(path)
 
     def version(self, name: str) -> int:
         with self._lock, faults(self._path, self._wait):
@@ -59,14 +63,19 @@ class SqliteLearners:
     ) -> bool:  # fmt: skip
         with self._lock, faults(self._path, self._wait):
             connection = self._open()
+            self._presence.check()
             connection.execute("BEGIN IMMEDIATE")  # the lock: of the processes that change the file one is here at a time
             try:
                 done = self._swap(name, expected, data, opened, closed)
+                number = counted(connection) if done else 0
                 connection.execute("COMMIT" if done else "ROLLBACK")
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+            if done:
+                self._presence.check()
+                self._acknowledged.note(number)
         return done
 
     def _swap(
@@ -104,6 +113,7 @@ class SqliteLearners:
         with self._lock:
             self._closed = True
             self._connection.close()
+            self._acknowledged.close()
 
 
 class MemoryLearners:

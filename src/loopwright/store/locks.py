@@ -9,6 +9,7 @@ import weakref
 from pathlib import Path
 
 from loopwright.core.errors import RunBusy, StoreError
+from loopwright.store.modes import FILE, private_file, private_folder
 
 # SQLite's write-ahead log needs memory shared between processes and locks that work: these have neither, or not always.
 NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "ncpfs", "afs", "9p"})
@@ -17,22 +18,25 @@ NETWORK_FUSE = frozenset({"fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.rcl
 _held: weakref.WeakSet[FileLease] = weakref.WeakSet()
 
 
+def busy(run: str, pid: str | int) -> RunBusy:
+    mine = " (this one)" if str(pid) == str(os.getpid()) else ""
+    return RunBusy(f"run {run} is being driven by process {pid or 'unknown'}{mine}. Wait for it, or stop it and resume")
+
+
 class FileLease:
     """An exclusive lock on one file, held until ``release`` or until the process ends, however it ends."""
 
     def __init__(self, path: Path, run: str) -> None:
         """Raises RunBusy, naming the process, where somebody (this process too) holds it already."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        private_folder(path.parent)
+        private_file(path)
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE)
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             pid = os.pread(self._handle, 32, 0).decode("ascii", "replace").strip()
             self._close()
-            mine = " (this one)" if pid == str(os.getpid()) else ""
-            raise RunBusy(
-                f"run {run} is being driven by process {pid or 'unknown'}{mine}. Wait for it, or stop it and resume"
-            ) from None
+            raise busy(run, pid) from None
         except OSError as error:
             self._close()
             raise StoreError(f"{path} cannot be locked: {error}. Keep the store on a local disk") from error
@@ -77,13 +81,41 @@ def file_system(path: Path, mounts: str) -> tuple[str, str]:
     return best
 
 
+def refuse_other_names(path: Path, mounts: str | None = None) -> None:
+    """Raises StoreError for a database file that has further names, or is mounted by itself.
+
+    SQLite names the log after the file, so that two names mean two logs, and damage. ``mounts`` defaults to this system's
+    /proc/mounts.
+    """
+    try:
+        names = path.stat().st_nlink
+    except FileNotFoundError:
+        return
+    if names > 1:
+        raise StoreError(
+            f"{path} has {names} names (hard links). Each would have a log of its own, which damages the database. Keep one: "
+            f"copy it (cp {path} NEW) and remove the others, or use symbolic links"
+        )
+    if mounts is None:
+        mounts = _mounts()
+    if file_system(path, mounts)[1] == str(path):
+        raise StoreError(
+            f"{path} is a mount point of its own. Its log would lie apart from it, which damages the database. "
+            "Mount its folder instead"
+        )
+
+
+def _mounts() -> str:
+    try:
+        return Path("/proc/mounts").read_text()
+    except OSError:
+        return ""
+
+
 def refuse_network(path: Path, mounts: str | None = None) -> None:
     """Raises StoreError for a path on a network file system. ``mounts`` defaults to this system's /proc/mounts."""
     if mounts is None:
-        try:
-            mounts = Path("/proc/mounts").read_text()
-        except OSError:
-            return
+        mounts = _mounts()
     kind, point = file_system(path.resolve(), mounts)
     if kind in NETWORK or kind in NETWORK_FUSE:
         raise StoreError(

@@ -150,6 +150,10 @@ class MemoryStore:
             self._held.add(run)
         return _MemoryLease(self._held, run)
 
+    def driven(self) -> set[str]:
+        """Ids of the runs that are being driven."""
+        return set(self._held)
+
     def effects(self, run: str) -> Iterator[EffectRow]:
         """In the order in which they were first written."""
         return iter(list(self._effects.get(run, {}).values()))

@@ -12,10 +12,13 @@ import tempfile
 from pathlib import Path
 
 from loopwright.core.errors import StoreError, StoreVersion
+from loopwright.store.commits import acknowledged, commits_in, refuse_lost
 from loopwright.store.faults import corrupt
+from loopwright.store.modes import FILE
+from loopwright.store.presence import is_open_here
 from loopwright.store.writer import connect
 
-HEAD = "0003"  # the newest revision in migrations/versions
+HEAD = "0004"  # the newest revision in migrations/versions
 MIGRATIONS = Path(__file__).parent / "migrations"
 TABLES = Path(__file__).parent / "tables.sql"
 
@@ -37,6 +40,8 @@ def check_length(path: Path) -> None:
     wal = Path(f"{path}-wal")
     if not path.exists() or (wal.exists() and wal.stat().st_size):
         return  # with pages in the log the header may run ahead of the file
+    if is_open_here(path):
+        return
     with path.open("rb") as file:
         header = file.read(100)
         size = os.fstat(file.fileno()).st_size
@@ -58,7 +63,9 @@ def prepare(path: Path, wait: float, *, head: str = HEAD, scripts: Path = MIGRAT
     sqlite3.Error for what SQLite says, and StoreError. ``wait`` is in seconds.
     """
     check_length(path)
-    found = _found(path, wait)
+    known = acknowledged(path)
+    found, commits = _found(path, wait)
+    refuse_lost(path, known, commits)
     if found == head:
         return None
     if found > head:
@@ -77,11 +84,23 @@ def prepare(path: Path, wait: float, *, head: str = HEAD, scripts: Path = MIGRAT
         connection.close()
 
 
-def _found(path: Path, wait: float) -> str:
-    """The revision, read without changing anything in a file that may not be ours."""
-    connection = sqlite3.connect(path, timeout=wait)
+def refuse_older(path: Path, connection: sqlite3.Connection) -> None:
+    """Raises StoreVersion for a database that would have to be migrated, or is newer, and may only be read."""
+    found = current(connection)
+    if found != HEAD:
+        raise StoreVersion(
+            f"{path} has schema {found or 'none'}, this version reads {HEAD}, and the store may not be changed here. "
+            "Copy its folder to where you may write, and name that with --store"
+        )
+
+
+def _found(path: Path, wait: float) -> tuple[str, int]:
+    """The revision and the number of commits, read without changing anything in a file that may not be ours, or is damaged."""
+    if not path.exists():
+        return "", 0
+    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=wait)
     try:
-        return current(connection)
+        return current(connection), commits_in(connection)
     except StoreError as error:
         raise StoreError(f"{path} is {error}") from None
     finally:
@@ -118,6 +137,7 @@ def _backup(connection: sqlite3.Connection, path: Path, version: str) -> Path:
     """A whole copy beside the database, complete before it gets its name."""
     target = path.with_name(f"{path.name}.{version}.backup")
     handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    os.fchmod(handle, FILE)
     os.close(handle)
     try:
         copy = sqlite3.connect(name)

@@ -80,3 +80,8 @@ event = Table(
     UniqueConstraint("run", "seq", name="event_order"),
     Index("event_identity", "run", "key", unique=True, sqlite_where=text("key <> ''")),
 )  # fmt: skip
+
+driver = Table(
+    "driver", metadata, _n(), _text("run"), _text("token"), _text("boot"), _text("space"), _integer("pid"), _text("began"),
+    UniqueConstraint("run", name="driver_identity"),
+)  # fmt: skip

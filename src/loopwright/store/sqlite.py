@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,13 +28,18 @@ from loopwright.core.types import digest
 from loopwright.store import statements as sql
 from loopwright.store.blobs import FileBlobs
 from loopwright.store.codec import dump, finite, text
-from loopwright.store.faults import corrupt, faults
+from loopwright.store.commits import acknowledged, commits_in, refuse_lost
+from loopwright.store.drivers import COLUMNS, LEAVE, SELECT, TAKE, Driver, this_process
+from loopwright.store.faults import corrupt, faults, read_only
 from loopwright.store.ids import uuid7
 from loopwright.store.learners import SqliteLearners
-from loopwright.store.locks import FileLease, refuse_network
-from loopwright.store.migrate import prepare
+from loopwright.store.locks import FileLease, busy, refuse_network, refuse_other_names
+from loopwright.store.migrate import check_length, prepare, refuse_older
+from loopwright.store.modes import private_file, private_folder, tell_if_readable
+from loopwright.store.presence import Held
+from loopwright.store.reading import connect_to_read, may_write
 from loopwright.store.redaction import redact
-from loopwright.store.writer import Writer, connect
+from loopwright.store.writer import NoWriter, Writer, connect
 
 T = TypeVar("T")
 _PAGE = 500  # rows read at once, and keys asked for at once
@@ -69,28 +75,65 @@ class SqliteStore:
     wait: seconds to wait for another process's write lock before StoreBusy.
     """
 
-    def __init__(self, path: str | Path, *, wait: float = 30.0) -> None:
-        """Opens, creates or migrates. Raises StoreBusy, StoreFull, StoreCorrupt, StoreVersion or StoreError."""
-        self.path = Path(path).absolute()
+    def __init__(self, path: str | Path, *, wait: float = 30.0, read_only: bool = False) -> None:
+        """Opens, creates or migrates; only opens where ``read_only``, and then every write raises StoreReadOnly.
+
+        Raises StoreBusy, StoreFull, StoreCorrupt, StoreVersion, StoreReadOnly or StoreError.
+        """
+        self.path = Path(path).resolve()  # a symbolic link is another name of the same store, its locks and blobs
         self.wait = wait
+        self.read_only = read_only
+        self._reading = threading.Lock()
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
         refuse_network(self.path)
         with faults(self.path, wait):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.is_dir():
                 raise StoreError(
                     f"{self.path} is a folder; name the database file, such as {self.path / 'loopwright.db'}"
                 )
-            prepare(self.path, wait)
-            self._reader = connect(self.path, wait)
-            self._reader.execute("PRAGMA query_only = ON")
-            self._reading = threading.Lock()
-            self.writer = Writer(self.path, wait)
+            if read_only:
+                self._open_to_read()
+            else:
+                self._open()
+            self._held = Held(self.path)
         self.blobs: Blobs = FileBlobs(self.path.parent / "blobs")
         self._learners: SqliteLearners | None = None
 
+    def _open(self) -> None:
+        if not may_write(self.path):
+            raise read_only(self.path)
+        refuse_other_names(self.path)
+        private_folder(self.path.parent)
+        private_file(self.path)
+        prepare(self.path, self.wait)
+        tell_if_readable(self.path)
+        self._reader = connect(self.path, self.wait)
+        try:
+            self._reader.execute("PRAGMA query_only = ON")
+            self.writer: Writer | NoWriter = Writer(self.path, self.wait)
+        except BaseException:
+            self._reader.close()
+            raise
+
+    def _open_to_read(self) -> None:
+        if not self.path.exists():
+            raise StoreError(f"there is no store at {self.path}")
+        check_length(self.path)
+        known = acknowledged(self.path)
+        self._reader, self._copy = connect_to_read(self.path, self.wait)
+        try:
+            refuse_lost(self.path, known, commits_in(self._reader))
+            refuse_older(self.path, self._reader)
+        except BaseException:
+            self._close_reader()
+            raise
+        self.writer = NoWriter(self.path)
+
     @property
     def learners(self) -> SqliteLearners:
-        """Learners that several processes share."""
+        """Learners that several processes share. Raises StoreReadOnly for a store that may only be read."""
+        if self.read_only:
+            raise read_only(self.path)
         with self._reading:
             if self._learners is None:
                 self._learners = SqliteLearners(self.path, self.wait)
@@ -138,10 +181,39 @@ class SqliteStore:
         self.writer.write_now({sql.UPDATE_RUN: [values]})
 
     def acquire(self, id: str) -> Lease:
-        """The right to drive this run. Raises RunBusy, naming the process that has it, or UnknownName."""
+        """The right to drive this run. Raises RunBusy, naming the process that has it, UnknownName or a StoreError.
+
+        Two things say so: a lock on a file beside the database, which ends with the process, and the driver's row in the
+        database, which is still there where the lock file was deleted or lies elsewhere.
+        """
         run = self.run(id).id
+        if self.read_only:
+            raise read_only(self.path)
         with faults(self.path, self.wait):
-            return FileLease(self.path.parent / "locks" / f"{run}.lock", run)
+            lock = FileLease(self.path.parent / "locks" / f"{run}.lock", run)
+        try:
+            mine = this_process(run)
+            seen = self._driver(run)
+            if seen is not None and seen.alive(self.run(run).updated):
+                raise busy(run, seen.pid)
+            self.writer.write_now({TAKE: [(*mine.values(), seen.token if seen else "")]})
+            now = self._driver(run)
+            if now is None or now.token != mine.token:
+                raise busy(run, now.pid if now else "")
+        except BaseException:
+            lock.release()
+            raise
+        return _Driving(self, lock, mine)
+
+    def _driver(self, run: str) -> Driver | None:
+        rows = self._read(f"{SELECT} WHERE run = ?", [run])
+        return Driver(*rows[0]) if rows else None
+
+    def driven(self) -> set[str]:
+        """Ids of the runs that a live process drives. One that says "running" and is not among them was killed."""
+        columns = ", ".join(f"driver.{name}" for name in COLUMNS.split(", "))
+        rows = self._read(f"SELECT {columns}, run.updated FROM driver JOIN run ON run.id = driver.run", [])
+        return {row[0] for row in rows if Driver(*row[:-1]).alive(row[-1])}
 
     def effects(self, run: str) -> Iterator[EffectRow]:
         """In the order in which they were first written."""
@@ -169,9 +241,16 @@ class SqliteStore:
         """Commits what waits and closes the file. A second call does nothing."""
         self.writer.close()
         with self._reading:
-            self._reader.close()
+            self._close_reader()
             if self._learners is not None:
                 self._learners.close()
+            self._held.release()
+
+    def _close_reader(self) -> None:
+        self._reader.close()
+        if self._copy is not None:
+            self._copy.cleanup()
+            self._copy = None
 
     def __enter__(self) -> SqliteStore:
         return self
@@ -204,6 +283,19 @@ class SqliteStore:
             for row in page:
                 yield self._decode(decoder, row)
             last = page[-1][-1]
+
+
+class _Driving:
+    """The right to drive a run, until ``release`` or until the process ends."""
+
+    def __init__(self, store: SqliteStore, lock: FileLease, driver: Driver) -> None:
+        self._store, self._lock, self._driver = store, lock, driver
+
+    def release(self) -> None:
+        """Gives the run free. Where the store takes no writes now, the row stays, and is that of a process that has ended."""
+        with contextlib.suppress(StoreError):
+            self._store.writer.write_now({LEAVE: [(self._driver.run, self._driver.token)]})
+        self._lock.release()
 
 
 @contextlib.contextmanager

@@ -112,4 +112,15 @@ CREATE TABLE trial (
 	CONSTRAINT trial_identity UNIQUE (learner, id)
 );
 CREATE INDEX trial_age ON trial (learner, time);
-INSERT INTO alembic_version VALUES ('0003')
+CREATE TABLE driver (
+	n INTEGER NOT NULL, 
+	run TEXT NOT NULL, 
+	token TEXT NOT NULL, 
+	boot TEXT NOT NULL, 
+	space TEXT NOT NULL, 
+	pid INTEGER NOT NULL, 
+	began TEXT NOT NULL, 
+	PRIMARY KEY (n), 
+	CONSTRAINT driver_identity UNIQUE (run)
+);
+INSERT INTO alembic_version VALUES ('0004')

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -15,8 +16,10 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from loopwright.core.errors import StoreError
-from loopwright.store.faults import primary, translate
+from loopwright.core.errors import StoreError, StoreMoved
+from loopwright.store.commits import Acknowledged, counted
+from loopwright.store.faults import primary, read_only, translate
+from loopwright.store.presence import Presence
 from loopwright.store.statements import Work
 
 _GROUP = 1000  # writes after which a transaction takes no more, so that the first of a flood does not wait for the last
@@ -75,10 +78,13 @@ class Writer:
         self._path = path
         self._wait = wait
         self._connection: sqlite3.Connection | None = connect(path, wait)
+        self._presence = Presence(path)
+        self._acknowledged = Acknowledged(path)
         self._queue: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
         self._turn: dict[asyncio.AbstractEventLoop, list[_Job]] = {}  # written in this turn of a loop, not yet handed over
         self._lock = threading.Lock()
         self._closed = False
+        self._left = False  # the file has gone from its place
         self._thread = threading.Thread(target=self._run, name="loopwright-store", daemon=True)
         self._thread.start()
 
@@ -143,12 +149,13 @@ class Writer:
                 self._commit(jobs)
         if self._connection is not None:
             self._connection.close()
+        self._acknowledged.close()
 
     def _commit(self, jobs: list[_Job]) -> None:
         try:
             self._transaction(jobs)
         except Exception as error:
-            if len(jobs) > 1 and primary(error) not in _SHARED:
+            if len(jobs) > 1 and primary(error) not in _SHARED and not isinstance(error, StoreMoved):
                 # one bad or too large write must not fail its neighbours
                 for job in jobs:
                     self._commit([job])
@@ -160,9 +167,10 @@ class Writer:
             _settle(jobs, None)
 
     def _transaction(self, jobs: list[_Job]) -> None:
+        self._check()
         connection = self._connection
         if connection is None:
-            connection = self._connection = connect(self._path, self._wait)
+            connection = self._connection = self._again()
         merged = jobs[0].work
         if len(jobs) > 1:
             merged = {}
@@ -173,10 +181,35 @@ class Writer:
             connection.execute("BEGIN IMMEDIATE")
             for statement, values in merged.items():
                 connection.executemany(statement, values)
+            number = counted(connection)
             connection.execute("COMMIT")
         except BaseException as error:
             self._undo(connection, error)
             raise
+        self._check()  # what went into a file that had just been moved away is not acknowledged
+        self._acknowledged.note(number)
+
+    def _check(self) -> None:
+        """Raises StoreMoved. The file that went, which is still open, is given what only its log holds: else it would lack
+        that, and another file put in its place would be taken for the log's.
+        """
+        try:
+            self._presence.check()
+        except StoreMoved:
+            if self._connection is not None and not self._left:
+                self._left = True
+                with contextlib.suppress(sqlite3.Error):
+                    self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            raise
+
+    def _again(self) -> sqlite3.Connection:
+        """A new connection after an I/O error. The log's pages are moved into the database first, where they may find the room
+        that the log has not: it is the log that grows to a limit on the size of files.
+        """
+        connection = connect(self._path, self._wait)
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return connection
 
     def _undo(self, connection: sqlite3.Connection, error: BaseException) -> None:
         try:
@@ -196,6 +229,26 @@ class Writer:
             told.__cause__ = error
             return told
         return error
+
+
+class NoWriter:
+    """The writer of a store that may only be read."""
+
+    commits = 0
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def write(self, work: Work) -> None:
+        """Raises StoreReadOnly."""
+        raise read_only(self._path)
+
+    def write_now(self, work: Work) -> None:
+        """Raises StoreReadOnly."""
+        raise read_only(self._path)
+
+    def close(self) -> None:
+        """Nothing waits."""
 
 
 def _settle(jobs: Iterable[_Job], error: Exception | None) -> None:

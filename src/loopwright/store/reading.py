@@ -1,0 +1,66 @@
+"""Opening a database that may not be changed: on a read-only file system, of another user, or to look at it without a trace."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from pathlib import Path
+
+from loopwright.store.faults import primary
+
+_CANNOT = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
+
+
+def may_write(path: Path) -> bool:
+    """Whether this process may change the database at ``path``, or make it: SQLite also makes files beside it."""
+    folder = path.parent
+    while not folder.exists():
+        folder = folder.parent
+    return os.access(folder, os.W_OK | os.X_OK) and (not path.exists() or os.access(path, os.W_OK))
+
+
+def connect_to_read(path: Path, wait: float) -> tuple[sqlite3.Connection, tempfile.TemporaryDirectory[str] | None]:
+    """A connection that changes nothing, what is still in the log included.
+
+    Args:
+        path: the database file.
+        wait: seconds to wait for locks.
+
+    Returns:
+        The connection; and the folder of the copy that it reads, where the log could be read in no other way. The folder is to
+        be cleaned up after the connection is closed.
+
+    Raises:
+        sqlite3.Error: the file cannot be read.
+        OSError: neither can it be copied.
+    """
+    try:
+        return _opened(f"{path.as_uri()}?mode=ro", wait), None
+    except sqlite3.OperationalError as error:
+        if primary(error) not in _CANNOT:
+            raise
+    # SQLite wants to make the files of the log, and may not. Nobody writes where nothing can be written
+    log = path.with_name(f"{path.name}-wal")
+    if not log.exists() or not log.stat().st_size:
+        return _opened(f"{path.as_uri()}?mode=ro&immutable=1", wait), None
+    copy = tempfile.TemporaryDirectory(prefix="loopwright-")
+    try:
+        target = Path(copy.name) / path.name
+        shutil.copyfile(path, target)
+        shutil.copyfile(log, target.with_name(log.name))
+        return _opened(f"{target.as_uri()}?mode=ro", wait), copy
+    except BaseException:
+        copy.cleanup()
+        raise
+
+
+def _opened(uri: str, wait: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, timeout=wait, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection

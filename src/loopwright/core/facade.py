@@ -27,6 +27,7 @@ CALL = ("need", "ask_no_more", "demonstration", "demonstrations", "under", "text
 AWAIT = (
     "answer", "samples", "generate", "ask", "follow", "rollout", "evaluate", "worked", "run", "tool", "verify", "search",
     "external", "judge", "compare", "wins", "fit", "forward", "earlier", "more", "note",
+    "unused",
 )  # fmt: skip
 _BRANCH = ("policy", "sampling")  # what ``ctx.at`` may change
 

@@ -154,7 +154,11 @@ def _classes() -> tuple[type[Any], type[Any], Callable[[Any], Any]]:
                 await rows.aclose()
 
     def reader(name: str) -> property:
-        return property(lambda self: getattr(behind[self].ctx, name))
+        def write(self: Any, value: Any) -> None:
+            setattr(behind[self].ctx, name, value)
+
+        # A method that counts its rounds itself says so; all else stays as it is.
+        return property(lambda self: getattr(behind[self].ctx, name), write if name == "round" else None)
 
     def caller(name: str) -> Callable[..., Any]:
         def call(self: Any, *args: Any, **named: Any) -> Any:

@@ -47,6 +47,7 @@ from loopwright.models import load as load_model
 from loopwright.models.names import ModelName, recorded, shown_model
 from loopwright.store import open_store
 from loopwright.worlds.files import Task, load_task
+from loopwright.worlds.held_out import held_out
 from loopwright.worlds.named import NamedWorld, named_world
 from loopwright.worlds.task import TOO_LONG
 
@@ -286,6 +287,8 @@ class _Job(Proving):
         self.incumbent = Incumbent(self.ctx, self.base, Gate(), self.reserve)
         self.earlier = earlier_runs(engine.store, engine.run, task.questions)
         self.made_by = made_by(engine.store, self.earlier, self.base, spec["model"])
+        self._estimates: dict[str, Cost] = {}
+        self.held_out = held_out(task, self.task)
         self.stopped = "every method has run"
         self.tried: list[str] = []
         self.failures: list[dict[str, Any]] = []  # methods that ended by an error
@@ -306,6 +309,8 @@ class _Job(Proving):
         if self.too_long:
             await self.engine.event("warning", "too-long", message=self.too_long)
         self._afford()
+        for split in self.held_out:
+            split.put_away()
         for critic in (self.task.checker, *self.task.critics):
             if isinstance(critic, BuiltCritic):
                 await critic.ready()
@@ -429,11 +434,13 @@ class _Job(Proving):
                 )
 
     def _estimate(self, split: Any) -> Cost:
-        total = FREE
-        for example in self.task.examples(split):
-            turns = prompt_of(self.base).render(example)
-            total = total + self.model.estimate(Request(turns=turns, sampling=self.task.sampling))
-        return total
+        if split not in self._estimates:
+            total = FREE
+            for example in self.task.examples(split):
+                turns = prompt_of(self.base).render(example)
+                total = total + self.model.estimate(Request(turns=turns, sampling=self.task.sampling))
+            self._estimates[split] = total
+        return self._estimates[split]
 
     def _set_aside(self, gate_seconds: float) -> None:
         """Keep what the final test needs (baseline and winner, the winner up to twice as dear as the baseline), and the looks."""

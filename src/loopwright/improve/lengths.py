@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ from loopwright.core.model import Limited, Model, Request
 from loopwright.core.policy import prompt_of
 from loopwright.core.types import Candidate, Example
 from loopwright.core.world import Split, World
+from loopwright.worlds.held_out import HeldOut, held_out
 
 SPLITS: tuple[Split, ...] = ("train", "screen", "gate", "test")
 GAP = " [...] "  # stands where the middle of an input was left out
@@ -29,13 +30,21 @@ class _Changed:
     """A world with other examples."""
 
     of: World
-    splits: dict[Split, tuple[Example, ...]]
+    splits: dict[Split, Sequence[Example]]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.of, name)
 
     def examples(self, split: Split) -> Sequence[Example]:
         return self.splits[split]
+
+
+def _with(world: Any, splits: Mapping[Split, tuple[Example, ...]]) -> _Changed:
+    """The world with these examples; where its test split can be put away, so can this one."""
+    changed: dict[Split, Sequence[Example]] = dict(splits)
+    if held_out(world):
+        changed["test"] = HeldOut(splits["test"])
+    return _Changed(world, changed)
 
 
 def fitted(world: Any, model: Model, base: Candidate, policy: str = "mark") -> Fitted:
@@ -80,12 +89,12 @@ def fitted(world: Any, model: Model, base: Candidate, policy: str = "mark") -> F
         kept = {split: tuple(e for e in part if e.id not in why) for split, part in splits.items()}
         if empty := [split for split in kept if splits[split] and not kept[split]]:
             raise InputError(f"{what}. Without them the {empty[0]} split is empty; shorten them")
-        return Fitted(_Changed(world, kept), f"{what}. They are left out")
+        return Fitted(_with(world, kept), f"{what}. They are left out")
     cut = {e.id: _cut(e, too_long) for part in splits.values() for e in part if e.id in why}
     still = sum(bool(too_long(e)) for e in cut.values())
     rest = f', except {still} that no cut makes fit, which count as the answer ""' if still else ""
     changed = {split: tuple(cut.get(e.id, e) for e in part) for split, part in splits.items()}
-    return Fitted(_Changed(world, changed), f"{what}. The middle of their input is left out{rest}")
+    return Fitted(_with(world, changed), f"{what}. The middle of their input is left out{rest}")
 
 
 def _cut(example: Example, too_long: Any) -> Example:

@@ -25,6 +25,7 @@ from loopwright.improve.gating import ROUNDED, about_unproven, best_refused, nee
 from loopwright.improve.session import Progress, money, tell_spent
 from loopwright.improve.unused import unused_text
 from loopwright.worlds.files import Task
+from loopwright.worlds.held_out import HeldOut
 from loopwright.worlds.named import NamedWorld
 
 
@@ -43,6 +44,7 @@ class Proving:
     stopped: str
     tried: list[str]
     failures: list[dict[str, Any]]
+    held_out: list[HeldOut]
 
     async def _prove(self) -> dict[str, Any]:
         """The one look at the test split, by the report alone."""
@@ -50,6 +52,8 @@ class Proving:
         if self.incumbent.rounded:
             await self.engine.event("warning", "grades", message=ROUNDED)
         winner = self.incumbent.candidate
+        for split in self.held_out:
+            split.bring_back()
         examples = self.task.examples("test")
         before, after, cut = await self._tested(self.base, winner, examples)
         if cut:

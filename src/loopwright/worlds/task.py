@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from loopwright.core.policy import Prompt
 from loopwright.core.types import Budget, Example, digest
 from loopwright.core.world import Comparator, Split, Tool
 from loopwright.critics import BuiltCritic
+from loopwright.worlds.held_out import HeldOut
 from loopwright.worlds.split import Fractions, question_key, screened
 
 TEXT_TOKENS = 256
@@ -50,14 +51,17 @@ class Task:
     solver: Mapping[str, Any] | None = None
     program: Mapping[str, str] = field(default_factory=dict, repr=False)
     fractions: Fractions | None = field(default=None, repr=False)
-    splits: Mapping[Split, tuple[Example, ...]] = field(default_factory=dict, repr=False)
+    splits: Mapping[Split, Sequence[Example]] = field(default_factory=dict, repr=False)
     tool_specs: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
     compare: Comparator | None = None
     compare_spec: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
     too_long: str = "mark"
 
-    def examples(self, split: Split) -> tuple[Example, ...]:
-        """The examples of a split, in the order of the file. Raises UnknownName."""
+    def examples(self, split: Split) -> Sequence[Example]:
+        """The examples of a split, in the order of the file; of a task as a run uses it, test is a ``HeldOut``.
+
+        Raises UnknownName.
+        """
         if split == "screen" and split not in self.splits:
             return ()  # only a run keeps some of train apart
         if split not in self.splits:
@@ -65,7 +69,8 @@ class Task:
         return self.splits[split]
 
     def divided(self, *, weights: bool = True, fresh: int = 0) -> Task:
-        """The same task as a run uses it: its train split without the screen, which no method is shown.
+        """The same task as a run uses it: its train split without the screen, which no method is shown, and its test split so
+        that it can be put away.
 
         Args:
             weights: whether the run may change weights; without explicit fractions the gate gets more examples where not.
@@ -74,14 +79,15 @@ class Task:
         Raises:
             TaskError: if a split is empty, or the gate too small to accept anything.
         """
-        splits = dict(self.splits)
+        splits: dict[Split, Sequence[Example]] = dict(self.splits)
         if self.fractions is not None:
-            splits = self.fractions.divide(
-                self.pool, self.gate["alpha"], weights=weights, fresh=fresh, graded=bool(self.checker.graded)
-            )
+            graded = bool(self.checker.graded)
+            splits.update(self.fractions.divide(self.pool, self.gate["alpha"], weights=weights, fresh=fresh, graded=graded))
         splits["train"], splits["screen"] = screened(
             splits["train"], self.fractions.screen if self.fractions is not None else None
         )
+        if not isinstance(splits["test"], HeldOut):
+            splits["test"] = HeldOut(splits["test"])
         return replace(self, splits=splits)
 
     @property

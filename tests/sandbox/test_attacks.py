@@ -6,12 +6,15 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from loopwright.sandbox import Limits, Sandbox, run_tests
+
+
+Seen = Callable[[str], None]
 
 
 @pytest.fixture(scope="module")
@@ -86,13 +89,16 @@ def test_symlinks_lead_nowhere(box: Sandbox) -> None:
     assert outcome.ok and "True" not in outcome.stdout
 
 
-def test_fork_bomb(box: Sandbox) -> None:
+@pytest.mark.fault(35)
+def test_fork_bomb(box: Sandbox, seen: Seen) -> None:
     outcome = run(box, "import os\nwhile True:\n    os.fork()")
     assert outcome.status == "pids"
     stubborn = "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass"
     assert run(box, stubborn, limits=Limits(seconds=1)).status == "pids"
+    seen(f"fork bomb: ended as {outcome.status} after {outcome.seconds:.1f} s")
 
 
+@pytest.mark.fault(35)
 def test_thread_bomb(box: Sandbox) -> None:
     code = (
         "import threading, time\nwhile True:\n    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()"
@@ -100,10 +106,14 @@ def test_thread_bomb(box: Sandbox) -> None:
     assert run(box, code).status == "pids"
 
 
-def test_memory_bomb(box: Sandbox) -> None:
-    assert run(box, "x = []\nwhile True:\n    x.append(bytearray(1 << 20))").status == "memory"
+@pytest.mark.fault(35)
+def test_memory_bomb(box: Sandbox, seen: Seen) -> None:
+    outcome = run(box, "x = []\nwhile True:\n    x.append(bytearray(1 << 20))")
+    assert outcome.status == "memory"
+    seen(f"memory bomb: ended as {outcome.status} after {outcome.seconds:.1f} s")
 
 
+@pytest.mark.fault(35)
 def test_memory_spread_over_processes(box: Sandbox) -> None:
     code = (
         "import os, time\nfor i in range(8):\n    if os.fork() == 0:\n"
@@ -117,12 +127,14 @@ def test_memory_of_no_process_is_refused(box: Sandbox, code: str) -> None:
     assert run(box, code).stdout == "-1\n"
 
 
+@pytest.mark.fault(35)
 def test_full_disk(box: Sandbox) -> None:
     code = "for i in range(99):\n    open(f'/tmp/{i}', 'wb').write(b'x' * (1 << 20))"
     outcome = run(box, code)
     assert outcome.status == "error" and "No space left" in outcome.stderr
 
 
+@pytest.mark.fault(35)
 @pytest.mark.parametrize("code", ["while True: pass", "import time\nwhile True: time.sleep(1)", "input()\ninput()"])
 def test_endless_loops(box: Sandbox, code: str) -> None:
     outcome = run(box, code, limits=Limits(seconds=0.5))
@@ -136,11 +148,13 @@ def test_processor_time_is_capped(box: Sandbox) -> None:
     assert run(box, "while True: pass", limits=Limits(seconds=60, cpu_seconds=1)).status == "timeout"
 
 
+@pytest.mark.fault(35)
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
-def test_output_flood(box: Sandbox, stream: str) -> None:
+def test_output_flood(box: Sandbox, stream: str, seen: Seen) -> None:
     outcome = run(box, f"import sys\nwhile True:\n    sys.{stream}.write('x' * 100000)", limits=Limits(output_kb=10))
     assert outcome.status == "output" and outcome.truncated
     assert len(outcome.stdout) + len(outcome.stderr) == 10 << 10
+    seen(f"flood of {stream} at 10 KB: ended as {outcome.status}, {len(outcome.stdout) + len(outcome.stderr):,} bytes kept")
 
 
 def test_host_processes_cannot_be_killed(box: Sandbox) -> None:

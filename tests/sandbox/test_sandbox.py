@@ -168,6 +168,7 @@ def running(marker: str) -> list[int]:
     return found
 
 
+@pytest.mark.fault(36)
 def test_without_bubblewrap_it_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(SandboxMissing, match="apt-get install bubblewrap"):
@@ -176,6 +177,7 @@ def test_without_bubblewrap_it_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not found.isolated and "apt-get install bubblewrap" in found.problem
 
 
+@pytest.mark.fault(36)
 def test_where_bubblewrap_may_not_create_namespaces_it_refuses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     folder = Path(tempfile.mkdtemp())  # not tmp_path: root's sandboxes are started by a user who could not reach it
     folder.chmod(0o755)
@@ -190,6 +192,7 @@ def test_where_bubblewrap_may_not_create_namespaces_it_refuses(monkeypatch: pyte
     shutil.rmtree(folder)
 
 
+@pytest.mark.fault(36)
 def test_unsafe_only_by_flag_and_with_a_warning() -> None:
     code = (
         "import asyncio, warnings\nfrom loopwright.sandbox import Limits, Sandbox\n"

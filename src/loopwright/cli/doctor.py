@@ -132,6 +132,12 @@ def _sandbox(store: Path) -> Iterator[Line]:
     ):
         yield Line("sandbox", name, "ok" if held else "limited", told if held else f"it does NOT hold that {told}")
     yield Line("sandbox", "memory", "ok" if "resident" in found.memory else "limited", f"limited by {found.memory}")
+    kernel = [
+        ("ways to hold memory in the kernel are refused", found.kernel_memory),
+        ("what it keeps for sockets and files counts as memory", found.counted),
+    ]
+    told = "; ".join(words if holds else f"it does NOT hold that {words}" for words, holds in kernel)
+    yield Line("sandbox", "kernel memory", "ok" if found.kernel_memory and found.counted else "limited", told)
     yield Line("sandbox", "processes", "limited" if found.pids in ("watched", "none") else "ok", f"counted by {found.pids}")
 
 

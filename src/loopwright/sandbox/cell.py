@@ -25,6 +25,9 @@ from loopwright.sandbox.types import Limits, Outcome, Status
 
 _START_SECONDS = 60.0
 _WATCH_SECONDS = 0.1
+_DESCRIPTORS = 64  # of each process: each may be an end of a pipe (64 KB in the kernel) or of a socket
+_SOCKET_BYTES = 213 << 10  # what the kernel may keep for one socket, net.core.wmem_default
+_INODE_BYTES = 1 << 10  # what an empty file takes of the kernel's memory
 _NO_MORE_PROCESSES = ("BlockingIOError: [Errno 11]", "can't start new thread")
 
 
@@ -45,7 +48,8 @@ def _rlimits(limits: Limits, *, count_processes: bool) -> list[tuple[str, int, i
     cpu = math.ceil(limits.cpu_seconds)
     memory, file = limits.memory_mb << 20, limits.file_mb << 20
     found = [("RLIMIT_AS", memory, memory), ("RLIMIT_CPU", cpu, cpu + 1), ("RLIMIT_FSIZE", file, file)]
-    found += [("RLIMIT_CORE", 0, 0), ("RLIMIT_NOFILE", 128, 128), ("RLIMIT_MEMLOCK", 0, 0)]
+    found += [("RLIMIT_CORE", 0, 0), ("RLIMIT_NOFILE", _DESCRIPTORS, _DESCRIPTORS), ("RLIMIT_MEMLOCK", 0, 0)]
+    found += [("RLIMIT_SIGPENDING", 64, 64), ("RLIMIT_MSGQUEUE", 0, 0)]
     if count_processes:
         found.append(("RLIMIT_NPROC", limits.pids + 1, limits.pids + 1))  # bwrap's own pid 1 counts
     return found
@@ -285,7 +289,7 @@ class Cell:
             await asyncio.sleep(_WATCH_SECONDS)
             processes, resident = usage(self._init)
             self._peak = max(self._peak, processes)
-            if resident > limits.memory_mb << 20:
+            if resident + kernel_usage(self._init) > limits.memory_mb << 20:
                 self._end("memory")
             elif processes > limits.pids:
                 self._end("pids")
@@ -304,7 +308,8 @@ class Cell:
 
 
 def usage(init: int) -> tuple[int, int]:
-    """Threads below pid 1 of a sandbox, and their resident memory in bytes (shared pages counted for each)."""
+    """Threads below pid 1 of a sandbox, and their memory in bytes: resident, swapped out, and in page tables (shared pages
+    counted for each)."""
     threads, resident, waiting = 0, 0, [init]
     while waiting:
         pid = waiting.pop()
@@ -317,10 +322,24 @@ def usage(init: int) -> tuple[int, int]:
             with open(f"/proc/{pid}/status") as file:
                 for row in file:
                     name, _, value = row.partition(":")
-                    if name in ("RssAnon", "RssShmem"):
+                    if name in ("RssAnon", "RssShmem", "VmSwap", "VmPTE"):
                         resident += int(value.split()[0]) << 10
                     elif name == "Threads":
                         threads += int(value)
         except (OSError, ValueError):
             continue
     return threads, resident
+
+
+def kernel_usage(init: int) -> int:
+    """Bytes that the kernel may keep for the sockets and files of a sandbox, which are in no process's memory.
+
+    init: its pid 1, as numbered outside. 0 where this may not be seen.
+    """
+    sockets = inodes = 0
+    with contextlib.suppress(OSError, ValueError), open(f"/proc/{init}/net/sockstat") as file:
+        sockets = int(file.readline().split()[2])  # sockets: used N
+    with contextlib.suppress(OSError):
+        files = os.statvfs(f"/proc/{init}/root/tmp")
+        inodes = files.f_files - files.f_ffree
+    return sockets * _SOCKET_BYTES + inodes * _INODE_BYTES

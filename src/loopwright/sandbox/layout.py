@@ -165,8 +165,9 @@ def command(bwrap: str, *, file_mb: int, info_fd: int, seccomp_fd: int | None, r
     line += [*_interpreter(), *_system_libraries(), *_guests()]
     for path in readable:
         line += ["--ro-bind", path, path]
-    # No /proc at all, and four devices: bwrap's own --dev brings a terminal and an uncapped tmpfs.
-    for device in ("null", "zero", "random", "urandom"):
+    # No /proc at all, and three devices: bwrap's own --dev brings a terminal and an uncapped tmpfs, and what is mapped
+    # shared from /dev/zero is memory that belongs to no process.
+    for device in ("null", "random", "urandom"):
         line += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
     line += ["--symlink", "/tmp", "/dev/shm", "--perms", "0700", "--size", str(file_mb << 20), "--tmpfs", "/tmp"]
     line += ["--dir", WORK, "--remount-ro", "/", "--chdir", WORK]

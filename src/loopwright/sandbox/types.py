@@ -17,7 +17,8 @@ class Limits:
 
     seconds: wall clock, from the moment the code is handed over; the start of the sandbox is not counted.
     cpu_seconds: processor time of each process, rounded up to whole seconds.
-    memory_mb: address space of each process, and resident memory of all of them together (MiB).
+    memory_mb: address space of each process; and, of all of them together, resident memory, page tables, and what the
+        kernel keeps for sockets and files (MiB; looked at ten times a second).
     pids: processes and threads at one moment.
     output_kb: stdout and stderr together (KiB); one byte more ends the run.
     file_mb: the private working folder and /tmp together, and code, files and stdin on the way in (MiB).
@@ -75,6 +76,8 @@ class Profile:
     bubblewrap: its version. network, files, namespaces, seccomp: True when the attack tried was refused.
     pids: ``namespace`` (a cap in each sandbox's own user namespace), ``uid`` (an own user id for each sandbox),
         ``watched`` (counted ten times a second). memory: ``address space``, or also ``resident`` summed over processes.
+    kernel_memory: True when the calls were refused by which a program keeps memory in the kernel that no limit counts.
+    counted: True when what the kernel keeps for its sockets and files is counted towards ``memory_mb``.
     identity: ``own uid`` (started by root, which first became somebody without rights) or ``caller`` (the user's own
         id, in a user namespace).
     """
@@ -86,6 +89,8 @@ class Profile:
     files: bool = False
     namespaces: bool = False
     seccomp: bool = False
+    kernel_memory: bool = False
+    counted: bool = False
     pids: Literal["namespace", "uid", "watched", "none"] = "none"
     memory: Literal["address space and resident", "address space", "none"] = "none"
     identity: Literal["own uid", "caller"] = "caller"

@@ -13,7 +13,6 @@ import pytest
 
 from loopwright.sandbox import Limits, Sandbox, run_tests
 
-
 Seen = Callable[[str], None]
 
 

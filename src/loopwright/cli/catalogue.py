@@ -83,7 +83,6 @@ def show(
         return
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
-    from rich.text import Text
 
     out = console()
     out.print(f"{card.slug}  ({card.shape}, {card.family})", style="bold", markup=False)
@@ -104,7 +103,7 @@ def show(
             table.add_column(name)
         for option in options:
             default = json_module.dumps(option["default"], ensure_ascii=False)
-            table.add_row(option["name"], Text(option["type"]), Text(default if len(default) <= 200 else default[:197] + "..."))
+            table.add_row(option["name"], option["type"], default if len(default) <= 200 else default[:197] + "...")
         console(wraps=True).print(table)
     if card.shape in ("solver", "improver"):
         out.print(f"\ntry it: loopwright run {card.slug} --task FOLDER", markup=False)

@@ -33,14 +33,13 @@ def judge_report(
     store: StoreOption = None,
 ) -> None:
     """Ask a task's judges about answers whose worth is known, and tell how far each can be trusted."""
-    import asyncio
-
+    from loopwright.cli.interrupts import run_job
     from loopwright.core.errors import InputError
     from loopwright.improve.judges import judge_report as report
 
     if items is not None and on is not None:
         raise InputError("say only one thing: --items FILE or --on RUN")
-    result = asyncio.run(
+    result = run_job(
         report(
             task, items=items, run=on, model=model, repeats=repeats, limit=limit, calibrate=calibrate, seed=seed,
             budget=parse_budget(budget), store_path=new_store_path(ctx, store),
@@ -60,7 +59,8 @@ def judge_report(
 def _show(judge: dict[str, Any]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
-    from rich.text import Text
+
+    from loopwright.cli.consoles import cell
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title=judge["judge"], title_justify="left", title_style="bold")
     for name in ("", "value", "95% interval", "of", "meaning"):
@@ -68,7 +68,7 @@ def _show(judge: dict[str, Any]) -> None:
     for f in judge["figures"]:
         interval = f"{f['low']:.2f} to {f['high']:.2f}" if f["low"] is not None else ""
         value = f"{f['value']:.2f}" if f["value"] is not None else "none"
-        table.add_row(f["name"], value, interval, str(f["n"]), Text(f["meaning"], style="dim"))
+        table.add_row(f["name"], value, interval, str(f["n"]), cell(f["meaning"], "dim"))
     out = console(wraps=True)
     out.print()
     out.print(table)

@@ -16,6 +16,7 @@ from loopwright.cli.shared import (
     console,
     emit,
     emit_line,
+    emit_text,
     existing_store,
     say,
     store_path,
@@ -54,8 +55,8 @@ def runs(ctx: typer.Context, json: JsonOption = False, store: StoreOption = None
 
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
-    from rich.text import Text
 
+    from loopwright.cli.consoles import cell
     from loopwright.cli.progress import duration
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
@@ -66,8 +67,8 @@ def runs(ctx: typer.Context, json: JsonOption = False, store: StoreOption = None
     for row in rows:
         began = datetime.fromtimestamp(row["created"]).strftime("%Y-%m-%d %H:%M")
         table.add_row(
-            row["run"][:13], began, Text(row["task"]), Text(str(row["model"]).partition("@")[0]), duration(row["seconds"]),
-            Text(row["status"], style=styles.get(row["status"], "")), Text(_cut(row["reason"])),
+            row["run"][:13], began, row["task"], str(row["model"]).partition("@")[0], duration(row["seconds"]),
+            cell(row["status"], styles.get(row["status"], "")), _cut(row["reason"]),
         )  # fmt: skip
     console(wraps=True).print(table)
 
@@ -115,7 +116,7 @@ def report(
     atomic_write(path, [render_html(data, figures)])
     if not json:
         console().print(verdict(data)[1], markup=False)
-        typer.echo(path)
+        emit_text(path)
     if open_:
         _show(path)
 
@@ -141,7 +142,7 @@ def _of_stream(row: RunRow, out: Path | None, open_: bool, json: bool) -> None:
     if json:
         emit(result)
     else:
-        typer.echo(path)
+        emit_text(path)
     if open_:
         _show(path)
 

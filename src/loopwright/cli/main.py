@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -12,9 +10,12 @@ import typer
 
 from loopwright import __version__
 from loopwright.cli import catalogue, doctor, judging, keeping, using, watching, working
-from loopwright.cli.shared import State, StoreOption, emit, forgive, say
+from loopwright.cli.interrupts import own_process
+from loopwright.cli.shared import State, StoreOption, emit, say
+from loopwright.cli.streams import forgive, let_go, open_streams
 from loopwright.core.errors import LoopwrightError
 from loopwright.core.extras import of as missing_extra
+from loopwright.core.visible import visible
 
 app = typer.Typer(
     name="loopwright",
@@ -61,13 +62,16 @@ app.add_typer(using.model, name="model", rich_help_panel="Use")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and exit with its code."""
-    sys.exit(execute(arguments))
+    """Run a command in a process of its own and exit with its code."""
+    open_streams()
+    with own_process() as ending:
+        code = execute(arguments)
+    ending(code)
 
 
 def execute(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code. Errors that we know are one message, others one line and a file."""
-    forgive()
+    forgive(sys.stdout, sys.stderr)
     words = list(sys.argv[1:] if arguments is None else arguments)
     json = "--json" in words
     try:
@@ -79,9 +83,7 @@ def execute(arguments: Sequence[str] | None = None) -> int:
     except LoopwrightError as error:
         return _fail(error, str(error), error.exit_code, json)
     except BrokenPipeError:
-        # Whoever read us has gone, as in "| head"; Python would complain once more when it closes stdout.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        let_go(sys.stdout)  # whoever read us has gone, as in "| head"
         return 141
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and (missing := missing_extra(error)) is not None:
@@ -121,5 +123,5 @@ def _saved(error: BaseException) -> str:
 
     text = redact("".join(traceback.format_exception(error)))
     with tempfile.NamedTemporaryFile("wb", prefix="loopwright-", suffix=".log", delete=False) as file:
-        file.write(text.encode(errors="backslashreplace"))
+        file.write(visible(text).encode())
     return file.name

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from loopwright.cli.shared import console
+from loopwright.cli.streams import Guarded
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -80,22 +82,24 @@ class Watcher:
         self._unusual: set[tuple[Any, Any]] = set()  # of which split and method it was told that answers are missing or cut
 
     def start(self) -> None:
-        if not self.out.is_terminal:
+        if not self.out.is_terminal or self.out.is_dumb_terminal:
             return
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
         columns = (
             SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(bar_width=24),
-            TextColumn("{task.fields[cost]}", style="dim", markup=False), TextColumn("{task.fields[left]}", style="cyan"),
+            TextColumn("{task.fields[cost]}", style="dim", markup=False),
+            TextColumn("{task.fields[left]}", style="cyan", markup=False),
         )  # fmt: skip
         self.out.soft_wrap = False
         self._bar = Progress(*columns, console=self.out, transient=True)
         self._row = self._bar.add_task(self._what, total=None, cost="", left="")
         self._bar.start()
+        sys.stderr = Guarded(sys.stderr)  # the bar's own stand-in for it reads escape codes
 
     def stop(self) -> None:
         if self._bar is not None:
-            self._bar.stop()
+            self._bar.stop()  # puts sys.stderr back
             self._bar = None
 
     def tell(self, type: str, payload: dict[str, Any]) -> None:
@@ -105,7 +109,8 @@ class Watcher:
             handler(payload)
 
     def _say(self, text: str, style: str = "") -> None:
-        self.out.print(text, style=style, markup=False)
+        """A line; what more an error or a name brings along is indented, so that it does not look like a line of ours."""
+        self.out.print(text.replace("\n", "\n    "), style=style, markup=False)
 
     def _on_warning(self, payload: dict[str, Any]) -> None:
         self._say(payload["message"], style="bold red" if payload.get("loud") else "yellow")

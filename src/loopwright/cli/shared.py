@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json as json_module
 import os
 import sys
@@ -15,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from loopwright.core.errors import InputError, UnknownName
+from loopwright.core.visible import visible, visible_json
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from loopwright.cli.consoles import SafeConsole
     from loopwright.core.registry import Recipe
     from loopwright.core.store import Store
     from loopwright.core.types import Budget
@@ -84,9 +83,10 @@ def existing_store(ctx: typer.Context, given: str | None) -> Iterator[Store]:
 
 
 def emit(document: Any) -> None:
-    """One JSON document on stdout; in ASCII where the terminal or file takes no more."""
+    """One JSON document on stdout; in ASCII where the terminal or file takes no more. What a terminal obeys is escaped."""
     plain = not _unicode(sys.stdout)
-    sys.stdout.write(json_module.dumps(document, indent=2, ensure_ascii=plain, allow_nan=False) + "\n")
+    text = json_module.dumps(document, indent=2, ensure_ascii=plain, allow_nan=False)
+    sys.stdout.write(visible_json(text) + "\n")
     sys.stdout.flush()
 
 
@@ -94,26 +94,21 @@ def _unicode(stream: Any) -> bool:
     return str(getattr(stream, "encoding", "") or "").lower().replace("-", "").replace("_", "").startswith("utf")
 
 
-def forgive() -> None:
-    """What a terminal or file cannot show (its encoding is ASCII, a path is no text) is written as an escape, not an error."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-
-
 def emit_line(line: str) -> None:
     """A line of JSON on stdout, as ``emit`` writes it."""
-    sys.stdout.write(line if _unicode(sys.stdout) else json_module.dumps(json_module.loads(line)) + "\n")
+    sys.stdout.write(visible_json(line) if _unicode(sys.stdout) else json_module.dumps(json_module.loads(line)) + "\n")
 
 
-def console(*, stderr: bool = False, wraps: bool = False) -> Console:
-    """Lines are left for the terminal to break, so that a copied path is whole; ``wraps`` is for tables.
+def emit_text(text: object) -> None:
+    """A text alone on stdout, such as an answer or a path: exactly as it is in a pipe or file, made visible on a terminal."""
+    sys.stdout.write((visible(str(text)) if sys.stdout.isatty() else str(text)) + "\n")
 
-    Nothing is read as markup, and no ``:word:`` as a picture: names and paths are shown as they are.
-    """
-    from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=not wraps, markup=False, emoji=False)
+def console(*, stderr: bool = False, wraps: bool = False) -> SafeConsole:
+    """Where words for a person are printed; see ``cli.consoles``."""
+    from loopwright.cli.consoles import SafeConsole
+
+    return SafeConsole(stderr=stderr, wraps=wraps)
 
 
 def say(message: str, *, style: str = "", first_line_only: bool = False) -> None:

@@ -16,8 +16,8 @@ def print_summary(result: dict[str, Any]) -> None:
     """On stdout."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
-    from rich.text import Text
 
+    from loopwright.cli.consoles import cell
     from loopwright.core.origins import an_earlier_run, tokens_told
 
     out = console()
@@ -42,10 +42,10 @@ def print_summary(result: dict[str, Any]) -> None:
         for k in looks:
             style = "green" if k["accepted"] else "yellow"
             table.add_row(
-                str(k["look"]), Text(f"{k['by']}: {k['note']}" if k.get("note") else k["by"]), percent(k["incumbent_score"]),
+                str(k["look"]), f"{k['by']}: {k['note']}" if k.get("note") else k["by"], percent(k["incumbent_score"]),
                 percent(k["candidate_score"]), f"{points(k['effect'])} ({points(k['low'])} to {points(k['high'])})",
                 _evidence(k),
-                Text(("accepted: " if k["accepted"] else "rejected: ") + k["reason"], style=style),
+                cell(("accepted: " if k["accepted"] else "rejected: ") + k["reason"], style),
             )  # fmt: skip
         console(wraps=True).print(table)
     for s in result.get("screened", ()):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from loopwright.cli.shared import JsonOption, StoreOption, console, emit, existing_store, say
+from loopwright.cli.shared import JsonOption, StoreOption, console, emit, emit_text, existing_store, say
 from loopwright.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,7 +35,10 @@ def answer(
     import sys
 
     if question == "-":
-        question = sys.stdin.read().strip()
+        try:
+            question = sys.stdin.read().strip()
+        except UnicodeDecodeError as error:
+            raise InputError(f"standard input: expected text in {error.encoding}, got other bytes: {error.reason}") from None
     if not question.strip():
         raise InputError("expected a question, got an empty one")
     if not artifact.is_dir():
@@ -46,7 +49,7 @@ def answer(
     if json:
         emit({"question": question, "answer": text, "artifact": str(artifact), **({"unproven": True} if unproven else {})})
     else:
-        typer.echo(text)
+        emit_text(text)
 
 
 def compare(
@@ -177,7 +180,7 @@ def fetch(json: JsonOption = False) -> None:
     if json:
         emit({"name": smollm2.NAME, "path": str(path)})
     else:
-        typer.echo(path)
+        emit_text(path)
 
 
 @model.command("list")
@@ -187,7 +190,7 @@ def list_models(json: JsonOption = False) -> None:
     if json:
         emit([row])
     else:
-        typer.echo(f"{row['name']}  {row['path'] if row['here'] else 'not fetched; loopwright model fetch (93 MB)'}")
+        emit_text(f"{row['name']}  {row['path'] if row['here'] else 'not fetched; loopwright model fetch (93 MB)'}")
 
 
 @model.command("path")
@@ -199,7 +202,7 @@ def path(json: JsonOption = False) -> None:
     if json:
         emit({"name": row["name"], "path": row["path"]})
     else:
-        typer.echo(row["path"])
+        emit_text(row["path"])
 
 
 def _embedded() -> dict[str, Any]:

@@ -306,10 +306,11 @@ class _Shown:
     def finish(self, job: Coroutine[Any, Any, dict[str, Any]]) -> None:
         import asyncio
 
+        from loopwright.cli.interrupts import run_job
         from loopwright.core.errors import BudgetExhausted, LoopwrightError, Paused
 
         try:
-            result = asyncio.run(job)
+            result = run_job(job)
         except (LoopwrightError, KeyboardInterrupt, asyncio.CancelledError) as error:
             self.watcher.stop()
             again = getattr(error, "exit_code", 130) != 2

@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import os
-import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -21,6 +18,7 @@ from loopwright.core.engine import Engine
 from loopwright.core.errors import LoopwrightError, Paused, QuotaExhausted, StoreUnwritable
 from loopwright.core.feedback import Cost
 from loopwright.core.model import Model
+from loopwright.core.stopping import current
 from loopwright.core.store import RunRow, Store
 from loopwright.core.types import Budget
 from loopwright.store.faults import disk_fault
@@ -72,8 +70,9 @@ async def driving(
 
     others: models of roles that ``model`` is not to play, such as the judge's.
 
-    Ctrl-C once: nothing new starts, what is in flight is finished and recorded, Paused is raised. Twice: the process
-    ends at once; the store holds all that was acknowledged.
+    Inside ``core.stopping.stoppable`` the run may be asked to stop: nothing new starts, what is in flight is finished and
+    recorded, Paused is raised. A task that is cancelled leaves its run paused too, but without what was in flight. Signals
+    belong to the host program: none is handled here.
     """
     lease = store.acquire(run.id)
     run = store.run(run.id)  # only now is it certain that no other process adds to it
@@ -90,7 +89,7 @@ async def driving(
         )  # fmt: skip
         store.set_run(run.id, status="running")
         ticker = asyncio.create_task(_tick(engine, progress))
-        with _interruptible(engine), rarely_collected():
+        with current().listening(engine.stop), rarely_collected():
             yield engine
         if store.run(run.id).status == "running":
             store.set_run(run.id, status="done", seconds=ledger.seconds)
@@ -104,7 +103,7 @@ async def driving(
         _end(store, engine, run, "failed", f"{type(error).__name__}: {error}", progress)
         raise
     except BaseException as error:  # cancelled, or the host program is on its way out
-        _end(store, engine, run, "paused", str(error) or type(error).__name__, progress)
+        _end(store, engine, run, "paused", current().reason or "cancelled", progress)
         raise
     finally:
         if ticker is not None:
@@ -138,36 +137,6 @@ def tell_spent(engine: Engine, progress: Progress) -> None:
             "caps": ledger.budget.model_dump(exclude_none=True),
         },
     )
-
-
-@contextlib.contextmanager
-def _interruptible(engine: Engine) -> Any:
-    """Only in the main thread of a real process; elsewhere signals belong to the host program."""
-    loop = asyncio.get_running_loop()
-    pressed = 0
-
-    def interrupt() -> None:
-        nonlocal pressed
-        pressed += 1
-        if pressed == 1:
-            engine.stop("interrupted")
-            print("stopping: finishing what is in flight; press Ctrl-C again to stop at once", file=sys.stderr, flush=True)
-        else:
-            print(f"stopped; resume with: loopwright resume {engine.run.id}", file=sys.stderr, flush=True)
-            os._exit(130)
-
-    signals = (signal.SIGINT, signal.SIGTERM)
-    try:
-        for number in signals:
-            loop.add_signal_handler(number, interrupt)
-    except (RuntimeError, ValueError, NotImplementedError):
-        yield
-        return
-    try:
-        yield
-    finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
 
 
 class _LazySandbox:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from loopwright.core import stopping
 from loopwright.core.errors import BadOutput, InputError, ModelUnavailable, Refused
 from loopwright.core.feedback import Cost
 from loopwright.core.model import Reply, Request
@@ -95,7 +96,7 @@ class OpenAIModel:
         circuit: int = 20,
         cooldown: float = 30.0,
         jitter: int = 0,
-        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        sleep: Callable[[float], Awaitable[object]] = stopping.sleep,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from loopwright.core import stopping
 from loopwright.core.errors import BadOutput, InputError, ModelError, ModelUnavailable, QuotaExhausted
 from loopwright.models.access import Access
 from loopwright.models.failures import ServerError, failure, meant_status, retry_after, server_error
@@ -125,12 +126,13 @@ class Transport:
         raise ModelUnavailable(message, kind=getattr(reason, "kind", "bad-request"), attempts=0)
 
     async def _retried(self, payload: bytes) -> dict[str, Any]:
-        channel = self._channel()
+        channel, stop = self._channel(), stopping.current()
         until = math.inf
         attempt = 0
 
         def post() -> Awaitable[Outcome]:
             nonlocal until
+            stop.check()  # what still waits for its turn is not sent any more
             if attempt == 1:  # the deadline does not run while the call waits for its first turn
                 until = self._clock() + self._deadline
             return self._post(channel, payload, min(self._timeout, until - self._clock()))

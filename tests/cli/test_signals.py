@@ -105,7 +105,7 @@ def test_a_thread_that_does_not_end_does_not_hold_up_the_end(tmp_path: Path, see
         code, seconds = child.ended()
     assert code == 130 and b"Traceback" not in child.said
     assert [run["status"] for run in runs(tmp_path)] == ["paused"]
-    seen(f"Ctrl-C {('once', 'twice')[times - 1]} beside a thread that sleeps for 600 s: exit {code} after {seconds:.1f} s, run paused")
+    seen(f"Ctrl-C {times} times beside a thread that sleeps for 600 s: exit {code} after {seconds:.1f} s, run paused")
 
 
 @pytest.mark.fault(39)

@@ -66,7 +66,7 @@ def own_process() -> Iterator[Callable[[int], None]]:
     def ending(code: int) -> None:
         if code == INTERRUPTED and _process.last:
             code = 128 + _process.last  # 130 after SIGINT
-        if _process.last and code == 128 + _process.last:  # Python waits for threads that still compute, which nobody wants to now
+        if _process.last and code == 128 + _process.last:  # Python waits for threads that still compute; nobody wants to
             if _process.hurried:
                 _end_now(code)
             signal.signal(signal.SIGINT, lambda number, frame: _end_now(code))

@@ -102,7 +102,7 @@ async def driving(
             raise fault from error
         _end(store, engine, run, "failed", f"{type(error).__name__}: {error}", progress)
         raise
-    except BaseException as error:  # cancelled, or the host program is on its way out
+    except BaseException:  # cancelled, or the host program is on its way out
         _end(store, engine, run, "paused", current().reason or "cancelled", progress)
         raise
     finally:

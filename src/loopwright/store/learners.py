@@ -9,9 +9,9 @@ from pathlib import Path
 
 from loopwright.core.errors import StoreError
 from loopwright.core.store import LearnerRow, TrialRow
-from loopwright.store.codec import pack, text, unpack, untext
+from loopwright.store.codec import checksum, pack, text, unpack, untext
 from loopwright.store.commits import Acknowledged, counted
-from loopwright.store.faults import faults
+from loopwright.store.faults import corrupt, faults
 from loopwright.store.presence import Presence
 from loopwright.store.writer import connect
 
@@ -39,11 +39,15 @@ class SqliteLearners:
 
     def get(self, name: str) -> LearnerRow | None:
         with self._lock, faults(self._path, self._wait):
-            row = self._open().execute("SELECT version, data FROM learner WHERE name = ?", [text(name)]).fetchone()
-        return None if row is None else LearnerRow(name, row[0], unpack(row[1]))
+            query = "SELECT name, version, data, sum FROM learner WHERE name = ?"
+            row = self._open().execute(query, [text(name)]).fetchone()
+        if row is None:
+            return None
+        self._check("learner", name, row)
+        return LearnerRow(name, row[1], unpack(row[2]))
 
     def trials(self, name: str, ids: Sequence[str] | None = None, before: float | None = None) -> list[TrialRow]:
-        query = "SELECT id, time, data FROM trial WHERE learner = ?"
+        query = "SELECT learner, id, time, data, sum FROM trial WHERE learner = ?"
         values: list[str | bytes | float] = [text(name)]
         if before is not None:
             query, values = f"{query} AND time < ?", [text(name), before]
@@ -55,7 +59,9 @@ class SqliteLearners:
                 some = [text(id) for id in (ids or ())[start : start + _AT_ONCE]]
                 marks = ",".join("?" * len(some))
                 found += self._open().execute(f"{query} AND id IN ({marks}) ORDER BY n", [*values, *some]).fetchall()
-        return [TrialRow(name, untext(id), time, unpack(data)) for id, time, data in found]
+        for row in found:
+            self._check("trial", name, row)
+        return [TrialRow(name, untext(id), time, unpack(data)) for _, id, time, data, _ in found]
 
     def swap(
         self, name: str, *, expected: int | None = None, data: bytes | None = None, opened: Sequence[TrialRow] = (),
@@ -85,20 +91,25 @@ class SqliteLearners:
         if expected is not None and version != expected:
             return False
         if data is not None:
+            changed = (text(name), version + 1, pack(data))
             connection.execute(
-                "INSERT INTO learner (name, version, data) VALUES (?, ?, ?) "
-                "ON CONFLICT (name) DO UPDATE SET version = excluded.version, data = excluded.data",
-                [text(name), version + 1, pack(data)],
+                "INSERT INTO learner (name, version, data, sum) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (name) DO UPDATE SET version = excluded.version, data = excluded.data, sum = excluded.sum",
+                [*changed, checksum(changed)],
             )
         for id in closed:
             if connection.execute("DELETE FROM trial WHERE learner = ? AND id = ?", [text(name), text(id)]).rowcount != 1:
                 return False
         for row in opened:
-            values = [text(name), text(row.id), row.time, pack(row.data)]
-            asked = "INSERT INTO trial (learner, id, time, data) VALUES (?, ?, ?, ?) ON CONFLICT (learner, id) DO NOTHING"
-            if connection.execute(asked, values).rowcount != 1:
+            values = (text(name), text(row.id), float(row.time) + 0.0, pack(row.data))
+            asked = "INSERT INTO trial (learner, id, time, data, sum) VALUES (?, ?, ?, ?, ?) ON CONFLICT (learner, id) DO NOTHING"
+            if connection.execute(asked, [*values, checksum(values)]).rowcount != 1:
                 return False
         return True
+
+    def _check(self, table: str, name: str, row: Sequence[object]) -> None:
+        if checksum(row[:-1]) != row[-1]:
+            raise corrupt(self._path, f"a row of {name!r} in the table {table} does not match its checksum")
 
     def _version(self, name: str) -> int:
         row = self._open().execute("SELECT version FROM learner WHERE name = ?", [text(name)]).fetchone()

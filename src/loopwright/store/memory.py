@@ -71,6 +71,9 @@ class MemoryStore:
     async def write(self, rows: Sequence[Row]) -> None:
         """All the rows or, raising InputError or StoreError, none."""
         clean = [self._clean(row) for row in rows]
+        for row in clean:
+            if not isinstance(row, CacheRow) and row.run not in self._runs:
+                raise InputError(f"expected rows of a run of this store, got one of {row.run!r}: create_run makes a run")
         with self._lock:
             if self._closed:
                 raise StoreError("the memory store is closed")
@@ -129,9 +132,10 @@ class MemoryStore:
         """By id or by an unambiguous beginning of it; ``last`` is the newest. Raises UnknownName."""
         return self._runs[find_run(id, list(self._runs))]
 
-    def runs(self) -> list[RunRow]:
-        """All runs, oldest first."""
-        return list(self._runs.values())
+    def runs(self, limit: int | None = None, offset: int = 0) -> list[RunRow]:
+        """Runs, oldest first; only ``limit`` of the newest, without the ``offset`` newest."""
+        end = max(0, len(self._runs) - offset)
+        return list(self._runs.values())[0 if limit is None else max(0, end - limit) : end]
 
     def set_run(self, id: str, *, status: RunStatus, reason: str = "", seconds: float | None = None) -> None:
         """Raises UnknownName or InputError."""
@@ -154,9 +158,14 @@ class MemoryStore:
         """Ids of the runs that are being driven."""
         return set(self._held)
 
-    def effects(self, run: str) -> Iterator[EffectRow]:
-        """In the order in which they were first written."""
-        return iter(list(self._effects.get(run, {}).values()))
+    def effects(self, run: str, *, results: bool = True) -> Iterator[EffectRow]:
+        """In the order in which they were first written; without results these are empty."""
+        rows = list(self._effects.get(run, {}).values())
+        return iter(rows if results else [replace(row, result=b"") for row in rows])
+
+    def effect(self, run: str, key: str) -> EffectRow | None:
+        """The one of this key; None where there is none."""
+        return self._effects.get(run, {}).get(key)
 
     def candidates(self, run: str) -> list[CandidateRow]:
         """In the order in which they were written."""

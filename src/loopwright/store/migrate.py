@@ -6,6 +6,7 @@ second. ``python -m loopwright.store.migrate`` writes it anew after a migration 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import tempfile
@@ -18,7 +19,7 @@ from loopwright.store.modes import FILE
 from loopwright.store.presence import is_open_here
 from loopwright.store.writer import connect
 
-HEAD = "0004"  # the newest revision in migrations/versions
+HEAD = "0005"  # the newest revision in migrations/versions
 MIGRATIONS = Path(__file__).parent / "migrations"
 TABLES = Path(__file__).parent / "tables.sql"
 
@@ -77,11 +78,23 @@ def prepare(path: Path, wait: float, *, head: str = HEAD, scripts: Path = MIGRAT
     try:
         if not found and head == HEAD and _created(connection):
             return None
+        if found:
+            _check(connection, path)
         backup = _backup(connection, path, found) if found else None
         _upgrade(connection, path, found, head, scripts, backup)
+        if found:
+            with contextlib.suppress(sqlite3.Error):  # what the old tables took; without room for it the file stays larger
+                connection.execute("VACUUM")
         return backup
     finally:
         connection.close()
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises StoreCorrupt for a damaged database: what a migration read past would be lost for good."""
+    (said,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    if said != "ok":
+        raise corrupt(path, said)
 
 
 def refuse_older(path: Path, connection: sqlite3.Connection) -> None:
@@ -127,10 +140,18 @@ def tables(path: Path) -> str:
     """What ``tables.sql`` should say: the statements that made the database at ``path``, which only migrations have touched."""
     connection = sqlite3.connect(path)
     try:
-        made = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid").fetchall()
-        return ";\n".join([*(sql for (sql,) in made), f"INSERT INTO alembic_version VALUES ('{current(connection)}')\n"])
+        version = current(connection)
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        last = [f"INSERT INTO alembic_version VALUES ('{version}')", f"PRAGMA application_id = {application}\n"]
+        return ";\n".join([*_made(connection), *last])
     finally:
         connection.close()
+
+
+def _made(connection: sqlite3.Connection) -> list[str]:
+    """The statements that made what is in a database, without what SQLite makes for itself."""
+    query = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid"
+    return [sql for (sql,) in connection.execute(query)]
 
 
 def _backup(connection: sqlite3.Connection, path: Path, version: str) -> Path:

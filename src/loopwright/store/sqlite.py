@@ -6,9 +6,9 @@ import contextlib
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from loopwright.core.errors import InputError, StoreError, UnknownName
 from loopwright.core.model import Blobs
@@ -27,10 +27,10 @@ from loopwright.core.store import (
 from loopwright.core.types import digest
 from loopwright.store import statements as sql
 from loopwright.store.blobs import FileBlobs
-from loopwright.store.codec import dump, finite, text
+from loopwright.store.codec import dump, finite, name, text
 from loopwright.store.commits import acknowledged, commits_in, refuse_lost
 from loopwright.store.drivers import COLUMNS, LEAVE, SELECT, TAKE, Driver, this_process
-from loopwright.store.faults import corrupt, faults, read_only
+from loopwright.store.faults import faults, read_only
 from loopwright.store.ids import uuid7
 from loopwright.store.learners import SqliteLearners
 from loopwright.store.locks import FileLease, busy, refuse_network, refuse_other_names
@@ -39,10 +39,9 @@ from loopwright.store.modes import private_file, private_folder, tell_if_readabl
 from loopwright.store.presence import Held
 from loopwright.store.reading import connect_to_read, may_write
 from loopwright.store.redaction import redact
+from loopwright.store.rows import CANDIDATES, EFFECTS, EVENTS, FEEDBACKS, PAGE, ROLLOUTS, Kind, Reader
 from loopwright.store.writer import NoWriter, Writer, connect
 
-T = TypeVar("T")
-_PAGE = 500  # rows read at once, and keys asked for at once
 _LISTED = 10  # runs, where a name means none of them
 _SEEDS = range(-(1 << 63), 1 << 63)
 
@@ -83,7 +82,6 @@ class SqliteStore:
         self.path = Path(path).resolve()  # a symbolic link is another name of the same store, its locks and blobs
         self.wait = wait
         self.read_only = read_only
-        self._reading = threading.Lock()
         self._copy: tempfile.TemporaryDirectory[str] | None = None
         refuse_network(self.path)
         with faults(self.path, wait):
@@ -96,8 +94,10 @@ class SqliteStore:
             else:
                 self._open()
             self._held = Held(self.path)
+        self._numbers: dict[str, int] = {}  # of runs, by id
         self.blobs: Blobs = FileBlobs(self.path.parent / "blobs")
         self._learners: SqliteLearners | None = None
+        self._opening = threading.Lock()
 
     def _open(self) -> None:
         if not may_write(self.path):
@@ -107,12 +107,11 @@ class SqliteStore:
         private_file(self.path)
         prepare(self.path, self.wait)
         tell_if_readable(self.path)
-        self._reader = connect(self.path, self.wait)
+        self.reader = Reader(connect(self.path, self.wait), self.path, self.wait)
         try:
-            self._reader.execute("PRAGMA query_only = ON")
             self.writer: Writer | NoWriter = Writer(self.path, self.wait)
         except BaseException:
-            self._reader.close()
+            self.reader.close()
             raise
 
     def _open_to_read(self) -> None:
@@ -120,10 +119,11 @@ class SqliteStore:
             raise StoreError(f"there is no store at {self.path}")
         check_length(self.path)
         known = acknowledged(self.path)
-        self._reader, self._copy = connect_to_read(self.path, self.wait)
+        connection, self._copy = connect_to_read(self.path, self.wait)
+        self.reader = Reader(connection, self.path, self.wait)
         try:
-            refuse_lost(self.path, known, commits_in(self._reader))
-            refuse_older(self.path, self._reader)
+            refuse_lost(self.path, known, commits_in(connection))
+            refuse_older(self.path, connection)
         except BaseException:
             self._close_reader()
             raise
@@ -134,7 +134,7 @@ class SqliteStore:
         """Learners that several processes share. Raises StoreReadOnly for a store that may only be read."""
         if self.read_only:
             raise read_only(self.path)
-        with self._reading:
+        with self._opening:
             if self._learners is None:
                 self._learners = SqliteLearners(self.path, self.wait)
             return self._learners
@@ -142,17 +142,36 @@ class SqliteStore:
     async def write(self, rows: Sequence[Row]) -> None:
         """Durable once it returns, in one transaction. After an InputError or a StoreError nothing was stored."""
         if rows:
-            await self.writer.write(sql.encode(rows))
+            await self.writer.write(sql.encode(rows, self._number))
+
+    def _number(self, run: str) -> int:
+        """Of a run that rows are written for. Raises InputError."""
+        number = self._numbered(run)
+        if number is None:
+            raise InputError(f"expected rows of a run of this store, got one of {run!r}: create_run makes a run")
+        return number
+
+    def _numbered(self, run: str) -> int | None:
+        if run not in self._numbers:
+            found = self.reader.read("SELECT n FROM run WHERE id = ?", [text(run)])
+            if not found:
+                return None
+            self._numbers[run] = found[0][0]
+        return self._numbers[run]
 
     def cached(self, keys: Sequence[str]) -> dict[str, CacheRow]:
         """The replies that are known among ``keys``, with where they come from."""
         found: dict[str, CacheRow] = {}
-        for start in range(0, len(keys), _PAGE):
-            asked = [text(key) for key in keys[start : start + _PAGE]]
+        for start in range(0, len(keys), PAGE):
+            asked = [name(key) for key in keys[start : start + PAGE]]
             marks = ",".join("?" * len(asked))
-            for values in self._read(f"SELECT {sql.CACHE} FROM cache WHERE key IN ({marks})", asked):
-                row = self._decode(sql.cache_row, values)
-                found[row.key] = row
+            rows = self.reader.read(f"SELECT {sql.CACHE}, sum, n FROM cache WHERE key IN ({marks})", asked)
+            for row in rows:
+                self.reader.check("cache", row[:-1], row[-1])
+            strings = self.reader.strings([row[1] for row in rows])
+            for row in rows:
+                reply = self.reader.decode(f"row {row[-1]} of the table cache", sql.cache_row, row, strings)
+                found[reply.key] = reply
         return found
 
     def create_run(self, spec: dict[str, Any], *, seed: int, budget: dict[str, Any], code_version: str) -> RunRow:
@@ -163,22 +182,33 @@ class SqliteStore:
 
     def run(self, id: str) -> RunRow:
         """By id or by an unambiguous beginning of it; ``last`` is the newest. Raises UnknownName."""
-        query = f"SELECT {sql.RUN} FROM run WHERE id = ?"
-        rows = self._read(query, [text(id)])
+        rows = self._runs("WHERE id = ?", [text(id)])
         if not rows:
-            ids = [str(row[0]) for row in self._read("SELECT id FROM run ORDER BY n", [])]
-            rows = self._read(query, [find_run(id, ids)])
-        return self._decode(sql.run_row, rows[0])
+            ids = [str(row[0]) for row in self.reader.read("SELECT id FROM run ORDER BY n")]
+            rows = self._runs("WHERE id = ?", [find_run(id, ids)])
+        return rows[0]
 
-    def runs(self) -> list[RunRow]:
-        """All runs, oldest first."""
-        return [self._decode(sql.run_row, row) for row in self._read(f"SELECT {sql.RUN} FROM run ORDER BY n", [])]
+    def runs(self, limit: int | None = None, offset: int = 0) -> list[RunRow]:
+        """Runs, oldest first.
+
+        Args:
+            limit: only so many of the newest; None for all.
+            offset: of the newest, so many are left out.
+        """
+        rows = self._runs("ORDER BY n DESC LIMIT ? OFFSET ?", [-1 if limit is None else limit, offset])
+        return rows[::-1]
+
+    def _runs(self, which: str, values: Sequence[Any]) -> list[RunRow]:
+        rows = self.reader.read(f"SELECT {sql.RUN}, sum, n FROM run {which}", values)
+        for row in rows:
+            self.reader.check("run", row[:-1], row[-1])
+        return [self.reader.decode(f"row {row[-1]} of the table run", sql.run_row, row) for row in rows]
 
     def set_run(self, id: str, *, status: RunStatus, reason: str = "", seconds: float | None = None) -> None:
         """Durable once it returns. Raises UnknownName, InputError or a StoreError."""
         row = self.run(id)
         values = (status, text(redact(reason)), time.time(), finite(seconds, "a run's seconds"), row.id)
-        self.writer.write_now({sql.UPDATE_RUN: [values]})
+        self.writer.write_now({sql.UPDATE_RUN: [values], sql.SUM_RUN: [(row.id,)]})
 
     def acquire(self, id: str) -> Lease:
         """The right to drive this run. Raises RunBusy, naming the process that has it, UnknownName or a StoreError.
@@ -206,48 +236,58 @@ class SqliteStore:
         return _Driving(self, lock, mine)
 
     def _driver(self, run: str) -> Driver | None:
-        rows = self._read(f"{SELECT} WHERE run = ?", [run])
+        rows = self.reader.read(f"{SELECT} WHERE run = ?", [run])
         return Driver(*rows[0]) if rows else None
 
     def driven(self) -> set[str]:
         """Ids of the runs that a live process drives. One that says "running" and is not among them was killed."""
         columns = ", ".join(f"driver.{name}" for name in COLUMNS.split(", "))
-        rows = self._read(f"SELECT {columns}, run.updated FROM driver JOIN run ON run.id = driver.run", [])
+        rows = self.reader.read(f"SELECT {columns}, run.updated FROM driver JOIN run ON run.id = driver.run")
         return {row[0] for row in rows if Driver(*row[:-1]).alive(row[-1])}
 
-    def effects(self, run: str) -> Iterator[EffectRow]:
-        """In the order in which they were first written."""
-        return self._rows("effect", sql.EFFECT, sql.effect_row, run)
+    def effects(self, run: str, *, results: bool = True) -> Iterator[EffectRow]:
+        """In the order in which they were first written; without results these are empty and cost no reading."""
+        return self._rows(EFFECTS, run, data=results)
+
+    def effect(self, run: str, key: str) -> EffectRow | None:
+        """The one of this key; None where there is none."""
+        number = self._numbered(run)
+        query = f"SELECT {sql.EFFECT}, sum, n FROM effect WHERE run = ? AND key = ?"
+        rows = [] if number is None else self.reader.read(query, [number, name(key)])
+        found: list[EffectRow] = self.reader.decoded(EFFECTS, run, rows)
+        return found[0] if found else None
 
     def candidates(self, run: str) -> list[CandidateRow]:
         """In the order in which they were written."""
-        return list(self._rows("candidate", sql.CANDIDATE, sql.candidate_row, run))
+        return list(self._rows(CANDIDATES, run))
 
     def rollouts(self, run: str, split: str | None = None) -> Iterator[RolloutRow]:
         """In the order in which they were written; only those of ``split`` where it is given."""
-        if split is None:
-            return self._rows("rollout", sql.ROLLOUT, sql.rollout_row, run)
-        return self._rows("rollout", sql.ROLLOUT, sql.rollout_row, run, " AND split = ?", [text(split)])
+        return self._rows(ROLLOUTS, run, split=split)
 
     def feedback(self, run: str) -> Iterator[FeedbackRow]:
         """In the order in which it was written."""
-        return self._rows("feedback", sql.FEEDBACK, sql.feedback_row, run)
+        return self._rows(FEEDBACKS, run)
 
     def events(self, run: str) -> list[EventRow]:
         """By ``seq``."""
-        return list(self._rows("event", sql.EVENT, sql.event_row, run))
+        return list(self._rows(EVENTS, run))
+
+    def _rows(self, kind: Kind, run: str, **more: Any) -> Iterator[Any]:
+        number = self._numbered(run)
+        return iter(()) if number is None else self.reader.rows(kind, run, number, **more)
 
     def close(self) -> None:
         """Commits what waits and closes the file. A second call does nothing."""
         self.writer.close()
-        with self._reading:
-            self._close_reader()
+        self._close_reader()
+        with self._opening:
             if self._learners is not None:
                 self._learners.close()
             self._held.release()
 
     def _close_reader(self) -> None:
-        self._reader.close()
+        self.reader.close()
         if self._copy is not None:
             self._copy.cleanup()
             self._copy = None
@@ -257,32 +297,6 @@ class SqliteStore:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _read(self, query: str, values: Sequence[Any]) -> list[Any]:
-        with faults(self.path, self.wait), self._reading:
-            rows: list[Any] = self._reader.execute(query, values).fetchall()
-        return rows
-
-    def _decode(self, decoder: Callable[[Any], T], values: Any) -> T:
-        with _damage(self.path):
-            return decoder(values)
-
-    def _rows(
-        self,
-        table: str,
-        columns: str,
-        decoder: Callable[[Any], T],
-        run: str,
-        condition: str = "",
-        values: Sequence[Any] = (),
-    ) -> Iterator[T]:
-        # page by page: a cursor held open would keep the write-ahead log from being emptied
-        query = f"SELECT {columns}, n FROM {table} WHERE run = ? AND n > ?{condition} ORDER BY n LIMIT {_PAGE}"
-        last = 0
-        while page := self._read(query, [text(run), last, *values]):
-            for row in page:
-                yield self._decode(decoder, row)
-            last = page[-1][-1]
 
 
 class _Driving:
@@ -296,11 +310,3 @@ class _Driving:
         with contextlib.suppress(StoreError):
             self._store.writer.write_now({LEAVE: [(self._driver.run, self._driver.token)]})
         self._lock.release()
-
-
-@contextlib.contextmanager
-def _damage(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (ValueError, TypeError, AttributeError, UnicodeError) as error:
-        raise corrupt(path, f"a row cannot be read back: {error}") from error

@@ -1,21 +1,26 @@
-"""Rows as SQL: plain text and tuples, because a query builder costs more per row than the row itself."""
+"""Rows as SQL: plain text and tuples, because a query builder costs more per row than the row itself.
+
+The last column of every row is the checksum of the others, ``codec.checksum``.
+"""
 
 from __future__ import annotations
 
 import functools
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from loopwright.core.errors import InputError
 from loopwright.core.feedback import Cost
 from loopwright.core.store import CacheRow, CandidateRow, EffectRow, EventRow, FeedbackRow, RolloutRow, Row, RunRow
-from loopwright.store.codec import dump, finite, pack, text, unpack, untext
+from loopwright.store.codec import checksum, dump, finite, name, text, unname, untext
+from loopwright.store.pieces import join, split
 from loopwright.store.redaction import redact
 
 Values = tuple[Any, ...]
 Work = dict[str, list[Values]]
+Strings = Mapping[bytes, bytes]  # by digest, as ``pieces`` cut them out
 
 RUN = "id, spec, spec_hash, code_version, seed, status, budget, reason, created, updated, seconds"
 EFFECT = (
@@ -30,14 +35,17 @@ EVENT = "run, type, payload, key, seq, time"
 
 
 def _insert(table: str, columns: str, conflict: str) -> str:
-    marks = ", ".join("?" for _ in columns.split(","))
-    return f"INSERT INTO {table} ({columns}) VALUES ({marks}) ON CONFLICT {conflict}"
+    marks = ", ".join("?" for _ in range(columns.count(",") + 2))
+    return f"INSERT INTO {table} ({columns}, sum) VALUES ({marks}) ON CONFLICT {conflict}"
 
 
-_CHANGED = ", ".join(f"{name} = excluded.{name}" for name in EFFECT.split(", ")[2:])
+_CHANGED = ", ".join(f"{column} = excluded.{column}" for column in (*EFFECT.split(", ")[2:], "sum"))
 
 INSERT_RUN = _insert("run", RUN, "(id) DO NOTHING")
 UPDATE_RUN = "UPDATE run SET status = ?, reason = ?, updated = ?, seconds = coalesce(?, seconds) WHERE id = ?"
+SUM_RUN = f"UPDATE run SET sum = checksum({RUN}) WHERE id = ?"  # after UPDATE_RUN, in the same transaction
+# The string is compressed only where it is not there yet.
+INSERT_VALUE = "INSERT INTO value (digest, data) SELECT ?1, pack(?2) WHERE NOT EXISTS (SELECT 1 FROM value WHERE digest = ?1)"
 # A result that has been paid for is never dropped: "done" replaces anything but "done", whatever its attempt.
 INSERT_EFFECT = _insert(
     "effect",
@@ -50,14 +58,15 @@ INSERT_CACHE = _insert(
     "cache",
     CACHE,
     "(key) DO UPDATE SET value = excluded.value, run = excluded.run, model = excluded.model, "
-    "system_fingerprint = excluded.system_fingerprint, time = excluded.time WHERE cache.run <> excluded.run",
+    "system_fingerprint = excluded.system_fingerprint, time = excluded.time, sum = excluded.sum WHERE cache.run <> excluded.run",
 )
 INSERT_CANDIDATE = _insert("candidate", CANDIDATE, "(run, hash) DO NOTHING")
 INSERT_ROLLOUT = _insert("rollout", ROLLOUT, "(run, id) DO NOTHING")
 INSERT_FEEDBACK = _insert("feedback", FEEDBACK, "(run, idempotency) DO NOTHING")
 # The number is taken in the same statement, so a duplicate takes none and there is no gap.
 INSERT_EVENT = (
-    f"INSERT INTO event ({EVENT}) SELECT ?, ?, ?, ?, coalesce(max(seq), 0) + 1, ? FROM event WHERE run = ? "
+    f"INSERT INTO event ({EVENT}, sum) SELECT {EVENT}, checksum({EVENT}) FROM (SELECT ?1 AS run, ?2 AS type, ?3 AS payload, "
+    "?4 AS key, coalesce(max(seq), 0) + 1 AS seq, ?5 AS time FROM event WHERE run = ?1) WHERE true "
     "ON CONFLICT (run, key) WHERE key <> '' DO NOTHING"
 )
 
@@ -65,80 +74,117 @@ INSERT_EVENT = (
 _masked: Callable[[str], str] = functools.lru_cache(1024)(redact)  # the row of a call that is begun and that of its answer
 
 
-def _effect(row: EffectRow) -> Values:
+def _effect(row: EffectRow, run: int, result: bytes) -> Values:
     cost = row.cost
     return (
-        text(row.run), text(row.key), text(row.scope), text(row.kind), text(row.content), row.ordinal, row.status,
-        text(_masked(row.summary)), pack(row.result), cost.calls, cost.prompt_tokens, cost.completion_tokens,
-        cost.seconds, cost.money, text(redact(row.error)) if row.error else "", row.attempt,
+        run, name(row.key), text(row.scope), text(row.kind), name(row.content), int(row.ordinal), row.status,
+        text(_masked(row.summary)), result, cost.calls, cost.prompt_tokens, cost.completion_tokens,
+        _real(cost.seconds), _real(cost.money), text(redact(row.error)) if row.error else "", int(row.attempt),
     )  # fmt: skip
 
 
-def _cache(row: CacheRow) -> Values:
+def _cache(row: CacheRow, value: bytes) -> Values:
+    time = finite(row.time, "a reply's time") or 0.0
+    return name(row.key), value, name(row.run), text(row.model), text(row.system_fingerprint), _real(time)
+
+
+def _candidate(row: CandidateRow, run: int, data: bytes) -> Values:
+    return run, name(row.hash), data, text(row.by), int(row.round)
+
+
+def _rollout(row: RolloutRow, run: int, data: bytes) -> Values:
+    score = finite(row.score, "a rollout's score")
     return (
-        text(row.key), pack(row.value), text(row.run), text(row.model), text(row.system_fingerprint),
-        finite(row.time, "a reply's time") or 0.0,
+        run, name(row.id), name(row.candidate), text(row.example), text(row.split), int(row.round), int(row.replicate),
+        None if score is None else _real(score), data,
     )  # fmt: skip
 
 
-def _candidate(row: CandidateRow) -> Values:
-    data = dump(row.data, "a candidate's data").encode("utf-8", "surrogatepass")
-    return text(row.run), text(row.hash), pack(data), text(row.by), row.round
+def _feedback(row: FeedbackRow, run: int, data: bytes) -> Values:
+    return run, name(row.idempotency), name(row.target), text(row.kind), text(row.rater), text(row.rater_kind), data
 
 
-def _rollout(row: RolloutRow) -> Values:
-    return (
-        text(row.run), text(row.id), text(row.candidate), text(row.example), text(row.split), row.round,
-        row.replicate, finite(row.score, "a rollout's score"), pack(row.data),
-    )  # fmt: skip
-
-
-def _feedback(row: FeedbackRow) -> Values:
-    return (
-        text(row.run), text(row.idempotency), text(row.target), text(row.kind), text(row.rater),
-        text(row.rater_kind), pack(row.data),
-    )  # fmt: skip
-
-
-def _event(row: EventRow) -> Values:
-    run = text(row.run)
+def _event(row: EventRow, run: int) -> Values:
     payload = dump(redact(row.payload), "an event's payload")
-    return run, text(row.type), text(payload), text(row.key), finite(row.time, "an event's time") or time.time(), run
+    return run, text(row.type), text(payload), text(row.key), _real(finite(row.time, "an event's time") or time.time())
+
+
+def _real(number: float) -> float:
+    """As SQLite gives it back: it keeps whole numbers of a REAL column without their sign of zero."""
+    return float(number) + 0.0
+
+
+def _raw(row: Row) -> bytes:
+    """The one value of a row that may be long."""
+    if isinstance(row, EffectRow):
+        return row.result
+    if isinstance(row, CacheRow):
+        return row.value
+    if isinstance(row, CandidateRow):
+        return dump(row.data, "a candidate's data").encode("utf-8", "surrogatepass")
+    return b"" if isinstance(row, EventRow) else row.data
 
 
 _ENCODERS: dict[type, tuple[str, Any]] = {
     EffectRow: (INSERT_EFFECT, _effect),
-    CacheRow: (INSERT_CACHE, _cache),
     CandidateRow: (INSERT_CANDIDATE, _candidate),
     RolloutRow: (INSERT_ROLLOUT, _rollout),
     FeedbackRow: (INSERT_FEEDBACK, _feedback),
-    EventRow: (INSERT_EVENT, _event),
 }
 
 
-def encode(rows: Sequence[Row]) -> Work:
-    """Statements with the tuples to run them on, in the order of the rows. Raises InputError."""
+def encode(rows: Sequence[Row], number: Callable[[str], int]) -> Work:
+    """Statements with the tuples to run them on, in the order of the rows.
+
+    Args:
+        rows: to write.
+        number: gives ``run.n`` by a run's id.
+
+    Returns:
+        The work for a ``writer.Writer``.
+
+    Raises:
+        InputError: a row is none, or holds what a store cannot keep.
+    """
     work: Work = {}
+    strings: dict[bytes, bytes] = {}
+    last: tuple[bytes, bytes] = (b"", b"")  # a result and its reply in the cache are the same
     for row in rows:
-        try:
-            statement, encoder = _ENCODERS[type(row)]
-        except KeyError:
-            raise InputError(f"a store writes the rows of core.store, got {type(row).__name__}") from None
-        work.setdefault(statement, []).append(encoder(row))
+        kind = type(row)
+        if kind not in _ENCODERS and kind not in (CacheRow, EventRow):
+            raise InputError(f"a store writes the rows of core.store, got {kind.__name__}")
+        if isinstance(row, EventRow):
+            work.setdefault(INSERT_EVENT, []).append(_event(row, number(row.run)))
+            continue
+        raw = _raw(row)
+        if raw != last[0]:
+            stored, cut = split(raw)
+            strings |= cut
+            last = raw, stored
+        if isinstance(row, CacheRow):
+            statement, values = INSERT_CACHE, _cache(row, last[1])
+        else:
+            statement, encoder = _ENCODERS[kind]
+            values = encoder(row, number(row.run), last[1])
+        work.setdefault(statement, []).append((*values, checksum(values)))
+    if strings:
+        work[INSERT_VALUE] = list(strings.items())
     return work
 
 
-def cache_row(v: Values) -> CacheRow:
-    return CacheRow(
-        key=untext(v[0]), value=unpack(v[1]), run=untext(v[2]), model=untext(v[3]), system_fingerprint=untext(v[4]), time=v[5]
-    )
+# ---- and back; ``run`` is the id of the run that the row's number means -----------------------------------------------
+
+
+def cache_row(v: Values, strings: Strings) -> CacheRow:
+    return CacheRow(unname(v[0]), join(v[1], strings), unname(v[2]), untext(v[3]), untext(v[4]), v[5])
 
 
 def encode_run(row: RunRow) -> Values:
-    return (
+    values = (
         row.id, text(dump(row.spec, "a run's spec")), row.spec_hash, text(row.code_version), row.seed, row.status,
-        text(dump(row.budget, "a run's budget")), text(row.reason), row.created, row.updated, row.seconds,
+        text(dump(row.budget, "a run's budget")), text(row.reason), _real(row.created), _real(row.updated), _real(row.seconds),
     )  # fmt: skip
+    return *values, checksum(values)
 
 
 def run_row(v: Values) -> RunRow:
@@ -148,28 +194,29 @@ def run_row(v: Values) -> RunRow:
     )  # fmt: skip
 
 
-def effect_row(v: Values) -> EffectRow:
+def effect_row(v: Values, run: str, strings: Strings | None) -> EffectRow:
+    """strings: None leaves the result out."""
     cost = Cost(calls=v[9], prompt_tokens=v[10], completion_tokens=v[11], seconds=v[12], money=v[13])
     return EffectRow(
-        untext(v[0]), untext(v[1]), untext(v[2]), untext(v[3]), untext(v[4]), v[5], v[6], untext(v[7]), unpack(v[8]),
-        cost, untext(v[14]), v[15],
+        run, unname(v[1]), untext(v[2]), untext(v[3]), unname(v[4]), v[5], v[6], untext(v[7]),
+        b"" if strings is None else join(v[8], strings), cost, untext(v[14]), v[15],
     )  # fmt: skip
 
 
-def candidate_row(v: Values) -> CandidateRow:
-    data = json.loads(unpack(v[2]).decode("utf-8", "surrogatepass"))
-    return CandidateRow(untext(v[0]), untext(v[1]), data, untext(v[3]), v[4])
+def candidate_row(v: Values, run: str, strings: Strings) -> CandidateRow:
+    data = json.loads(join(v[2], strings).decode("utf-8", "surrogatepass"))
+    return CandidateRow(run, unname(v[1]), data, untext(v[3]), v[4])
 
 
-def rollout_row(v: Values) -> RolloutRow:
-    a, b, c, d, e = (untext(item) for item in v[:5])
-    return RolloutRow(a, b, c, d, e, v[5], v[6], v[7], unpack(v[8]))
+def rollout_row(v: Values, run: str, strings: Strings) -> RolloutRow:
+    return RolloutRow(
+        run, unname(v[1]), unname(v[2]), untext(v[3]), untext(v[4]), v[5], v[6], v[7], join(v[8], strings)
+    )  # fmt: skip
 
 
-def feedback_row(v: Values) -> FeedbackRow:
-    a, b, c, d, e, f = (untext(item) for item in v[:6])
-    return FeedbackRow(a, b, c, d, e, f, unpack(v[6]))
+def feedback_row(v: Values, run: str, strings: Strings) -> FeedbackRow:
+    return FeedbackRow(run, unname(v[1]), unname(v[2]), untext(v[3]), untext(v[4]), untext(v[5]), join(v[6], strings))
 
 
-def event_row(v: Values) -> EventRow:
-    return EventRow(untext(v[0]), untext(v[1]), json.loads(untext(v[2])), untext(v[3]), v[4], v[5])
+def event_row(v: Values, run: str, strings: Strings) -> EventRow:
+    return EventRow(run, untext(v[1]), json.loads(untext(v[2])), untext(v[3]), v[4], v[5])

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from loopwright.core.errors import StoreError, StoreMoved
+from loopwright.store.codec import checksum, pack
 from loopwright.store.commits import Acknowledged, counted
 from loopwright.store.faults import primary, read_only, translate
 from loopwright.store.presence import Presence
@@ -48,6 +49,8 @@ def connect(path: Path, wait: float) -> sqlite3.Connection:
     try:
         _use_log(connection, wait)
         connection.execute("PRAGMA synchronous = FULL")
+        connection.create_function("checksum", -1, lambda *values: checksum(values), deterministic=True)
+        connection.create_function("pack", 1, pack, deterministic=True)
     except BaseException:
         connection.close()
         raise

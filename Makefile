@@ -18,7 +18,7 @@ setup-dev:
 	@scripts/setup.sh dev
 
 demo: setup ## Improve a real model on examples/sums and show the proof
-	@$(BIN)/loopwright improve examples/sums --out out/sums
+	@$(BIN)/loopwright improve examples/sums
 
 # Following every line for coverage makes the conformance suite four times as slow and covers nothing that others do not.
 CONFORMANCE := tests/checks/test_all_recipes.py

@@ -103,6 +103,7 @@ def start(server: Server, task: Path, tmp_path: Path) -> Iterator[Callable[..., 
             given = {
                 "task_folder": str(task),
                 "out": str(tmp_path / "out"),
+                "numbered": True,
                 "model": {
                     "backend": "openai", "model": "toy", "base_url": f"http://127.0.0.1:{server.port}/v1",
                     "concurrency": LANES, "attempts": 3, "backoff": 0.02,

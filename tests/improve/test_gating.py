@@ -54,7 +54,7 @@ class Job:
     def improve(self, folder: Path, *, only: Sequence[str] = ("few-shot",), **more: Any) -> dict[str, Any]:
         self.told = []
         given = {"sizes": [0]} if only == ("few-shot",) else {}
-        more = {"model": MODEL, "methods": {only[0]: given} if given else {}, "out": self.path / "out", **more}
+        more = {"model": MODEL, "methods": {only[0]: given} if given else {}, "out": self.path / "out", "numbered": True, **more}
         return asyncio.run(
             run_improve(
                 folder, store_path=self.path / "store", only=only, progress=lambda t, p: self.told.append((t, dict(p))), **more
@@ -207,7 +207,7 @@ def test_the_best_refused_candidate_is_left_as_unproven(job: Job, tmp_path: Path
     with job.store as store:
         report = build_report(store, result["run"])
     assert report.unproven == left["message"] and "gate examples" in render_html(report)
-    job.improve(folder, **instruct(NONE))
+    job.improve(folder, **instruct(NONE), numbered=False, force=True)
     assert not place.exists(), "what an earlier run left there must not be taken for this one's"
 
 

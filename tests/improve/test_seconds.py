@@ -44,7 +44,7 @@ def right_for_half(body: dict[str, Any]) -> Any:
 
 
 def improve(task: Path, server: Server, **more: Any) -> dict[str, Any]:
-    place = {"out": task.parent / "out", "store_path": task.parent / "store"}
+    place = {"out": task.parent / "out", "numbered": True, "store_path": task.parent / "store"}
     model = f"openai:m@{server.url}"
     return asyncio.run(run_improve(task, change=["prompt"], only=["few-shot"], model=model, **place, **more))
 

@@ -20,10 +20,11 @@ from loopwright.core.errors import UnknownName
 from loopwright.core.registry import Recipe, all_recipes
 
 RESULTS = "docs/results"
+MADE = "<!-- made by loopwright.claims.catalogue -->"
 
 
 def write_catalogue(folder: Path | str, results: Path | str = RESULTS) -> list[Path]:
-    """Write every page and return their paths; pages of recipes that are gone are removed."""
+    """Write every page and return their paths; pages that this made of recipes that are gone are removed, and no other file."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     recipes = list(all_recipes().values())
@@ -33,10 +34,10 @@ def write_catalogue(folder: Path | str, results: Path | str = RESULTS) -> list[P
     pages["index.md"] = index(recipes, found)
     pages["costs.md"] = overview({r.slug: costs[r.slug] for r in recipes if r.slug in costs})
     for old in folder.glob("*.md"):
-        if old.name not in pages:
+        if old.name not in pages and old.read_text(encoding="utf-8", errors="replace").rstrip().endswith(MADE):
             old.unlink()
     for name, text in pages.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        (folder / name).write_text(f"{text.rstrip()}\n\n{MADE}\n", encoding="utf-8")
     return [folder / name for name in pages]
 
 

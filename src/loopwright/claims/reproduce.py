@@ -16,6 +16,7 @@ from loopwright.claims.runners import Arm, Runner
 from loopwright.claims.table import LEAST_SEEDS, Claim, claim_of
 from loopwright.core.errors import BudgetExhausted, UnknownName
 from loopwright.core.feedback import Frozen
+from loopwright.core.outputs import write_file
 from loopwright.core.registry import get_recipe
 from loopwright.core.statistics import t_interval, two_way_interval
 
@@ -76,8 +77,13 @@ def reproduce(
     if out is not None and (row is not None or conformance):
         path = Path(out) / f"{recipe.slug}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(result.model_dump(mode="json"), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        write_file(path, [json.dumps(result.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"])
     return result
+
+
+def is_result(start: bytes) -> bool:
+    """Whether a file that begins so is a result of ours, which may be written again."""
+    return start.startswith(b'{\n  "claim": ')
 
 
 def _compare(claim: Claim, seeds: int, tell: Progress) -> dict[str, Any]:

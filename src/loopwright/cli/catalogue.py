@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from loopwright.cli.shared import JsonOption, console, emit, plain
+from loopwright.cli.shared import ForceOption, JsonOption, console, emit, plain
 from loopwright.core.errors import InputError, LoopwrightError, UnknownName
 
 CLAIMS = {"holds": "holds", "does not hold": "does not hold"}
@@ -142,14 +142,19 @@ def reproduce(
         int | None, typer.Option("--seeds", min=1, help="Fewer than the claim's: a first look, without a verdict.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where SLUG.json is written.")] = Path("docs/results"),
+    force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
     """Run the claim of a recipe: the direction of its paper's main result, with an interval."""
     from loopwright.claims import reproduce as run_claim
-    from loopwright.core.outputs import check_folder
+    from loopwright.claims.reproduce import is_result
+    from loopwright.core.outputs import check_file, check_folder
     from loopwright.core.registry import all_recipes, get_recipe
 
     check_folder(out, "--out")
+    asked = [get_recipe(slug).slug for slug in slugs or all_recipes()]
+    for slug in asked:
+        check_file(out / f"{slug}.json", "--out", force=force, ours=is_result)
     shown = console(stderr=True)
 
     def tell(what: str, data: dict[str, Any]) -> None:
@@ -157,7 +162,7 @@ def reproduce(
             shown.print(f"  seed {data['seed']}: {data['recipe']:g} against {data['baseline']:g}", style="dim", markup=False)
 
     rows = []
-    for slug in [get_recipe(slug).slug for slug in slugs or all_recipes()]:
+    for slug in asked:
         result = run_claim(slug, seeds=seeds, out=out, on_progress=tell)
         rows.append(_data(result))
         shown.print(_told(rows[-1]), markup=False)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from loopwright.cli.shared import JsonOption, StoreOption, console, emit, new_store_path, parse_budget
+from loopwright.cli.shared import ForceOption, JsonOption, StoreOption, console, emit, new_store_path, parse_budget
 from loopwright.cli.working import BudgetOption, ModelOption, SeedOption
 
 
@@ -26,6 +26,7 @@ def judge_report(
     calibrate: Annotated[
         Path | None, typer.Option("--calibrate", metavar="FILE", help="Write what scores mean, for a judge's calibration = FILE.")
     ] = None,
+    force: ForceOption = False,
     model: ModelOption = None,
     seed: SeedOption = 0,
     budget: BudgetOption = None,
@@ -41,7 +42,7 @@ def judge_report(
         raise InputError("say only one thing: --items FILE or --on RUN")
     result = run_job(
         report(
-            task, items=items, run=on, model=model, repeats=repeats, limit=limit, calibrate=calibrate, seed=seed,
+            task, items=items, run=on, model=model, repeats=repeats, limit=limit, calibrate=calibrate, force=force, seed=seed,
             budget=parse_budget(budget), store_path=new_store_path(ctx, store),
         )  # fmt: skip
     )

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from loopwright.cli.shared import (
+    ForceOption,
     JsonOption,
     StoreOption,
-    atomic_write,
     console,
     emit,
     emit_line,
@@ -22,6 +22,7 @@ from loopwright.cli.shared import (
     store_path,
 )
 from loopwright.core.errors import InputError
+from loopwright.core.outputs import check_file, write_file
 
 if TYPE_CHECKING:
     from loopwright.core.store import RunRow
@@ -89,20 +90,20 @@ def report(
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="The page.", show_default="report-RUN.html")
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    force: ForceOption = False,
     json: JsonOption = False,
     store: StoreOption = None,
 ) -> None:
     """Write a run's report, one HTML page, with pictures of versions and rounds beside it; --json prints its data instead."""
-    from loopwright.core.outputs import check_file
     from loopwright.improve.pictures import save_figures, world_of
     from loopwright.improve.report import build_report
 
     if out is not None:
-        check_file(out, "--out")
+        check_file(out, "--out", force=force, ours=_is_report)
     with existing_store(ctx, store) as opened:
         row = opened.run(run)
         if row.spec.get("job") == "stream":
-            _of_stream(row, out, open_, json)
+            _of_stream(row, out, open_, json, force)
             return
         data = build_report(opened, run)
         if json:
@@ -110,10 +111,12 @@ def report(
             if out is None and not open_:
                 return
         path = out or Path(f"report-{data.run[:13]}.html")
-        figures = save_figures(opened, data, world_of(row.spec), path.parent, f"{path.stem}-")
+        if out is None:
+            check_file(path, "--out", force=force, ours=_is_report)
+        figures = save_figures(opened, data, world_of(row.spec), path.parent, f"{path.stem}-", force=force)
     from loopwright.improve.html import render_html, verdict
 
-    atomic_write(path, [render_html(data, figures)])
+    write_file(path, [render_html(data, figures)])
     if not json:
         console().print(verdict(data)[1], markup=False)
         emit_text(path)
@@ -128,7 +131,12 @@ def _show(path: Path) -> None:
         say(f"no browser here; open it by hand: {path.resolve()}")
 
 
-def _of_stream(row: RunRow, out: Path | None, open_: bool, json: bool) -> None:
+def _is_report(start: bytes) -> bool:
+    """Whether a file that begins so is a report of ours, which may be written again."""
+    return b": Loopwright report</title>" in start
+
+
+def _of_stream(row: RunRow, out: Path | None, open_: bool, json: bool, force: bool) -> None:
     """What a Learner's run left: its page with the figures beside it, or with --json its result."""
     left = Path(str(row.spec["out"]))
     if not (left / "report.html").is_file():
@@ -136,9 +144,16 @@ def _of_stream(row: RunRow, out: Path | None, open_: bool, json: bool) -> None:
     path = out or left / "report.html"
     result = json_module.loads((left / "result.json").read_text(encoding="utf-8"))
     if out is not None:
-        atomic_write(out, [(left / "report.html").read_text(encoding="utf-8")])
-        for figure in filter(Path.is_file, map(Path, result["figures"])):
-            out.with_name(f"{out.stem}-{figure.name}").write_bytes(figure.read_bytes())
+        from loopwright.improve.plots.files import is_figure
+
+        # Only those that lie there: the result is a file that anybody may have written.
+        figures = [left / Path(str(name)).name for name in result["figures"]]
+        beside = {out.with_name(f"{out.stem}-{figure.name}"): figure for figure in figures if figure.is_file()}
+        for place in beside:
+            check_file(place, "a figure", force=force, ours=is_figure)
+        for place, figure in beside.items():
+            write_file(place, [figure.read_bytes()])
+        write_file(out, [(left / "report.html").read_bytes()])
     if json:
         emit(result)
     else:
@@ -168,6 +183,7 @@ def export(
         typer.Option("--eval-out", metavar="FILE", help="A second file for evaluation: no question or group is in both."),
     ] = None,
     eval_share: Annotated[float, typer.Option("--eval-share", help="Share of the questions in --eval-out.")] = 0.1,
+    force: ForceOption = False,
     json: JsonOption = False,
     store: StoreOption = None,
 ) -> None:
@@ -176,12 +192,11 @@ def export(
         raise InputError("--json prints a summary on standard output, so the data needs a file: add --out FILE")
     if eval_out is not None and (out is None or out.absolute() == eval_out.absolute()):
         raise InputError("--eval-out splits the data into two files: add --out FILE for the other, of another name")
-    from loopwright.core.outputs import check_file
     from loopwright.improve.export import Counts, Part, export_lines
 
     for name, place in (("--out", out), ("--eval-out", eval_out)):
         if place is not None:
-            check_file(place, name)
+            check_file(place, name, force=force)
     files: list[tuple[Part, Path | None]] = [("all", out)] if eval_out is None else [("eval", eval_out), ("train", out)]
     counts, evaluation = Counts(), 0
     with existing_store(ctx, store) as opened:
@@ -192,7 +207,7 @@ def export(
                 eval_share=eval_share, counts=one,
             )  # fmt: skip
             if file is not None:
-                atomic_write(file, lines)
+                write_file(file, lines)
             else:
                 for line in lines:
                     emit_line(line)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json as json_module
-import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ StoreOption = Annotated[
         help="Where runs are kept: a folder or a .db file.",
     ),
 ]  # fmt: skip
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout and everything else on stderr.")
 ]
@@ -199,23 +199,3 @@ def parse_settings(settings: Sequence[str], *, slug: str = "") -> dict[str, dict
         recipe = get_recipe(owner)
         found.setdefault(owner, {})[name] = plain(parse_setting(recipe, name, value))
     return found
-
-
-def atomic_write(path: Path, chunks: Iterable[str]) -> None:
-    """Whole or not at all: a temporary file beside it, flushed to the disk, then renamed."""
-    import tempfile
-
-    path = Path(os.path.abspath(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            for chunk in chunks:
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise

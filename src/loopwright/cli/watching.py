@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from loopwright.cli.shared import JsonOption, console, emit, parse_settings, say
+from loopwright.cli.shared import ForceOption, JsonOption, console, emit, parse_settings, say
 
 
 def watch(
@@ -32,6 +32,7 @@ def watch(
         Path | None,
         typer.Option("--plot", metavar="FILE", help="A .png or .svg: curves here, a heat map beside it as NAME-heat."),
     ] = None,
+    force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
     """Drive a learner through a stream of tasks and show what it still knows of each: accuracy, worst case, forgetting.
@@ -42,8 +43,9 @@ def watch(
     from loopwright.blocks.watching import experts
     from loopwright.blocks.watching import watch as watched
     from loopwright.core.errors import InputError
-    from loopwright.core.outputs import check_file
+    from loopwright.core.outputs import check_file, write_file
     from loopwright.core.registry import get_recipe
+    from loopwright.improve.plots.files import is_figure
     from loopwright.improve.stream import knowledge
     from loopwright.worlds.named import named_stream
 
@@ -51,7 +53,9 @@ def watch(
     if plot is not None and form not in ("png", "svg"):
         raise InputError(f"--plot takes a file whose name ends in .png or .svg, got {plot}")
     if plot is not None:
-        check_file(plot, "--plot")
+        heat = plot.with_name(f"{plot.stem}-heat{plot.suffix}")
+        for path in (plot, heat):
+            check_file(path, "--plot", force=force, ours=is_figure)
     options = parse_settings(settings or (), slug=slug).get(slug, {})
     recipe = get_recipe(slug)
     if recipe.card.shape != "learner":
@@ -70,9 +74,8 @@ def watch(
         from loopwright.improve.plots.continual import accuracy_curves, accuracy_heat
 
         title = f"{slug} on {world}"
-        heat = plot.with_name(f"{plot.stem}-heat{plot.suffix}")
         for path, drawn in ((plot, accuracy_curves), (heat, accuracy_heat)):
-            path.write_bytes(drawn(seen.matrix, seen.steps, seen.ends, title=title, form=form))  # type: ignore[arg-type]
+            write_file(path, [drawn(seen.matrix, seen.steps, seen.ends, title=title, form=form)])  # type: ignore[arg-type]
         if not json:
             say(f"wrote {plot} and {heat}")
     told = knowledge(seen, measure or "stability-gap", beside)

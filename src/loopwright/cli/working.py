@@ -51,7 +51,13 @@ BudgetOption = Annotated[
 ]
 OutOption = Annotated[
     Path | None,
-    typer.Option("--out", "-o", metavar="DIR", help="Where artifact, result and report go.", show_default="out/TASK"),
+    typer.Option(
+        "--out", "-o", metavar="DIR", help="Where artifact, result and report go; a folder of another run is refused.",
+        show_default="out/TASK, or the first of out/TASK-2, ... that is free",
+    ),
+]  # fmt: skip
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Remove what an earlier run, and nobody else, wrote into --out, and write there.")
 ]
 StopOption = Annotated[
     list[str] | None,
@@ -88,6 +94,7 @@ def improve(
     seed: SeedOption = 0,
     budget: BudgetOption = None,
     out: OutOption = None,
+    force: ForceOption = False,
     method: Annotated[
         list[str] | None, typer.Option("--method", metavar="SLUG", help="Try only this recipe; may be repeated.")
     ] = None,
@@ -110,8 +117,9 @@ def improve(
         shown.finish(
             run_improve(
                 task, change=split_words(change), model=model, seed=seed, budget=caps, out=out or _out(task),
-                store_path=place, methods=options, only=tuple(method or ()), cache=cache, stop=tuple(stop or ()),
-                others=_others(judge_model, proposer_model), device=device, fresh_gate=fresh_gate, progress=shown.tell,
+                numbered=out is None, force=force, store_path=place, methods=options, only=tuple(method or ()), cache=cache,
+                stop=tuple(stop or ()), others=_others(judge_model, proposer_model), device=device, fresh_gate=fresh_gate,
+                progress=shown.tell,
             )  # fmt: skip
         )
 
@@ -146,6 +154,7 @@ def run(
     seed: SeedOption = 0,
     budget: BudgetOption = None,
     out: OutOption = None,
+    force: ForceOption = False,
     stop: StopOption = None,
     cache: CacheOption = True,
     fresh_gate: FreshGateOption = False,
@@ -166,7 +175,8 @@ def run(
         many = "say only one thing" if task else "say what"
         raise InputError(f"{many} to run {slug} on: --task FOLDER, --world NAME, or --on RUN for a measure")
     place = new_store_path(ctx, store)
-    out = out or (_out(task) if task is not None else _free(Path("out", str(world).partition(":")[0])))
+    numbered = out is None
+    out = out or (_out(task) if task is not None else Path("out", str(world).partition(":")[0]))
     if _drives(slug, task, steps):
         from loopwright.improve.stream import run_stream
 
@@ -174,8 +184,8 @@ def run(
         with _Shown(json) as shown:
             shown.finish(
                 run_stream(
-                    slug, world or "", options=options.get(slug, {}), steps=steps, seed=seed, out=out, store_path=place,
-                    progress=shown.tell,
+                    slug, world or "", options=options.get(slug, {}), steps=steps, seed=seed, out=out, numbered=numbered,
+                    force=force, store_path=place, progress=shown.tell,
                 )  # fmt: skip
             )
         return
@@ -185,7 +195,7 @@ def run(
         shown.finish(
             run_recipe(
                 slug, task_folder=task, world=world or "", options=options.get(slug, {}), model=model, seed=seed, budget=caps,
-                out=out, store_path=place, cache=cache, stop=tuple(stop or ()),
+                out=out, numbered=numbered, force=force, store_path=place, cache=cache, stop=tuple(stop or ()),
                 others=_others(judge_model, proposer_model), device=device, fresh_gate=fresh_gate, progress=shown.tell,
             )  # fmt: skip
         )
@@ -272,18 +282,8 @@ def _beside(task: Path | None) -> None:
 
 
 def _out(task: Path) -> Path:
-    """``out/TASK``, or the first of ``out/TASK-2``, ... that is not there."""
     folder = task if task.is_dir() else task.parent
-    return _free(Path("out") / (folder.resolve().name or "task"))
-
-
-def _free(first: Path) -> Path:
-    """The folder, or with a number where it is there: an earlier result is never written over."""
-    number, path = 1, first
-    while path.exists():
-        number += 1
-        path = first.with_name(f"{first.name}-{number}")
-    return path
+    return Path("out") / (folder.resolve().name or "task")
 
 
 class _Shown:

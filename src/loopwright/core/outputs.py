@@ -1,9 +1,13 @@
-"""Whether a place can be written to, asked before anything is spent."""
+"""Files and folders that are written for a user: whether a place can be written to, and how a file is written whole."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
+import stat
 import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from loopwright.core.errors import InputError
@@ -25,22 +29,108 @@ def check_folder(path: Path | str, name: str) -> None:
     _check_parents(here, path, name)
 
 
-def check_file(path: Path | str, name: str) -> None:
-    """Whether a file can be written, which may be there already.
+def check_file(
+    path: Path | str, name: str, *, force: bool = True, ours: Callable[[bytes], bool] = lambda start: False
+) -> None:
+    """Whether a file can be written.
 
     Args:
         path: the file.
         name: what the user calls it, such as ``--out``.
+        force: whether a file that is there already may be replaced.
+        ours: whether a file that is there already was written by the same command, told by how it begins (its first 64 KiB); such
+            a file may be replaced without ``force``.
 
     Raises:
-        InputError: it is a folder, lies below a file, or may not be written.
+        InputError: it is a folder, lies below a file, may not be written, or is there already and may not be replaced.
     """
     here = Path(path).expanduser().absolute()
     if here.is_dir():
         raise InputError(f"{name}: {path} is a folder, expected a file; give the file's name too, such as {Path(path) / 'FILE'}")
     if here.exists() and not os.access(here, os.W_OK):
         raise InputError(f"{name}: {path} may not be written to; give another file, or change its permissions")
-    _check_parents(here.parent, path, name)
+    if here.is_symlink() and not here.exists():
+        raise InputError(f"{name}: {path} is a link to {os.readlink(here)}, which is not there; give the file itself")
+    if here.is_file() and not force and not _begins(here, ours):
+        raise InputError(f"{name}: {path} is there already, and is not replaced; give another name, or add --force to replace it")
+    if is_special(here):
+        return
+    _check_parents(here.resolve().parent, path, name)
+
+
+def is_special(path: Path) -> bool:
+    """Whether there is something that is written into and never replaced: a device such as /dev/stdout, a pipe, a socket."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _begins(path: Path, ours: Callable[[bytes], bool]) -> bool:
+    try:
+        with path.open("rb") as file:
+            start = file.read(1 << 16)
+    except OSError:
+        return False
+    return not start or ours(start)  # an empty file, as mktemp makes, has nothing to lose
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it that are missing, for nobody but the user (mode 700)."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+    if not path.is_dir():
+        raise NotADirectoryError(f"{path} is not a folder")
+
+
+def write_file(path: Path, chunks: Iterable[str | bytes], *, scratch: str = "") -> None:
+    """Write a file whole or not at all: a temporary file beside it, flushed to the disk, then renamed.
+
+    Args:
+        path: the file. What a link names is written, not the link; devices and pipes are written into.
+        chunks: its text (as UTF-8) or bytes, part by part.
+        scratch: name of the temporary file, where a caller cleans up after a process that was killed; one that is there is
+            written over.
+
+    Raises:
+        OSError: it cannot be written; what was there before is still there.
+    """
+    path = Path(os.path.realpath(path))
+    if is_special(path):
+        with path.open("wb") as file:
+            file.writelines(chunk.encode() if isinstance(chunk, str) else chunk for chunk in chunks)
+        return
+    make_folder(path.parent)
+    name = path.with_name(scratch or f".{path.name[:200]}.{secrets.token_hex(6)}")
+    how = os.O_TRUNC | os.O_NOFOLLOW if scratch else os.O_EXCL
+    handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | how, 0o666)
+    try:
+        if path.exists():
+            os.fchmod(handle, stat.S_IMODE(path.stat().st_mode))
+        with os.fdopen(handle, "wb") as file:
+            for chunk in chunks:
+                file.write(chunk.encode() if isinstance(chunk, str) else chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Flush a file, or the names in a folder, to the disk, where the file system can."""
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _check_parents(folder: Path, path: Path | str, name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ import tomli_w
 from loopwright.core.errors import InputError, StoreCorrupt
 from loopwright.core.extras import named
 from loopwright.core.model import Blobs, Exportable, Sampling
+from loopwright.core.outputs import make_folder, sync
 from loopwright.core.types import Candidate
 from loopwright.models import without_adapter
 from loopwright.models.names import ModelName
@@ -24,12 +26,12 @@ UNPROVEN = "unproven.json"  # the manifest of a candidate that no gate accepted:
 OWN_FORM = "weights.bin"  # weights of a model that keeps them in a form of its own, as the generators of worlds do
 
 
-def write_artifact(
-    folder: Path, candidate: Candidate, *, blobs: Blobs, sampling: Sampling, model: ModelName, place: Mapping[str, str],
+def build_artifact(
+    building: Path, candidate: Candidate, *, blobs: Blobs, sampling: Sampling, model: ModelName, place: Mapping[str, str],
     task: str, run: str, others: Mapping[str, ModelName] | None = None, policy: object = None,
     unproven: Mapping[str, Any] | None = None,
-) -> Path:
-    """Write the candidate beside the folder and move it into place, so that a reader never sees half of one.
+) -> None:
+    """Write the candidate into an empty folder.
 
     place: the task's ``folder``, or the name of a ``world``. model: as the run names it. others: models of other roles than
     the policy's. policy: the model itself. Where it can be exported, the folder ``adapter`` is all that was added to a base
@@ -37,9 +39,6 @@ def write_artifact(
     the manifest's model.
     unproven: what is known of a candidate that the gate did not accept; its manifest has another name.
     """  # fmt: skip
-    building = folder.with_name(folder.name + ".building")
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir(parents=True)
     parts = dict(candidate.parts)
     prompt, solver, adapter = (parts.get(k) for k in ("prompt", "solver", "adapter"))
     (building / "prompt.json").write_text(json.dumps(prompt or {}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -73,9 +72,35 @@ def write_artifact(
     }
     name = MANIFEST if unproven is None else UNPROVEN
     (building / name).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-    if folder.exists():
-        shutil.rmtree(folder)
-    os.replace(building, folder)
+
+
+def write_artifact(folder: Path, candidate: Candidate, **about: Any) -> Path:
+    """Write an artifact whole or not at all, into a folder that is not there yet.
+
+    Args:
+        folder: the artifact's.
+        candidate: what it is of.
+        about: the rest of what ``build_artifact`` takes.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: something is there already.
+    """
+    if os.path.lexists(folder):
+        raise InputError(f"{folder} is there already, and is not replaced; give another name")
+    make_folder(folder.parent)
+    building = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        build_artifact(building, candidate, **about)
+        for path in building.rglob("*"):
+            sync(path)
+        os.rename(building, folder)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+    sync(folder.parent)
     return folder
 
 

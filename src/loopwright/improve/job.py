@@ -23,6 +23,7 @@ from loopwright.core.groups import counts_of, unit_scores, units
 from loopwright.core.identity import ENDED
 from loopwright.core.loop import Incumbent
 from loopwright.core.model import Model, Request, Trainable
+from loopwright.core.outfolder import OutFolder, reserve
 from loopwright.core.outputs import check_folder
 from loopwright.core.policy import prompt_of
 from loopwright.core.registry import get_recipe
@@ -42,7 +43,7 @@ from loopwright.improve.gating import (
 )
 from loopwright.improve.portfolio import Method, changes, choose, wrap_solver
 from loopwright.improve.proving import Proving
-from loopwright.improve.session import Progress, driving, quiet
+from loopwright.improve.session import Progress, driving, folder_of, quiet
 from loopwright.models import load as load_model
 from loopwright.models.names import ModelName, recorded, shown_model
 from loopwright.store import open_store
@@ -54,6 +55,7 @@ from loopwright.worlds.task import TOO_LONG
 CHANGE = ("prompt", "weights", "answers")
 _MEASURED: tuple[Split, ...] = ("test", "gate", "screen")
 ROLES = ("judge", "proposer")  # that another model may play
+LEFT = ("artifact", "unproven", "result.json", "report.html")  # what a run leaves in its folder
 
 
 async def run_improve(
@@ -64,7 +66,9 @@ async def run_improve(
     model: ModelName | None = None,
     seed: int = 0,
     budget: Budget | None = None,
-    out: Path | str = "out",
+    out: Path | str | None = None,
+    numbered: bool = False,
+    force: bool = False,
     store_path: Path | str = ".loopwright/",
     methods: Mapping[str, Mapping[str, Any]] | None = None,
     only: Sequence[str] = (),
@@ -79,6 +83,9 @@ async def run_improve(
     """Improve what a task folder describes; see the command ``loopwright improve``.
 
     world: instead of a folder, a world by name, as ``worlds.named.named_world`` takes it.
+    out: the folder of artifact, result and report. It is the run's alone: one that belongs to another run, or holds files of
+    these names, is refused. numbered: instead take OUT-2, OUT-3, ...; so it is with "out", where none is given. force: take it
+    over from an earlier run that has ended; what that run wrote there, and nobody changed, is removed.
     model: over that of task.toml: a text, or a table as ``[model]`` there, such as {"name": "gpt-4o-mini", "omit": ["seed"]}.
     methods: options by recipe slug, over those of task.toml. only: run just these recipes.
     too_long: what becomes of examples whose prompt does not fit the context ("mark", "drop", "truncate", "stop"), over that of
@@ -89,6 +96,8 @@ async def run_improve(
     fresh_gate: draw train and gate anew, never test: earlier runs asked the gate that there was.
     Returns the result that ``--json`` prints. Raises LoopwrightError; a paused or failed run stays in the store.
     """
+    if out is None:
+        out, numbered = "out", True
     check_folder(out, "--out")
     if (task_folder is None) != bool(world):
         raise InputError("expected a task folder or the name of a world, got " + ("both" if world else "neither"))
@@ -102,7 +111,7 @@ async def run_improve(
         "model": recorded(model or task.model or "embedded"),
         "methods": {slug: dict(options) for slug, options in (methods or {}).items()},
         "only": list(only),
-        "out": str(Path(out).resolve()),
+        "out": "",
         "cache": cache,
         "stop": [str(parse_rule(rule)) for rule in stop],
     }
@@ -133,8 +142,10 @@ async def run_improve(
             spec["task"] = task.spec()
             if roles:
                 spec["fingerprints"] = {role: models[role].fingerprint for role in roles}
-            row = store.create_run(spec, seed=seed, budget=caps.model_dump(), code_version=__version__)
-            return await _drive(store, row, task, models, caps, progress)
+            with reserve(out, names=LEFT, numbered=numbered, force=force) as folder:
+                spec["out"] = str(folder.path.resolve())
+                row = store.create_run(spec, seed=seed, budget=caps.model_dump(), code_version=__version__)
+                return await _drive(store, row, task, models, caps, progress, folder)
     finally:
         store.close()
 
@@ -261,18 +272,22 @@ def _methods(task: Task | NamedWorld, spec: Mapping[str, Any]) -> list[Method]:
 
 
 async def _drive(
-    store: Store, row: RunRow, task: Task | NamedWorld, models: Mapping[str, Model], caps: Budget, progress: Progress
-) -> dict[str, Any]:
+    store: Store, row: RunRow, task: Task | NamedWorld, models: Mapping[str, Model], caps: Budget, progress: Progress,
+    folder: OutFolder | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """folder: reserved for a run that begins; one that is gone on with takes its own again."""
     model, others = models["policy"], {role: model for role, model in models.items() if role != "policy"}
     # "cache" decides what is paid, not what comes out, except that a warm cache changes the composition of local batches.
     cache = row.spec["cache"]
     async with driving(store, row, model, cache=cache, progress=progress, budget=caps, others=others) as engine:
-        return await _Job(engine, task, model, row.spec, progress).run()
+        with folder or folder_of(row, progress) as out:
+            out.claim(row.id)
+            return await _Job(engine, task, model, row.spec, progress, out).run()
 
 
 class _Job(Proving):
     def __init__(
-        self, engine: Engine, task: Task | NamedWorld, model: Model, spec: Mapping[str, Any], progress: Progress
+        self, engine: Engine, task: Task | NamedWorld, model: Model, spec: Mapping[str, Any], progress: Progress, out: OutFolder
     ) -> None:
         self.engine = engine
         self.base = start(task, by="task")
@@ -281,7 +296,7 @@ class _Job(Proving):
         self.model = model
         self.spec = spec
         self.progress = progress
-        self.out = Path(spec["out"])
+        self.out = out
         self.ctx = Context(engine, "improve", world=self.task, policy=self.base)
         self.reserve = Reserve(engine.ledger, test=FREE)
         self.incumbent = Incumbent(self.ctx, self.base, Gate(), self.reserve)

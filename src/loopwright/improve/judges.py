@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from loopwright.core.context import Context
 from loopwright.core.errors import InputError, NoConversion
 from loopwright.core.feedback import Feedback, Missing, Preference, Score, Verdict
 from loopwright.core.heard import Heard
-from loopwright.core.outputs import check_file
+from loopwright.core.outputs import check_file, write_file
 from loopwright.core.scope import Meter
 from loopwright.core.store import Store, told_rollouts
 from loopwright.core.types import Budget, Candidate, Example, Rollout, Turn, digest
@@ -39,6 +40,7 @@ async def judge_report(
     repeats: int = 3,
     limit: int = 100,
     calibrate: Path | str | None = None,
+    force: bool = False,
     seed: int = 0,
     budget: Budget | None = None,
     store_path: Path | str = ".loopwright/",
@@ -48,10 +50,11 @@ async def judge_report(
 
     items: a file of answers with labels. run: instead, the answers that a run left, with what the checker said of them.
     repeats: how often a judge is asked the same to see whether it says the same. limit: answers, as many good as bad where
-    there are. calibrate: where to write what the judges' scores mean. Raises InputError where there is nothing to judge by.
+    there are. calibrate: where to write what the judges' scores mean; force: over a file that is no calibration.
+    Raises InputError where there is nothing to judge by.
     """
     if calibrate is not None:
-        check_file(calibrate, "--calibrate")
+        check_file(calibrate, "--calibrate", force=force, ours=_is_calibration)
     task = load_task(task_folder)
     judges = _judges(task, from_run=items is None)
     store = open_store(store_path if Path(store_path).suffix else f"{store_path}/")
@@ -77,12 +80,17 @@ async def judge_report(
         known = {a.key: [list(k) for k in a.knots] for a in audits if a.key and a.knots}
         if not known:
             raise InputError("--calibrate: none of the task's judges gives a number that could be calibrated")
-        Path(calibrate).write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+        write_file(Path(calibrate), [json.dumps(known, indent=1) + "\n"])
     return {
         "run": row.id, "task": task.name, "model": shown_model(named), "answers": len(labelled),
         "good": sum(x.label >= RIGHT for x in labelled), "judges": [a.model_dump(mode="json") for a in audits],
         "calibration": str(calibrate) if calibrate is not None else "",
     }  # fmt: skip
+
+
+def _is_calibration(start: bytes) -> bool:
+    """Whether a file that begins so is a calibration of ours, which may be written again."""
+    return re.match(rb'\{\n "[0-9a-f]{12}": \[\n', start) is not None
 
 
 # ---- what is judged ---------------------------------------------------------------------------------------------------

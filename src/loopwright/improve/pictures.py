@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from loopwright.core.errors import InputError, LoopwrightError
+from loopwright.core.outfolder import OutFolder
 from loopwright.core.store import RolloutRow, Store
 from loopwright.core.types import Rollout
 from loopwright.core.world import World
@@ -36,13 +37,15 @@ def world_of(spec: Mapping[str, Any]) -> World | None:
         return None
 
 
-def save_figures(store: Store, report: Report, world: Any, folder: Path, prefix: str = "") -> dict[str, str]:
+def save_figures(
+    store: Store, report: Report, world: Any, folder: Path | OutFolder, prefix: str = "", *, force: bool = False
+) -> dict[str, str]:
     """Write all figures that the run has, as PNG and SVG; returns the SVG of each by name, for the page.
 
-    world: as ``world_of`` gives it.
+    world: as ``world_of`` gives it. folder, prefix, force: as for ``plots.files.save``.
     """
     drawn = {**lineages(store, report), **sheets(store, report, world)}
-    paths = [path for path in save(drawn, folder, prefix) if path.suffix == ".svg"]
+    paths = [path for path in save(drawn, folder, prefix, force=force) if path.suffix == ".svg"]
     return {name: inline(path, LABELS[name.partition("-")[0]]) for name, path in zip(drawn, paths, strict=True)}
 
 

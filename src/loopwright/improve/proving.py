@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,10 +15,11 @@ from loopwright.core.gate import Interval
 from loopwright.core.groups import compare_units
 from loopwright.core.loop import Incumbent
 from loopwright.core.origins import from_one_server
+from loopwright.core.outfolder import OutFolder
 from loopwright.core.statistics import mean_interval
 from loopwright.core.types import Candidate, Example, Rollout
 from loopwright.improve import faults
-from loopwright.improve.artifact import write_artifact
+from loopwright.improve.artifact import build_artifact
 from loopwright.improve.gating import ROUNDED, about_unproven, best_refused, needed
 from loopwright.improve.session import Progress, money, tell_spent
 from loopwright.improve.unused import unused_text
@@ -36,7 +35,7 @@ class Proving:
     task: Task | NamedWorld
     spec: Mapping[str, Any]
     progress: Progress
-    out: Path
+    out: OutFolder
     base: Candidate
     ctx: Context
     reserve: Reserve
@@ -63,10 +62,10 @@ class Proving:
         last = first if winner.hash == self.base.hash else dict(zip(ids, after, strict=True))
         baseline, final, gain, _ = compare_units(examples, first, last)
         self.engine.past.finish()
-        artifact = self._artifact(self.out / "artifact", winner)
+        artifact = self._artifact("artifact", winner)
         unproven = await self._write_unproven()
         result = {**await self._result(baseline, final, gain, artifact), "unproven": unproven}
-        _write(self.out / "result.json", json.dumps(result, indent=2) + "\n")
+        self.out.write("result.json", json.dumps(result, indent=2) + "\n")
         self.engine.store.set_run(
             self.engine.run.id, status="done", reason=result["reason"], seconds=self.engine.ledger.seconds
         )
@@ -83,10 +82,8 @@ class Proving:
 
     async def _write_unproven(self) -> dict[str, Any]:
         """The best candidate that the gate refused, beside the artifact and never taken for it; {} where none had a gain."""
-        folder = self.out / "unproven"
         best = best_refused(self.incumbent.decisions)
         if best is None:
-            shutil.rmtree(folder, ignore_errors=True)  # of an earlier run that wrote here
             return {}
         candidate, decision = best
         told = {
@@ -94,17 +91,20 @@ class Proving:
             "look": decision.look, "needs": needed(decision),
             "message": about_unproven(candidate, decision, self.incumbent.gate.counts),
         }  # fmt: skip
-        self._artifact(folder, candidate, unproven=told)
+        folder = self._artifact("unproven", candidate, unproven=told)
         await self.engine.event("unproven", "best", **told)
         return {**told, "folder": str(folder)}
 
-    def _artifact(self, folder: Path, candidate: Candidate, *, unproven: Mapping[str, Any] | None = None) -> Path:
-        return write_artifact(
-            folder, candidate, blobs=self.engine.store.blobs, sampling=self.task.sampling,
-            model=self.spec["model"], policy=self.engine.model("policy"), task=self.task.name, run=self.engine.run.id,
-            place={k: self.spec[k] for k in ("folder", "world") if k in self.spec}, others=self.spec.get("others"),
-            unproven=unproven,
-        )  # fmt: skip
+    def _artifact(self, name: str, candidate: Candidate, *, unproven: Mapping[str, Any] | None = None) -> Path:
+        place = self.out.place(name)
+        with self.out.folder(name) as building:
+            build_artifact(
+                building, candidate, blobs=self.engine.store.blobs, sampling=self.task.sampling,
+                model=self.spec["model"], policy=self.engine.model("policy"), task=self.task.name, run=self.engine.run.id,
+                place={k: self.spec[k] for k in ("folder", "world") if k in self.spec}, others=self.spec.get("others"),
+                unproven=unproven,
+            )  # fmt: skip
+        return place
 
     async def _tested(
         self, base: Candidate, winner: Candidate, examples: Sequence[Example]
@@ -209,7 +209,7 @@ class Proving:
             "seconds": round(ledger.seconds, 2),
             **money(ledger.spent),
             "artifact": str(artifact),
-            "report": str(self.out / "report.html"),
+            "report": str(self.out.place("report.html")),
             "run": self.engine.run.id,
             "status": "done",
             "reason": reason,
@@ -231,15 +231,4 @@ class Proving:
 
         report = build_report(self.engine.store, self.engine.run.id)
         figures = save_figures(self.engine.store, report, self.task, self.out)
-        _write(self.out / "report.html", render_html(report, figures))
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    building = path.with_name(path.name + ".building")
-    with building.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(building, path)
+        self.out.write("report.html", render_html(report, figures))

@@ -8,6 +8,7 @@ import gc
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from loopwright.blocks.convert import convert
@@ -18,6 +19,7 @@ from loopwright.core.engine import Engine
 from loopwright.core.errors import LoopwrightError, Paused, QuotaExhausted, StoreUnwritable
 from loopwright.core.feedback import Cost
 from loopwright.core.model import Model
+from loopwright.core.outfolder import OutFolder, reserve
 from loopwright.core.stopping import current
 from loopwright.core.store import RunRow, Store
 from loopwright.core.types import Budget
@@ -111,6 +113,15 @@ async def driving(
         if sandbox is not None:
             sandbox.close()
         lease.release()
+
+
+def folder_of(run: RunRow, progress: Progress) -> OutFolder:
+    """The folder of a run that is gone on with, reserved again; beside it, where it belongs to another run by now."""
+    first = Path(str(run.spec.get("out") or "out"))
+    out = reserve(first, run=run.id, numbered=True)
+    if out.path != first:
+        progress("warning", {"message": f"{first} belongs to another run by now, so the results go to {out.path}"})
+    return out
 
 
 def _end(store: Store, engine: Engine | None, run: RunRow, status: Any, reason: str, progress: Progress) -> None:

@@ -24,6 +24,7 @@ from loopwright.core.learner import Logged, Session
 from loopwright.core.looks import Looks
 from loopwright.core.measure import Record
 from loopwright.core.model import Sampling
+from loopwright.core.outfolder import OutFolder, reserve
 from loopwright.core.outputs import check_folder
 from loopwright.core.registry import Recipe, get_recipe
 from loopwright.core.store import RunRow, Store
@@ -31,7 +32,7 @@ from loopwright.core.types import Budget, Candidate, digest
 from loopwright.core.world import Stream
 from loopwright.improve.page import STYLE
 from loopwright.improve.plots.files import Draw, inline, save
-from loopwright.improve.session import Progress, driving, quiet
+from loopwright.improve.session import Progress, driving, folder_of, quiet
 from loopwright.store import open_store
 from loopwright.worlds.named import named_stream
 from loopwright.worlds.single import Single
@@ -39,6 +40,7 @@ from loopwright.worlds.single import Single
 JOB = "stream"
 STEPS = 1000
 LOOKS = 250  # about so often a stream of tasks is asked what is still known of each
+LEFT = ("state.json", "result.json", "report.html")  # what a run leaves in its folder
 TENTHS = 10  # the course of a run is told in so many parts
 SHOWN = {"blind": "regret of blind choices"}
 CALLED = {"accuracy": "accuracy of every task", "accuracy-heat": "accuracy of every task over time"}
@@ -51,16 +53,20 @@ async def run_stream(
     options: Mapping[str, Any] | None = None,
     steps: int | None = None,
     seed: int = 0,
-    out: Path | str = "out",
+    out: Path | str | None = None,
+    numbered: bool = False,
+    force: bool = False,
     store_path: Path | str = ".loopwright/",
     progress: Progress = quiet,
 ) -> dict[str, Any]:
     """Let the world drive the Learner for so many steps; see the command ``loopwright run``.
 
     world: a stream by name, as ``worlds.named.named_stream`` takes it. steps: without it STEPS, or one pass of a stream of tasks.
-    ``out`` gets result.json, the learner's state.json and figures. Returns the result that ``--json`` prints. Raises InputError
-    for what is no Learner or no stream.
+    ``out`` gets result.json, the learner's state.json and figures; it, ``numbered`` and ``force`` are as for ``run_improve``.
+    Returns the result that ``--json`` prints. Raises InputError for what is no Learner or no stream.
     """
+    if out is None:
+        out, numbered = "out", True
     check_folder(out, "--out")
     recipe = get_recipe(slug)
     if recipe.card.shape != "learner":
@@ -73,12 +79,14 @@ async def run_stream(
         steps = int(stream.ends(seed)[-1]) if hasattr(stream, "ends") else STEPS
     spec = {
         "job": JOB, "task": f"{slug} on {world}", "recipe": slug, "world": world, "options": dict(options or {}), "steps": steps,
-        "spec": digest(stream.spec), "out": str(Path(out).resolve()),
+        "spec": digest(stream.spec), "out": "",
     }  # fmt: skip
     store = open_store(store_path)
     try:
-        row = store.create_run(spec, seed=seed, budget={}, code_version=__version__)
-        return await _drive(store, row, stream, progress)
+        with reserve(out, names=LEFT, numbered=numbered, force=force) as folder:
+            spec["out"] = str(folder.path.resolve())
+            row = store.create_run(spec, seed=seed, budget={}, code_version=__version__)
+            return await _drive(store, row, stream, progress, folder)
     finally:
         store.close()
 
@@ -91,20 +99,29 @@ async def resume_stream(store: Store, row: RunRow, progress: Progress = quiet) -
     return await _drive(store, row, stream, progress)
 
 
-async def _drive(store: Store, row: RunRow, stream: Stream, progress: Progress) -> dict[str, Any]:
+async def _drive(
+    store: Store, row: RunRow, stream: Stream, progress: Progress, folder: OutFolder | None = None
+) -> dict[str, Any]:
     recipe = get_recipe(str(row.spec["recipe"]))
     steps, options = int(str(row.spec["steps"])), dict(row.spec["options"])
-    out = Path(str(row.spec["out"]))
-    out.mkdir(parents=True, exist_ok=True)
     async with driving(store, row, None, cache=False, progress=progress, budget=Budget()) as engine:
-        progress("stream", {"run": row.id, "task": row.spec["task"], "steps": steps})
-        ctx = Context(engine, "stream", world=Single("", sampling=Sampling()), policy=Candidate(), recipe=recipe)
-        looks = _looks(stream, row.seed, steps)
-        session, log = await loop.learn(
-            recipe, stream, ctx, steps=steps, options=options, block=max(1, min(1000, steps // TENTHS)), looks=looks
-        )
-        engine.past.finish()
-        seconds = engine.ledger.seconds
+        with folder or folder_of(row, progress) as out:
+            out.claim(row.id)
+            progress("stream", {"run": row.id, "task": row.spec["task"], "steps": steps})
+            ctx = Context(engine, "stream", world=Single("", sampling=Sampling()), policy=Candidate(), recipe=recipe)
+            looks = _looks(stream, row.seed, steps)
+            session, log = await loop.learn(
+                recipe, stream, ctx, steps=steps, options=options, block=max(1, min(1000, steps // TENTHS)), looks=looks
+            )
+            engine.past.finish()
+            return _written(out, row, stream, session, log, looks, engine.ledger.seconds)
+
+
+def _written(
+    out: OutFolder, row: RunRow, stream: Stream, session: Session, log: Sequence[Logged], looks: Looks | None, seconds: float
+) -> dict[str, Any]:
+    """The result, after it was written into the run's folder with the learner's state, the figures and a page."""
+    recipe, options = get_recipe(str(row.spec["recipe"])), dict(row.spec["options"])
     course, seen = courses(stream, row.seed, log), _seen(stream, row.seed, looks)
     result: dict[str, Any] = {
         "run": row.id, "recipe": recipe.slug, "world": row.spec["world"], "seed": row.seed, "steps": len(log),
@@ -114,12 +131,10 @@ async def _drive(store: Store, row: RunRow, stream: Stream, progress: Progress) 
     if seen is not None:
         result["knowledge"] = knowledge(seen)
     state = {"recipe": recipe.slug, "options": options, **session.snapshot()}
-    (out / "state.json").write_text(json.dumps(state), encoding="utf-8")
-    result["state"] = str(out / "state.json")
+    result["state"] = str(out.write("state.json", json.dumps(state)))
     result["figures"] = [str(path) for path in _draw(out, recipe, stream, session, course, seen)]
-    (out / "report.html").write_text(page(result), encoding="utf-8")
-    result["report"] = str(out / "report.html")
-    (out / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    result["report"] = str(out.write("report.html", page(result)))
+    out.write("result.json", json.dumps(result, indent=2) + "\n")
     return result
 
 
@@ -192,7 +207,8 @@ def _told(log: Sequence[Logged]) -> dict[str, int]:
 
 
 def _draw(
-    out: Path, recipe: Recipe, stream: Any, session: Session, course: Mapping[str, Sequence[float | None]], seen: Watched | None
+    out: OutFolder, recipe: Recipe, stream: Any, session: Session, course: Mapping[str, Sequence[float | None]],
+    seen: Watched | None,
 ) -> list[Path]:  # fmt: skip
     """The figures that what was measured allows, as PNG and SVG."""
     from loopwright.improve.plots.archive import archive_figure

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 Form = Literal["png", "svg"]
 FORMS: tuple[Form, ...] = ("png", "svg")
+MAKER = "Loopwright"  # by which a file is known as a figure of ours, that may be drawn again
 INK, SOFT, LINE, EMPTY = "#1f2933", "#7b8794", "#b8c1cc", "#eef1f4"
 COLOURS = ("#0b6bcb", "#c0392b", "#2e8540", "#8e44ad", "#b7791f")
 GRID = {"color": "#e4e8ee", "linewidth": 0.6}
@@ -32,6 +33,6 @@ def render(name: str, size: tuple[float, float], draw: Callable[[Any], None], fo
         draw(figure)
         out = io.BytesIO()
         # Without these the same numbers would give other bytes in the next second.
-        metadata = {"Date": None, "Creator": None} if form == "svg" else {"Software": None}
+        metadata = {"Date": None, "Creator": MAKER} if form == "svg" else {"Software": MAKER}
         figure.savefig(out, format=form, dpi=150, metadata=metadata)
     return out.getvalue()

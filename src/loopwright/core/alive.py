@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
+from typing import Literal
+from uuid import uuid4
 
+from loopwright.core.attempts import Attempts
 from loopwright.core.budget import Ledger
-from loopwright.core.errors import BadOutput, BudgetExhausted, LoopwrightError, ModelUnavailable
-from loopwright.core.feedback import FREE, Cost
+from loopwright.core.errors import BadOutput, BudgetExhausted, LoopwrightError, ModelUnavailable, StoreError
+from loopwright.core.feedback import Cost
+from loopwright.core.identity import PROBE, tuple_hash
 from loopwright.core.model import Model, Request, Sampling
+from loopwright.core.store import EffectRow, RunRow, Store
 from loopwright.core.types import Turn
 
 # Kinds of failure that one request may have alone; a server that cannot be reached, or wants no more calls, is so for all.
@@ -22,10 +27,14 @@ class Alive:
 
     Args:
         ledger: what a probe is paid from.
+        run: whose models they are.
+        store: where it is recorded what a probe may have taken, before it is made.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, run: RunRow, store: Store) -> None:
         self._ledger = ledger
+        self._run = run.id
+        self._store = store
         self._replied: dict[int, float] = {}
         self._silent: dict[int, float] = {}  # when a probe was last not answered
         self._probing: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -57,22 +66,33 @@ class Alive:
             return self._replied.get(id(model), 0.0) >= middle
 
     async def _probe(self, model: Model) -> None:
-        cost: Cost = FREE
+        attempts, key = Attempts(self._ledger, model.estimate(_PROBE)), tuple_hash(PROBE, uuid4().hex)
         try:
-            number = self._ledger.hold(model.estimate(_PROBE))
+            attempts.hold()
         except BudgetExhausted:
             return
+
+        async def write(status: Literal["open", "done"], cost: Cost) -> None:
+            made = EffectRow(self._run, key, PROBE, PROBE, "", 0, status, f"is {model.name} there?", cost=cost)
+            await self._store.write([made])
+
+        async def promise(cost: Cost) -> None:
+            await write("open", cost)
+
         try:
-            cost = (await model.generate([_PROBE]))[0].cost
+            await write("open", attempts.estimate)
+            attempts.paid, attempts.promise = True, promise
+            with attempts:
+                cost = (await model.generate([_PROBE]))[0].cost
             self.replied(model)
-        except BadOutput:
-            self.replied(model)
-        except ModelUnavailable as error:
-            if error.kind == "bad-request":
+            await write("done", attempts.succeeded(cost))
+        except LoopwrightError as error:
+            if isinstance(error, BadOutput) or (isinstance(error, ModelUnavailable) and error.kind == "bad-request"):
                 self.replied(model)
             else:
                 self._silent[id(model)] = time.monotonic()
-        except LoopwrightError:
-            self._silent[id(model)] = time.monotonic()
+            if isinstance(error, StoreError):
+                raise
+            await write("done", attempts.failed(error))
         finally:
-            await self._ledger.settle(number, cost)
+            await attempts.close()

@@ -22,6 +22,7 @@ from pydantic import JsonValue
 
 from loopwright.core import errors
 from loopwright.core.alive import Alive
+from loopwright.core.attempts import Attempts
 from loopwright.core.budget import Ledger
 from loopwright.core.errors import (
     BudgetExhausted,
@@ -33,7 +34,8 @@ from loopwright.core.errors import (
 )
 from loopwright.core.feedback import FREE, Cost, Feedback
 from loopwright.core.heard import Heard
-from loopwright.core.identity import Asked, billed, describe, tuple_hash
+from loopwright.core.identity import Asked, describe, tuple_hash
+from loopwright.core.lookups import Lookups
 from loopwright.core.model import Model, Reply, Request
 from loopwright.core.origins import Origins
 from loopwright.core.past import Past
@@ -114,11 +116,11 @@ class Engine:
         self._round_began: float | None = None
         self._longest_round = 0.0
         self._lanes: dict[int, asyncio.Semaphore] = {}
-        self._alive = Alive(ledger)
+        self._alive = Alive(ledger, run, store)
         self._busy = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._lookups: list[tuple[str, asyncio.Future[CacheRow | None]]] = []
+        self._cached = Lookups(store)
         self._spawned: dict[asyncio.Task[Any], asyncio.Event | None] = {}
         self._waves = Waves(self)
         self.origins = Origins(run.id)
@@ -263,18 +265,18 @@ class Engine:
                 if hit is not None:
                     await self.store.write([self.past.row(asked, "done", result=hit), *self._presumed_spent(asked)])
                     return hit
-            number = await self._reserve(asked, estimate)
-            cost = FREE
+            attempts = Attempts(self.ledger, estimate)
+            await self._reserve(asked, attempts)
             try:
                 async with lanes or nullcontext():
                     self.alive()
                     if paid:
-                        await self.store.write([self.past.row(asked, "open", cost=estimate), *self._presumed_spent(asked)])
-                        self.alive()
+                        await self._promise(asked, attempts)
                     started = time.monotonic()
                     async with self.ledger.in_time() if paid else nullcontext():
-                        result, cost = await perform()
-                cost = cost.model_copy(update={"seconds": time.monotonic() - started})
+                        with attempts:
+                            result, cost = await perform()
+                cost = attempts.succeeded(cost).model_copy(update={"seconds": time.monotonic() - started})
                 rows: list[Row] = [self.past.row(asked, "done", result=result, cost=cost)]
                 if keep is not None:
                     rows.append(keep(result))
@@ -282,43 +284,29 @@ class Engine:
                 self.executed += 1
                 return result
             except LoopwrightError as error:
-                if paid and cost == FREE:
-                    cost = billed(error, estimate)
-                await self._failed(asked, error, cost, paid)
+                await self._failed(asked, error, attempts.failed(error), paid)
                 raise
             finally:
-                await self.ledger.settle(number, cost)
+                await attempts.close()
         finally:
             self.leave()
 
-    async def _cached(self, key: str) -> CacheRow | None:
-        """One query answers all look-ups of a loop turn: a query each would be a third of a call's overhead."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[CacheRow | None] = loop.create_future()
-        self._lookups.append((key, future))
-        if len(self._lookups) == 1:
-            loop.call_soon(self._look_up)
-        return await future
-
-    def _look_up(self) -> None:
-        lookups, self._lookups = self._lookups, []
+    async def _reserve(self, asked: Asked, attempts: Attempts) -> None:
         try:
-            found = self.store.cached([key for key, _ in lookups])
-        except Exception as error:
-            for _, future in lookups:
-                if not future.done():
-                    future.set_exception(error)
-            return
-        for key, future in lookups:
-            if not future.done():
-                future.set_result(found.get(key))
-
-    async def _reserve(self, asked: Asked, estimate: Cost) -> int:
-        try:
-            return await self.ledger.reserve(estimate)
+            await attempts.reserve()
         except BudgetExhausted as error:
             await self.store.write([self.past.row(asked, "failed", error=describe(error))])
             raise
+
+    async def _promise(self, asked: Asked, attempts: Attempts) -> None:
+        """Make durable what a paid call may take, before each of its attempts."""
+
+        async def promise(cost: Cost) -> None:
+            await self.store.write([self.past.row(asked, "open", cost=cost)])
+
+        await self.store.write([self.past.row(asked, "open", cost=attempts.estimate), *self._presumed_spent(asked)])
+        self.alive()
+        attempts.paid, attempts.promise = True, promise
 
     async def _failed(self, asked: Asked, error: LoopwrightError, cost: Cost, paid: bool) -> None:
         self.stop_after(error)
@@ -391,7 +379,7 @@ class Engine:
         fresh: list[Reply] = []
 
         async def recall() -> bytes | None:
-            row = await self._cached(key)
+            row = await self._cached.get(key)
             return self.recalled(model, row, compared) if row is not None else None
 
         async def perform() -> tuple[bytes, Cost]:

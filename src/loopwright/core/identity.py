@@ -18,8 +18,9 @@ from loopwright.core.errors import (
 from loopwright.core.feedback import FREE, Cost
 from loopwright.core.store import EffectRow
 
-# Failures that belong to the question rather than to the moment; asking again would pay again for the same.
 ENDED = "ended"  # kind of the effect that records by which error a method ended, in the method's own scope
+PROBE = "probe"  # kind of the effect that records what it took to ask whether a model is there; no code asks for it again
+# Failures that belong to the question rather than to the moment; asking again would pay again for the same.
 LASTING = (BadOutput, NoReply, CheckerError, BudgetExhausted)
 
 

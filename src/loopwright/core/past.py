@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from loopwright.core.errors import BudgetExhausted, Diverged, MethodEnded
 from loopwright.core.feedback import FREE, Cost
-from loopwright.core.identity import ENDED, LASTING, Asked, Scope, recorded, revive, tuple_hash
+from loopwright.core.identity import ENDED, LASTING, PROBE, Asked, Scope, recorded, revive, tuple_hash
 from loopwright.core.store import EffectRow, EventRow, RunRow, Store
 from loopwright.core.types import digest
 
@@ -43,7 +43,7 @@ class Past:
             self._records[row.key] = row
             # An open row is a call that was in flight when the process died: it may have been paid.
             self.spent += row.cost
-            if row.status == "done":
+            if row.status == "done" and row.kind != PROBE:
                 self._scopes[row.scope].unclaimed[row.key] = row
                 if row.kind == ENDED and row.result is not None:
                     self._ended[row.scope] = row.result.decode()

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from loopwright.core import stopping
@@ -29,6 +30,7 @@ _OURS = (
 )  # fmt: skip
 UNANSWERED = ("empty", "refused")  # kinds of BadOutput that say what the model did, not that the reply is broken
 _NOTHING = Turn(role="assistant", text="", finish="stop")
+_HIDDEN = 1_000_000  # tokens a sample that a server may count beyond what it was sent: its own prompt, hidden thinking
 _ADAPTATIONS = 12  # of one call; more than there are fields to refuse
 _log = logging.getLogger("loopwright.models")
 
@@ -60,6 +62,8 @@ class OpenAIModel:
     trust_env: go through the proxies that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name.
     concurrency: HTTP calls in flight at once, per event loop. Waiting between attempts does not count.
     timeout: seconds one attempt may take. deadline: seconds for all attempts of one call and the waits between them.
+    max_reply_mb: the largest reply that is read, in MiB, as it comes and again as it is unpacked; a larger one is an error of its
+        example.
     attempts: tries of a call whose failure may pass (no connection, timeout, 408, 409, 429, 5xx, a page or
         nothing instead of an answer).
     circuit: after this many calls in a row have failed for good, further calls fail at once; every ``cooldown`` seconds
@@ -95,6 +99,7 @@ class OpenAIModel:
         longest_wait: float = 60.0,
         circuit: int = 20,
         cooldown: float = 30.0,
+        max_reply_mb: float = 32.0,
         jitter: int = 0,
         sleep: Callable[[float], Awaitable[object]] = stopping.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -121,11 +126,13 @@ class OpenAIModel:
         self._clock = clock
         self._transport = Transport(
             model, self._access, concurrency=concurrency, timeout=timeout, deadline=deadline, attempts=attempts,
-            backoff=backoff, longest_wait=longest_wait, circuit=circuit, cooldown=cooldown, jitter=jitter, sleep=sleep,
-            clock=clock, wall=wall,
+            backoff=backoff, longest_wait=longest_wait, circuit=circuit, cooldown=cooldown,
+            max_reply_mb=max_reply_mb, jitter=jitter, sleep=sleep, clock=clock, wall=wall,
         )  # fmt: skip
         self.notices: list[str] | None = None
         self._told = False
+        self._beyond = [0, 0]  # tokens of prompt and answer that replies took beyond what was taken for the most
+        self._odd: set[str] = set()  # what was said of the tokens that this server counts
         self._option_bytes = len(json.dumps(self._options)) if self._options else 0
 
     def __repr__(self) -> str:
@@ -136,14 +143,14 @@ class OpenAIModel:
 
         Every token of a byte-level BPE vocabulary stands for at least one byte of the text, so a text has at most as
         many tokens as UTF-8 bytes; the same holds for SentencePiece with byte fallback, but for its one leading space.
-        The template's own tokens are added as constants. A server that ignores ``n`` is asked again for each missing
-        sample, hence the prompt counts n times. Attempts that failed or timed out are not in it.
+        The template's own tokens are added as constants, and what replies of this server took beyond that. A server may bill
+        the prompt for each of n samples. It is the most of one attempt: each further one is reserved by itself.
         """
         text = sum(len(turn.text.encode("utf-8", "surrogatepass")) for turn in request.turns)
         schema = request.sampling.schema_
         extra = self._option_bytes + (len(json.dumps(schema, ensure_ascii=False).encode()) if schema else 0)
-        prompt = request.n * (text + extra + MESSAGE_TOKENS * len(request.turns) + TEMPLATE_TOKENS)
-        completion = request.n * request.sampling.max_tokens
+        prompt = request.n * (text + extra + MESSAGE_TOKENS * len(request.turns) + TEMPLATE_TOKENS + self._beyond[0])
+        completion = request.n * (request.sampling.max_tokens + self._beyond[1])
         if self.priced and self._price is None:
             raise unknown_price(self.name)
         return Cost(calls=1, prompt_tokens=prompt, completion_tokens=completion, money=self._money(prompt, completion))
@@ -190,7 +197,7 @@ class OpenAIModel:
                 got.append(one)
         prompt, completion = sum(one.prompt for one in got), sum(one.completion for one in got)
         cost = Cost(
-            calls=1,
+            calls=len(got),
             prompt_tokens=prompt,
             completion_tokens=completion,
             seconds=max(0.0, self._clock() - started),
@@ -211,8 +218,10 @@ class OpenAIModel:
                 body["n"] = n
             if self._options:
                 body.update(self._options)
+            sent = request.model_copy(update={"n": body.get("n", 1)})
+            most = partial(self.estimate, sent)
             try:
-                return self._parsed(await self._transport.post(body), request)
+                return self._parsed(await self._transport.post(body, most, partial(self._took, sent)), sent)
             except Refusal as refusal:
                 said = refusal.said._replace(message=self._redact(refusal.said.message))
                 if not self._manners.learn(said, body, self._options):
@@ -227,7 +236,7 @@ class OpenAIModel:
             if blocked := data.get("prompt_feedback") or data.get("promptFeedback"):  # Gemini
                 raise Refused(f"{self.name} refused the prompt: {self._redact(json.dumps(blocked)[:200])}")
             broken = BadOutput(f"{self.name}: the reply has no choices: {said!r}", kind="malformed")
-            raise self._transport.noted(self._with_cost(broken, data))
+            raise self._transport.noted(self._with_cost(broken, data, request))
         prompt_ids = data.get("prompt_token_ids")
         sampling = request.sampling
         wants = sampling.logprobs and "logprobs" not in self._manners.omitted
@@ -239,24 +248,65 @@ class OpenAIModel:
             except BadOutput as error:
                 unanswered.append(error)
                 if len(unanswered) == len(found) or error.kind not in UNANSWERED:
-                    raise self._with_cost(error, data) from None
+                    raise self._with_cost(error, data, request) from None
                 turns.append(_NOTHING)  # among several samples it is the answer "" of its own
-        told = _usage(data)
-        if told is None:  # so the most it can have been
-            most = self.estimate(request)
-            told = most.prompt_tokens // request.n, most.completion_tokens // request.n * len(turns)
-        prompt, completion = told
+        told = self._usage(data, request)
+        if told is not None:
+            self._learn_beyond(told, self.estimate(request), request.n)
+        used = told or self._most(request, len(turns))
         name, fingerprint = (value if isinstance(value := data.get(k), str) else "" for k in ("model", "system_fingerprint"))
-        return _Answers(turns, prompt, completion, name, fingerprint, _usage(data) is None)
+        return _Answers(turns, *used, name, fingerprint, told is None)
 
-    def _with_cost(self, error: BadOutput, data: dict[str, Any]) -> BadOutput:
+    def _learn_beyond(self, told: tuple[int, int], most: Cost, n: int) -> None:
+        """What a server adds to every call, such as a system message of its own: from now on it is reserved too."""
+        for i, beyond in enumerate((told[0] - most.prompt_tokens, told[1] - most.completion_tokens)):
+            if beyond > 0:
+                self._beyond[i] += -(-beyond // n)
+                what = "prompt" if i == 0 else "answer"
+                more = f"a call took {beyond:,} {what} tokens more than what was sent can take"
+                self._odd_usage(what, f"{more}; later calls reserve them")
+
+    def _with_cost(self, error: BadOutput, data: dict[str, Any], request: Request) -> BadOutput:
         """The error with what the reply says it took, where it says so."""
-        if error.paid and (told := _usage(data)) is not None:
-            prompt, completion = told
-            error.cost = Cost(
-                calls=1, prompt_tokens=prompt, completion_tokens=completion, money=self._money(prompt, completion)
-            )
+        if error.paid:
+            error.cost = self._took(request, data)
         return error
+
+    def _took(self, request: Request, data: dict[str, Any]) -> Cost | None:
+        """What a reply took: as it says, else the most for each choice; None where it has none of either."""
+        choices = data.get("choices")
+        told = self._usage(data, request)
+        if told is None and not (isinstance(choices, list) and choices):
+            return None
+        prompt, completion = told or self._most(request, len(data["choices"]))
+        return Cost(calls=1, prompt_tokens=prompt, completion_tokens=completion, money=self._money(prompt, completion))
+
+    def _most(self, request: Request, choices: int) -> tuple[int, int]:
+        """The most tokens of prompt and answer that so many choices can have taken."""
+        most = self.estimate(request)
+        return most.prompt_tokens // request.n * choices, most.completion_tokens // request.n * choices
+
+    def _usage(self, data: dict[str, Any], request: Request) -> tuple[int, int] | None:
+        """The tokens of prompt and reply that a server says it used; None where it does not say both, or says what cannot be."""
+        usage = data.get("usage")
+        found: list[int] = []
+        for field in ("prompt_tokens", "completion_tokens"):
+            value = usage.get(field) if isinstance(usage, dict) else None
+            if value is None:
+                return None
+            number = whole_number(usage, field)
+            if number is None or number > getattr(self.estimate(request), field) + request.n * _HIDDEN:
+                said = f"{float(min(value, 10**300)):.0e}" if isinstance(value, int) and value > 10**12 else repr(value)[:40]
+                why = f"usage.{field} = {self._redact(said)} is refused, as no call can take it"
+                self._odd_usage(field, f"{why}; the most it can take is counted instead")
+                return None
+            found.append(number)
+        return found[0], found[1]
+
+    def _odd_usage(self, key: str, message: str) -> None:
+        if key not in self._odd:
+            self._odd.add(key)
+            self._notice(message)
 
     def _money(self, prompt: int, completion: int) -> float:
         if self._price is not None:
@@ -272,13 +322,6 @@ class OpenAIModel:
             _log.warning("%s", told)
         else:
             self.notices.append(told)
-
-
-def _usage(data: dict[str, Any]) -> tuple[int, int] | None:
-    """The tokens of prompt and reply that a server says it used; None where it does not say both."""
-    usage = data.get("usage") or {}
-    prompt, completion = whole_number(usage, "prompt_tokens"), whole_number(usage, "completion_tokens")
-    return None if prompt is None or completion is None else (prompt, completion)
 
 
 def _seed(seed: int, index: int) -> int:

@@ -34,7 +34,10 @@ class Redactor:
 
 
 def whole_number(usage: Any, field: str) -> int | None:
+    """The field as a whole number of at least 0, also where it is written as 7.0; None where it is none."""
     value = usage.get(field) if isinstance(usage, dict) else None
+    if type(value) is float and value.is_integer():
+        value = int(value)
     return value if type(value) is int and value >= 0 else None
 
 

@@ -8,12 +8,16 @@ import math
 import random
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from loopwright.core import stopping
+from loopwright.core.attempts import Attempt, attempt
 from loopwright.core.errors import BadOutput, InputError, ModelError, ModelUnavailable, QuotaExhausted
+from loopwright.core.feedback import Cost
 from loopwright.models.access import Access
+from loopwright.models.bodies import ENCODINGS, TooLarge, read_body
 from loopwright.models.failures import ServerError, failure, meant_status, retry_after, server_error
 from loopwright.models.lanes import Lanes
 from loopwright.models.replies import no_answer
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     import aiohttp
 
 _RETRIED = ("connection", "timeout", "server", "rate-limit")
+_BILLED = ("connection", "timeout", "server")  # of these, which may have been billed once the request was sent
 _REFUSED = re.compile(r"support param|UnsupportedParam|only one completion choice", re.I)  # of LiteLLM and llama.cpp, in a 500
 
 
@@ -35,6 +40,8 @@ class Refusal(Exception):
 
 
 Outcome = dict[str, Any] | tuple[ModelError, float | None, ServerError | None]
+Most = Callable[[], Cost]  # the most that one request can take
+Told = Callable[[dict[str, Any]], Cost | None]  # what a reply says that it took; None where it does not say
 
 
 class Transport:
@@ -53,6 +60,7 @@ class Transport:
         longest_wait: float,
         circuit: int,
         cooldown: float,
+        max_reply_mb: float,
         jitter: int,
         sleep: Callable[[float], Awaitable[object]],
         clock: Callable[[], float],
@@ -61,8 +69,11 @@ class Transport:
         for option, value in (("concurrency", concurrency), ("attempts", attempts), ("circuit", circuit)):
             if value < 1:
                 raise InputError(f"{option}: expected a number of at least 1, got {value!r}")
+        if not 0 < max_reply_mb < math.inf:
+            raise InputError(f"max_reply_mb: expected a number of MiB above 0, got {max_reply_mb!r}")
         self._name = name
         self._access = access
+        self._most_bytes = int(max_reply_mb * 2**20)
         self._redact = access.redact
         self._concurrency, self._timeout, self._deadline, self._attempts = concurrency, timeout, deadline, attempts
         self._backoff, self._longest_wait, self._cooldown = backoff, longest_wait, cooldown
@@ -74,16 +85,22 @@ class Transport:
         self._sleep, self._clock, self._wall = sleep, clock, wall
         self._channels: WeakKeyDictionary[asyncio.AbstractEventLoop, _Channel] = WeakKeyDictionary()
 
-    async def post(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def post(self, body: Mapping[str, Any], most: Most, told: Told) -> dict[str, Any]:
         """The JSON of a good answer, after bounded retries and unless the circuit is open.
 
+        Args:
+            body: the request.
+            most: gives the most that one attempt can take; each is reserved and settled by it (``core.attempts``).
+            told: gives what a reply says that it took.
+
         Raises:
+            BudgetExhausted: the caps have no room for another attempt.
             Refusal: a 4xx that is not about the key, the account or this prompt.
             ModelError: any other failure.
         """
         self._check_circuit()
         try:
-            data = await self._retried(json.dumps(body, separators=(",", ":")).encode())
+            data = await self._retried(json.dumps(body, separators=(",", ":")).encode(), most, told)
         except BadOutput:  # the server is well: it is this prompt that it turned away, or this answer that is broken
             self._failed = 0
             raise
@@ -125,24 +142,28 @@ class Transport:
             raise QuotaExhausted(message)
         raise ModelUnavailable(message, kind=getattr(reason, "kind", "bad-request"), attempts=0)
 
-    async def _retried(self, payload: bytes) -> dict[str, Any]:
+    async def _retried(self, payload: bytes, most: Most, told: Told) -> dict[str, Any]:
         channel, stop = self._channel(), stopping.current()
         until = math.inf
-        attempt = 0
+        tries = 0
 
-        def post() -> Awaitable[Outcome]:
+        async def post(made: Attempt) -> Outcome:
             nonlocal until
             stop.check()  # what still waits for its turn is not sent any more
-            if attempt == 1:  # the deadline does not run while the call waits for its first turn
+            if tries == 1:  # the deadline does not run while the call waits for its first turn
                 until = self._clock() + self._deadline
-            return self._post(channel, payload, min(self._timeout, until - self._clock()))
+            return await self._post(channel, payload, min(self._timeout, until - self._clock()), made)
 
         while True:
-            attempt += 1
-            outcome = await channel.lanes.run(post)
+            tries += 1
+            async with attempt(most) as made:
+                outcome = await channel.lanes.run(partial(post, made))
+                if isinstance(outcome, dict):
+                    made.took = told(outcome)
+                    made.answered = tries >= self._attempts or not no_answer(outcome)
             last = None
             if isinstance(outcome, dict):
-                if attempt >= self._attempts or not no_answer(outcome):
+                if made.answered:
                     return outcome
                 last, outcome = outcome, (BadOutput(f"{self._name}: no answer in the reply", kind="malformed"), None, None)
             error, asked_wait, said = outcome
@@ -152,39 +173,48 @@ class Transport:
             if not broken and not (isinstance(error, ModelUnavailable) and error.kind in _RETRIED):
                 raise error
             # Full jitter, on top of the server's own wish where it has one: the calls must not all return at once.
-            wait = self._random.uniform(0.0, min(self._longest_wait, self._backoff * 2.0 ** min(attempt - 1, 60)))
+            wait = self._random.uniform(0.0, min(self._longest_wait, self._backoff * 2.0 ** min(tries - 1, 60)))
             wait += asked_wait or 0.0
             late = self._clock() + wait >= until
             if late and last is not None:
                 return last  # whoever reads it says what is missing, and what it took
-            if attempt >= self._attempts or late:
+            if tries >= self._attempts or late:
                 why = f"would pass the deadline of {self._deadline:g} s" if late else "failed too"
-                note = f" (tried {attempt} times; another try {why})" if late else f" (tried {attempt} times)"
+                note = f" (tried {tries} times; another try {why})" if late else f" (tried {tries} times)"
                 if isinstance(error, BadOutput):
                     raise BadOutput(f"{error}{note}", kind=error.kind)
                 assert isinstance(error, ModelUnavailable)
-                raise ModelUnavailable(f"{error}{note}", kind=error.kind, attempts=attempt)
+                raise ModelUnavailable(f"{error}{note}", kind=error.kind, attempts=tries)
             await self._sleep(wait)
 
-    async def _post(self, channel: _Channel, payload: bytes, seconds: float) -> Outcome:
+    async def _post(self, channel: _Channel, payload: bytes, seconds: float, made: Attempt) -> Outcome:
         """The JSON of a good answer; or what went wrong, how many seconds the server asks to wait, and what it refuses."""
-        from aiohttp import ClientError, ClientTimeout
+        from aiohttp import ClientConnectorError, ClientError, ClientTimeout
 
         timeout = channel.timeout if seconds >= self._timeout else ClientTimeout(total=max(seconds, 0.001))
         where = f"{self._name} at {self._access.base_url}"
+        made.sent = True
         try:
             # A redirect would turn the POST into a GET, or carry the key to another host.
             async with channel.session.post(
                 channel.url, data=payload, timeout=timeout, allow_redirects=False
             ) as answer:
-                raw = await answer.read()
+                raw = await read_body(answer, self._most_bytes, whole=answer.status == 200)
                 wait = retry_after(answer.headers.get("Retry-After"), self._wall)
-                return self._read(answer.status, raw, where, wait)
+                outcome = self._read(answer.status, raw, where, wait)
         except TimeoutError:
             return ModelUnavailable(f"{where}: no answer within {seconds:g} s", kind="timeout"), None, None
+        except TooLarge as error:
+            return BadOutput(f"{where}: {error}", kind="too-large"), None, None
         except (ClientError, OSError, ValueError) as error:
+            made.sent = not isinstance(error, ClientConnectorError)
             said = self._redact(str(error) or type(error).__name__)
             return ModelUnavailable(f"{where}: {said}", kind="connection"), None, None
+        if isinstance(outcome, tuple):
+            failed, _, said = outcome
+            billed = said is None and getattr(failed, "kind", "") in _BILLED
+            made.sent = failed.paid if isinstance(failed, BadOutput) else billed
+        return outcome
 
     def _read(self, status: int, raw: bytes, where: str, wait: float | None) -> Outcome:
         """An answer read: some servers put errors and pages of HTML into a 200."""
@@ -229,7 +259,7 @@ class _Channel:
         from yarl import URL
 
         self.connector: aiohttp.BaseConnector
-        base_url, headers = access.base_url, access.headers()
+        base_url, headers = access.base_url, {"Accept-Encoding": ENCODINGS, **access.headers()}
         if base_url.startswith("unix:"):
             self.connector = aiohttp.UnixConnector(path=base_url.removeprefix("unix:"), limit=concurrency)
             base_url = "http://localhost/v1"
@@ -240,7 +270,7 @@ class _Channel:
         self.lanes = Lanes(concurrency)
         self.session: aiohttp.ClientSession = aiohttp.ClientSession(
             connector=self.connector, headers=headers, cookie_jar=aiohttp.DummyCookieJar(), timeout=self.timeout,
-            trust_env=access.trust_env,
+            trust_env=access.trust_env, auto_decompress=False,
         )  # fmt: skip
 
     def drop(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +25,7 @@ from loopwright.core.model import Request, Sampling
 from loopwright.core.past import Past
 from loopwright.core.types import Budget, Turn
 from loopwright.models.openai import OpenAIModel
-from loopwright.store import MemoryStore
+from loopwright.store import MemoryStore, open_store
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from fakes.billing_server import BILLED, HARMLESS, PRICE, Billing, billing
@@ -144,17 +146,56 @@ def test_one_connection_in_three_is_cut_after_billing_and_calls_700_are_700(tmp_
 
 
 @pytest.mark.fault(33, 49)
-@pytest.mark.parametrize("what", ["one-choice", "more-choices"])
-def test_a_server_that_ignores_n_is_counted_by_what_it_bills(tmp_path: Path, what: str, seen: Callable[[str], None]) -> None:
+@pytest.mark.parametrize(("what", "billed"), [("one-choice", 700), ("more-choices", 200)])
+def test_a_server_that_ignores_n_is_counted_by_what_it_bills(what: str, billed: int, seen: Callable[[str], None]) -> None:
     with billing(lambda i, body: what) as server:
-        budget = Budget(calls=700)
-        result = improve(
-            sums(tmp_path / "task", 100), server, budget, change=("answers",), methods={"self-consistency": {"n": 8}},
-            only=("self-consistency",),
-        )  # fmt: skip
-    assert server.calls <= 700
-    assert (result["calls"], result["tokens"]) == (server.calls, server.tokens)
-    seen(f"a server that gives {what} for n=8 under calls=700: {server.calls} billed, {result['calls']} reported")
+        engine, raised = asked(MemoryStore(), server, Budget(calls=700), [8] * 200)
+    assert server.calls == engine.ledger.spent.calls == billed
+    assert engine.ledger.spent.tokens == server.tokens
+    assert all(isinstance(error, BudgetExhausted) for error in raised)
+    seen(f"calls=700, 200 requests for n=8, answered with {what}: {server.calls} billed, {engine.ledger.spent.calls} reported")
+
+
+_KILLED = """
+import asyncio, sys
+from loopwright.core.budget import Ledger
+from loopwright.core.engine import Engine
+from loopwright.core.model import Request, Sampling
+from loopwright.core.types import Budget, Turn
+from loopwright.models.openai import OpenAIModel
+from loopwright.store import open_store
+
+async def main():
+    model = OpenAIModel("toy", base_url=sys.argv[1], api_key_env="", attempts=1000, backoff=0.001, longest_wait=0.002)
+    store = open_store(sys.argv[2])
+    run = store.create_run({}, seed=0, budget={}, code_version="1")
+    engine = Engine(store=store, run=run, ledger=Ledger(Budget(calls=10000)), models={"policy": model}, cache=False)
+    ask = lambda i: engine.generate(
+        f"s{i}", "policy", Request(turns=(Turn(role="user", text=f"q{i}"),), n=3, sampling=Sampling(max_tokens=8)), summary="q")
+    await asyncio.gather(*map(ask, range(4)))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.fault(2, 49)
+def test_killed_between_two_tries_what_they_may_have_taken_stays_counted(tmp_path: Path, seen: Callable[[str], None]) -> None:
+    """A process that is killed with SIGKILL while it tries again and again leaves every try in its record."""
+    with billing(lambda i, body: "cut" if i % 5 else "one-choice") as server:
+        process = subprocess.Popen([sys.executable, "-c", _KILLED, server.url, str(tmp_path / "s.db")])
+        try:
+            until = time.monotonic() + 60
+            while server.calls < 40 and process.poll() is None and time.monotonic() < until:
+                time.sleep(0.002)
+            assert process.poll() is None, "it ended before it could be killed"
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+    store = open_store(str(tmp_path / "s.db"))
+    spent = Past(store, store.runs()[0]).spent
+    store.close()
+    assert server.calls <= spent.calls <= server.calls + 12, "at most what was about to be sent is counted on top"
+    seen(f"SIGKILL while four calls were tried again: {server.calls} billed, {spent.calls} counted by the resumed run")
 
 
 @pytest.mark.fault(30, 33)

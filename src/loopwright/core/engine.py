@@ -266,10 +266,11 @@ class Engine:
                     await self.store.write([self.past.row(asked, "done", result=hit), *self._presumed_spent(asked)])
                     return hit
             attempts = Attempts(self.ledger, estimate)
-            await self._reserve(asked, attempts)
             try:
                 async with lanes or nullcontext():
                     self.alive()
+                    # Only in its lane: what a call under way waits for must not be held by one that waits for its end.
+                    await attempts.reserve()
                     if paid:
                         await self._promise(asked, attempts)
                     started = time.monotonic()
@@ -290,13 +291,6 @@ class Engine:
                 await attempts.close()
         finally:
             self.leave()
-
-    async def _reserve(self, asked: Asked, attempts: Attempts) -> None:
-        try:
-            await attempts.reserve()
-        except BudgetExhausted as error:
-            await self.store.write([self.past.row(asked, "failed", error=describe(error))])
-            raise
 
     async def _promise(self, asked: Asked, attempts: Attempts) -> None:
         """Make durable what a paid call may take, before each of its attempts."""

@@ -211,8 +211,8 @@ class Transport:
             said = self._redact(str(error) or type(error).__name__)
             return ModelUnavailable(f"{where}: {said}", kind="connection"), None, None
         if isinstance(outcome, tuple):
-            failed, _, said = outcome
-            billed = said is None and getattr(failed, "kind", "") in _BILLED
+            failed, _, refusal = outcome
+            billed = refusal is None and getattr(failed, "kind", "") in _BILLED
             made.sent = failed.paid if isinstance(failed, BadOutput) else billed
         return outcome
 

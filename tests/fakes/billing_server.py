@@ -20,7 +20,8 @@ PRICE = (10.0, 30.0)  # dollars per million tokens of prompt and answer
 # What may happen to one request. "cut" and everything below it bills.
 HARMLESS = ("ok", "429", "400", "413", "422")
 BILLED = (
-    "cut", "half", "500", "503", "html", "error-200", "no-choices", "no-message", "not-json", "one-choice", "more-choices", "no-usage",
+    "cut", "half", "500", "503", "html", "error-200", "no-choices", "no-message", "not-json",
+    "one-choice", "more-choices", "no-usage",
     "usage-1e30", "usage-negative", "usage-text", "usage-nan", "broken-gzip", "empty", "refused",
 )  # fmt: skip
 _USAGE = {
@@ -63,7 +64,9 @@ class Billing:
         if self.latency:
             await asyncio.sleep(self.latency)
         if what == "429":
-            return web.json_response({"error": {"message": "slow down"}}, status=429, headers={"Retry-After": self.retry_after})
+            return web.json_response(
+                {"error": {"message": "slow down"}}, status=429, headers={"Retry-After": self.retry_after}
+            )
         if what in ("400", "413", "422"):
             return web.json_response({"error": {"message": "this prompt cannot be read"}}, status=int(what))
         n = {"one-choice": 1, "more-choices": body.get("n", 1) + 2}.get(what, body.get("n", 1))
@@ -91,7 +94,9 @@ class Billing:
         made = {"choices": choices} | ({} if what == "no-usage" else {"usage": usage})
         raw = json.dumps(made).encode()
         if what == "broken-gzip":
-            return web.Response(body=gzip.compress(raw)[:-12], headers={"Content-Encoding": "gzip"}, content_type="application/json")
+            return web.Response(
+                body=gzip.compress(raw)[:-12], headers={"Content-Encoding": "gzip"}, content_type="application/json"
+            )
         if what == "half":
             response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(raw))})
             await response.prepare(request)

@@ -36,7 +36,9 @@ def model_of(server: Billing, **options: Any) -> OpenAIModel:
     return OpenAIModel("toy", base_url=server.url, api_key_env="", price=PRICE, priced=True, **options)
 
 
-def asked(store: MemoryStore, server: Billing, budget: Budget, wants: Sequence[int], **options: Any) -> tuple[Engine, list[Exception]]:
+def asked(
+    store: MemoryStore, server: Billing, budget: Budget, wants: Sequence[int], **options: Any
+) -> tuple[Engine, list[Exception]]:
     """So many samples each, all at once, under the budget; returns the engine and what was raised."""
     run = store.create_run({"caps": True}, seed=0, budget={}, code_version="1")
     raised: list[Exception] = []
@@ -69,7 +71,10 @@ def asked(store: MemoryStore, server: Billing, budget: Budget, wants: Sequence[i
 
 def within(spent: Cost, budget: Budget) -> bool:
     caps = (budget.calls, budget.tokens, budget.money)
-    return all(cap is None or amount <= cap * (1 + 1e-9) for cap, amount in zip(caps, (spent.calls, spent.tokens, spent.money), strict=True))
+    return all(
+        cap is None or amount <= cap * (1 + 1e-9)
+        for cap, amount in zip(caps, (spent.calls, spent.tokens, spent.money), strict=True)
+    )
 
 
 @pytest.mark.fault(33, 49)
@@ -95,13 +100,22 @@ def test_whatever_a_server_does_the_caps_hold_and_what_it_billed_is_reported(see
             server.received = server.calls = server.prompt = server.tokens = 0
             store = MemoryStore()
             engine, raised = asked(store, server, budget, wants)
-            spent, billed = engine.ledger.spent, Cost(calls=server.calls, prompt_tokens=server.tokens, money=server.money)
+            spent, billed = (
+                engine.ledger.spent,
+                Cost(calls=server.calls, prompt_tokens=server.tokens, money=server.money),
+            )
             assert within(billed, budget), (plan, wants, budget, billed)
             assert within(spent, budget), (plan, wants, budget, spent)
-            assert spent.calls >= server.calls and spent.tokens >= server.tokens and spent.money >= server.money * (1 - 1e-9)
+            assert (
+                spent.calls >= server.calls
+                and spent.tokens >= server.tokens
+                and spent.money >= server.money * (1 - 1e-9)
+            )
             assert spent.calls <= server.received
             recorded = Past(store, engine.run).spent
-            assert (recorded.calls, recorded.tokens) == (spent.calls, spent.tokens), "a resumed run would count otherwise"
+            assert (recorded.calls, recorded.tokens) == (spent.calls, spent.tokens), (
+                "a resumed run would count otherwise"
+            )
             assert recorded.money == pytest.approx(spent.money)
             figures["runs"] += 1
             figures["billed"] += server.calls
@@ -111,7 +125,7 @@ def test_whatever_a_server_does_the_caps_hold_and_what_it_billed_is_reported(see
         attack()
     assert figures["refused"] > 10, "the caps were hardly reached, so little was tested"
     seen(
-        f"{figures['runs']} orders of 23 kinds of failure under caps of calls, tokens and money: {figures['billed']} calls billed, "
+        f"{figures['runs']} orders of 23 kinds of failure, caps of calls, tokens or money: {figures['billed']} calls billed, "
         f"{figures['reported']} reported, no cap passed"
     )
 
@@ -120,9 +134,12 @@ def sums(folder: Path, count: int, extra: str = "") -> Path:
     """A task of additions that a server's answer may be right about."""
     folder.mkdir()
     pairs = random.Random(5).sample(list(itertools.product(range(10, 70), repeat=2)), count)
-    (folder / "examples.jsonl").write_text("".join(f'{{"input": "{a} + {b}", "target": "{a + b}"}}\n' for a, b in pairs))
+    (folder / "examples.jsonl").write_text(
+        "".join(f'{{"input": "{a} + {b}", "target": "{a + b}"}}\n' for a, b in pairs)
+    )
     (folder / "task.toml").write_text(
-        'name = "sums"\n[examples]\nfile = "examples.jsonl"\n[answer]\nmax_tokens = 16\n[checker]\nkind = "exact"\n' + extra
+        'name = "sums"\n[examples]\nfile = "examples.jsonl"\n[answer]\nmax_tokens = 16\n[checker]\nkind = "exact"\n'
+        + extra
     )
     return folder
 
@@ -130,13 +147,22 @@ def sums(folder: Path, count: int, extra: str = "") -> Path:
 def improve(folder: Path, server: Billing, budget: Budget, **more: Any) -> dict[str, Any]:
     from loopwright.improve.job import run_improve
 
-    model = {"backend": "openai", "model": "toy", "base_url": server.url, "api_key_env": "", "backoff": 0.001, **more.pop("model", {})}
+    model = {
+        "backend": "openai",
+        "model": "toy",
+        "base_url": server.url,
+        "api_key_env": "",
+        "backoff": 0.001,
+        **more.pop("model", {}),
+    }
     out, store = folder.parent / "out", folder.parent / "store.db"
     return asyncio.run(run_improve(folder, model=model, budget=budget, out=out, store_path=store, **more))
 
 
 @pytest.mark.fault(33, 49)
-def test_one_connection_in_three_is_cut_after_billing_and_calls_700_are_700(tmp_path: Path, seen: Callable[[str], None]) -> None:
+def test_one_connection_in_three_is_cut_after_billing_and_calls_700_are_700(
+    tmp_path: Path, seen: Callable[[str], None]
+) -> None:
     with billing(lambda i, body: "cut" if i % 3 == 2 else "ok") as server:
         result = improve(sums(tmp_path / "task", 200), server, Budget(calls=700), change=("prompt", "answers"))
     assert server.calls <= 700
@@ -147,13 +173,17 @@ def test_one_connection_in_three_is_cut_after_billing_and_calls_700_are_700(tmp_
 
 @pytest.mark.fault(33, 49)
 @pytest.mark.parametrize(("what", "billed"), [("one-choice", 700), ("more-choices", 200)])
-def test_a_server_that_ignores_n_is_counted_by_what_it_bills(what: str, billed: int, seen: Callable[[str], None]) -> None:
+def test_a_server_that_ignores_n_is_counted_by_what_it_bills(
+    what: str, billed: int, seen: Callable[[str], None]
+) -> None:
     with billing(lambda i, body: what) as server:
         engine, raised = asked(MemoryStore(), server, Budget(calls=700), [8] * 200)
     assert server.calls == engine.ledger.spent.calls == billed
     assert engine.ledger.spent.tokens == server.tokens
     assert all(isinstance(error, BudgetExhausted) for error in raised)
-    seen(f"calls=700, 200 requests for n=8, answered with {what}: {server.calls} billed, {engine.ledger.spent.calls} reported")
+    seen(
+        f"calls=700, 200 requests for n=8, answered with {what}: {server.calls} billed, {engine.ledger.spent.calls} reported"
+    )
 
 
 _KILLED = """
@@ -179,7 +209,9 @@ asyncio.run(main())
 
 
 @pytest.mark.fault(2, 49)
-def test_killed_between_two_tries_what_they_may_have_taken_stays_counted(tmp_path: Path, seen: Callable[[str], None]) -> None:
+def test_killed_between_two_tries_what_they_may_have_taken_stays_counted(
+    tmp_path: Path, seen: Callable[[str], None]
+) -> None:
     """A process that is killed with SIGKILL while it tries again and again leaves every try in its record."""
     with billing(lambda i, body: "cut" if i % 5 else "one-choice") as server:
         process = subprocess.Popen([sys.executable, "-c", _KILLED, server.url, str(tmp_path / "s.db")])
@@ -251,7 +283,7 @@ def test_impossible_usage_is_refused_by_name_and_the_most_is_counted(what: str, 
     assert "usage.completion_tokens" in notice and "refused" in notice
     assert engine.ledger.spent.tokens == cost.tokens == most.tokens
     assert b"000000000000" not in b"".join(row.result for row in store.effects(run.id))
-    seen(f"{what}: \"{notice.split(': ', 1)[1][:90]}\"; {cost.tokens} tokens counted")
+    seen(f'{what}: "{notice.split(": ", 1)[1][:90]}"; {cost.tokens} tokens counted')
 
 
 @pytest.mark.fault(41)
@@ -261,4 +293,5 @@ def test_calls_that_end_in_failure_are_counted_with_every_try(seen: Callable[[st
         assert isinstance(raised[0], ModelUnavailable)
         # four tries, and as many of the question whether the server answers anything at all
         assert engine.ledger.spent.calls == server.calls == 8
-    seen(f"a server that bills and answers 500: {server.calls} billed, {engine.ledger.spent.calls} reported, then {type(raised[0]).__name__}")
+    spent = engine.ledger.spent.calls
+    seen(f"a server that bills and answers 500: {server.calls} billed, {spent} reported, then {type(raised[0]).__name__}")

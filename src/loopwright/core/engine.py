@@ -25,7 +25,6 @@ from loopwright.core.alive import Alive
 from loopwright.core.attempts import Attempts
 from loopwright.core.budget import Ledger
 from loopwright.core.errors import (
-    BudgetExhausted,
     LoopwrightError,
     ModelUnavailable,
     NoReply,

@@ -91,4 +91,6 @@ class _Unpacker:
     def _window(self, first: int) -> int:
         if self._encoding != "deflate":
             return 16 + zlib.MAX_WBITS
-        return zlib.MAX_WBITS if first & 0x0F == 8 else -zlib.MAX_WBITS  # servers send deflate with and without a header
+        return (
+            zlib.MAX_WBITS if first & 0x0F == 8 else -zlib.MAX_WBITS
+        )  # servers send deflate with and without a header

@@ -207,6 +207,9 @@ def test_a_table_names_the_same_model_as_a_text(server: Server) -> None:
         {"name": "m", "headers": {"api-key": KEY}},
         {"name": "m", "headers": {"X-Auth-Token": KEY}},
         {"name": "m", "headers": {"X-Plain": "sk-0123456789abcdef"}},
+        {"name": "m", "headers": {"X-Plain": "0123456789 nobody knows what this opens"}},
+        {"name": f'openai:m@http://127.0.0.1/v1,headers={{"X-Plain": "{KEY}"}}'},
+        f'openai:m@http://127.0.0.1/v1,headers={{"X-Plain": "{KEY}"}}',
         {"name": "m", "options": {"user": "sk-0123456789abcdef"}},
         "openai:m@http://127.0.0.1/v1,api_key_env=sk-0123456789abcdef",
         {"name": "m", "token": KEY},
@@ -219,7 +222,7 @@ def test_no_secret_is_ever_recorded(spec: Any) -> None:
 
 
 def test_what_is_no_secret_is_recorded_as_it_is() -> None:
-    spec = {"name": "m", "api_key_env": "MY_KEY", "headers": {"X-Team": "blue", "api-key": "env:MY_KEY"}, "omit": ["seed"],
+    spec = {"name": "m", "api_key_env": "MY_KEY", "headers": {"X-Team": "env:TEAM", "api-key": "env:MY_KEY"}, "omit": ["seed"],
             "price": [0.1, 0.2], "options": {"top_k": 5}}  # fmt: skip
     assert recorded(spec) == json.loads(json.dumps(spec))
     assert recorded("openai:m@http://127.0.0.1/v1,api_key_env=MY_KEY").endswith("MY_KEY")  # type: ignore[union-attr]

@@ -34,14 +34,14 @@ def test_all_that_a_table_may_say(tmp_path: Path) -> None:
         tmp_path,
         '[model]\nname = "qwen"\nbase_url = "http://127.0.0.1:8000/v1"\napi_key_env = "A_KEY"\nomit = ["seed"]\n'
         'price = [0.1, 2]\n'
-        'options = {top_k = 5}\nheaders = {X-Team = "blue", api-key = "env:B_KEY"}\ntrust_env = true\ntimeout = 5\n'
+        'options = {top_k = 5}\nheaders = {X-Team = "env:TEAM", api-key = "env:B_KEY"}\ntrust_env = true\ntimeout = 5\n'
         'concurrency = 2\n'
         '[model.judge]\nname = "judge"\nbase_url = "https://api.example.com/v1"\napi_key_env = "J_KEY"\n'
         '[model.proposer]\nname = "openai:gpt-4o-mini"\n',
     )
     assert made.model == {
         "name": "qwen", "base_url": "http://127.0.0.1:8000/v1", "api_key_env": "A_KEY", "omit": ["seed"], "price": [0.1, 2],
-        "options": {"top_k": 5}, "headers": {"X-Team": "blue", "api-key": "env:B_KEY"}, "trust_env": True, "timeout": 5,
+        "options": {"top_k": 5}, "headers": {"X-Team": "env:TEAM", "api-key": "env:B_KEY"}, "trust_env": True, "timeout": 5,
         "concurrency": 2,
     }  # fmt: skip
     assert made.others["judge"]["api_key_env"] == "J_KEY" and made.others["proposer"] == "openai:gpt-4o-mini"

@@ -23,6 +23,7 @@ from loopwright.cli.shared import (
 )
 from loopwright.core.errors import InputError
 from loopwright.core.outputs import check_file, write_file
+from loopwright.core.store import shown_status
 
 if TYPE_CHECKING:
     from loopwright.core.store import RunRow
@@ -31,7 +32,7 @@ RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Its id, the beg
 
 
 def runs(ctx: typer.Context, json: JsonOption = False, store: StoreOption = None) -> None:
-    """List the runs, the newest first."""
+    """List the runs, the newest first. "running" is one that a live process drives; "killed" one whose process has gone."""
     if not store_path(ctx, store).is_file():
         if json:
             emit([])
@@ -41,13 +42,15 @@ def runs(ctx: typer.Context, json: JsonOption = False, store: StoreOption = None
     from loopwright.models.names import shown_model
 
     with existing_store(ctx, store) as opened:
+        driven = opened.driven()
+        told = [(r, *shown_status(r, driven)) for r in reversed(opened.runs())]
         rows = [
             {
                 "run": r.id, "job": r.spec.get("job", ""), "task": _name(r.spec.get("task")),
-                "model": shown_model(r.spec.get("model")), "status": r.status, "reason": r.reason, "seed": r.seed,
+                "model": shown_model(r.spec.get("model")), "status": status, "reason": reason, "seed": r.seed,
                 "created": r.created, "seconds": r.seconds,
             }
-            for r in reversed(opened.runs())
+            for r, status, reason in told
         ]  # fmt: skip
     if json:
         emit(rows)
@@ -64,7 +67,7 @@ def runs(ctx: typer.Context, json: JsonOption = False, store: StoreOption = None
     # A server's address is in --json. A run is named by the beginning of its id; what is copied from here is never cut.
     for name in ("run", "began", "task", "model", "took", "status", "reason"):
         table.add_column(name, no_wrap=name not in ("task", "model", "reason"), overflow="fold")
-    styles = {"done": "green", "failed": "red", "paused": "yellow"}
+    styles = {"done": "green", "failed": "red", "killed": "red", "paused": "yellow"}
     for row in rows:
         began = datetime.fromtimestamp(row["created"]).strftime("%Y-%m-%d %H:%M")
         table.add_row(

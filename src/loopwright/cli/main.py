@@ -15,6 +15,7 @@ from loopwright.cli.shared import State, StoreOption, emit, say
 from loopwright.cli.streams import forgive, let_go, open_streams
 from loopwright.core.errors import LoopwrightError
 from loopwright.core.extras import of as missing_extra
+from loopwright.core.secrets import mask
 from loopwright.core.visible import visible
 
 app = typer.Typer(
@@ -97,6 +98,7 @@ def execute(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(error: BaseException, message: str, code: int, json: bool) -> int:
+    message = mask(message)
     if json:
         emit({"error": {"type": type(error).__name__, "message": message}})
     else:

@@ -59,7 +59,9 @@ def new_store_path(ctx: typer.Context, given: str | None) -> Path:
     """The same for a command that begins a run: the default folder is made and kept out of version control."""
     path = store_path(ctx, given)
     if path.parent.name == FOLDER and not path.parent.exists():
-        path.parent.mkdir(parents=True)
+        from loopwright.store.modes import private_folder
+
+        private_folder(path.parent)
         (path.parent / ".gitignore").write_text("*\n", encoding="utf-8")
     return path
 
@@ -73,9 +75,13 @@ def existing_store(ctx: typer.Context, given: str | None) -> Iterator[Store]:
             f"no runs here: {path} does not exist. Begin one with 'loopwright improve TASK', "
             "or say where they are with --store"
         )
+    from loopwright.core.errors import StoreReadOnly
     from loopwright.store import open_store
 
-    store = open_store(path)
+    try:
+        store = open_store(path)
+    except StoreReadOnly:
+        store = open_store(path, read_only=True)
     try:
         yield store
     finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -228,6 +228,24 @@ class Store(Protocol):
     def events(self, run: str) -> list[EventRow]: ...
 
     def close(self) -> None: ...
+
+
+KILLED = "its process ended without a word"
+
+
+def shown_status(row: RunRow, driven: Collection[str]) -> tuple[str, str]:
+    """A run's status and its reason, as people are told.
+
+    Args:
+        row: the run.
+        driven: ids of the runs that a live process drives, as ``Store.driven`` gives them.
+
+    Returns:
+        Those of the row; "killed" and what to type for one that says "running" while no process drives it.
+    """
+    if row.status == "running" and row.id not in driven:
+        return "killed", f"{KILLED}; go on with: loopwright resume {row.id[:13]}"
+    return row.status, row.reason
 
 
 HELD = ("gate", "test")  # splits whose attempts decide, so that nobody may choose by them while a run goes on

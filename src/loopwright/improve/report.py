@@ -18,7 +18,7 @@ from loopwright.core.identity import recorded
 from loopwright.core.origins import Origins
 from loopwright.core.policy import Prompt
 from loopwright.core.statistics import mean_interval
-from loopwright.core.store import CandidateRow, EventRow, Store, told_rollouts
+from loopwright.core.store import CandidateRow, EventRow, Store, shown_status, told_rollouts
 from loopwright.core.types import Candidate, Rollout, input_text
 from loopwright.improve.report_data import (
     Answers,
@@ -51,7 +51,8 @@ def build_report(store: Store, run_id: str) -> Report:
         events.setdefault(event.type, []).append(event)
     started = _last(events, "run")
     looks = tuple(_look(event.payload) for event in events.get("look", []))
-    ended = row.status == "done"  # before that, whoever sees figures of the gate could choose by them
+    status, reason = shown_status(row, store.driven())
+    ended = status == "done"  # before that, whoever sees figures of the gate could choose by them
     final = _last(events, "final")
     base = base_hash(row.spec, looks)
     best = next((look.candidate for look in reversed(looks) if look.accepted), base)
@@ -62,8 +63,8 @@ def build_report(store: Store, run_id: str) -> Report:
         model=str(started.get("model") or shown_model(row.spec.get("model"))),
         change=tuple(started.get("change") or row.spec.get("change") or ()),
         methods=tuple(started.get("methods") or ()),
-        status=row.status,
-        reason=row.reason or str(final.get("reason", "")),
+        status=status,
+        reason=reason or str(final.get("reason", "")),
         learned=any(look.accepted for look in looks),
         seed=row.seed,
         code_version=row.code_version,

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from loopwright.core import secrets
 from loopwright.core.errors import InputError
 from loopwright.models.prices import is_local
 from loopwright.models.replies import Redactor
@@ -41,9 +42,7 @@ class Access:
         for name, value in self._headers.items():
             if not isinstance(value, str):
                 raise InputError(f"headers: {name}: expected text, got {type(value).__name__}")
-        if api_key_env is not None and api_key_env and not _NAME.fullmatch(api_key_env):
-            # What was written there may be the key itself, so it is not repeated.
-            raise InputError("api_key_env: expected the name of an environment variable such as MY_API_KEY, not the key itself")
+        checked_variable(api_key_env)
         opened = any(_OPENS.search(name) for name in self._headers)
         if api_key_env is None and not self.official and not is_local(self.base_url) and not opened:
             raise InputError(
@@ -53,7 +52,11 @@ class Access:
             )
         self._api_key_env = "OPENAI_API_KEY" if api_key_env is None and self.official and not opened else api_key_env
         self._placeholder = api_key_env is None and not self.official and not opened
-        self.redact = Redactor(v for v in self._headers.values() if not v.startswith(FROM_ENVIRONMENT))
+        given = {name: value for name, value in self._headers.items() if not value.startswith(FROM_ENVIRONMENT)}
+        self.redact = Redactor(given.values())
+        secrets.remember(value for name, value in given.items() if looks_secret(name) or "://" not in value)
+        variables = [v.removeprefix(FROM_ENVIRONMENT) for v in self._headers.values() if v.startswith(FROM_ENVIRONMENT)]
+        secrets.remember(os.environ.get(name, "") for name in (*variables, self._api_key_env) if name)
 
     def headers(self) -> dict[str, str]:
         """All headers of a call. Raises InputError for a variable that is not set, or holds no key."""
@@ -76,7 +79,14 @@ class Access:
         if not value.isascii() or not value.isprintable():
             raise InputError(f"{variable}: expected a key of printable ASCII characters")
         self.redact.add(value)
+        secrets.remember([value])
         return value
+
+
+def checked_variable(name: object) -> None:
+    """Raises InputError for what names no environment variable. It may be the key itself, so it is not repeated."""
+    if isinstance(name, str) and name and not _NAME.fullmatch(name):
+        raise InputError("api_key_env: expected the name of an environment variable such as MY_API_KEY, not the key itself")
 
 
 def is_official(base_url: str) -> bool:

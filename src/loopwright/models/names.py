@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from loopwright.core.errors import InputError, UnknownName
-from loopwright.models.access import FROM_ENVIRONMENT, looks_secret
+from loopwright.models.access import FROM_ENVIRONMENT, checked_variable, looks_secret
 from loopwright.models.replies import Redactor
 
 BACKENDS = ("embedded", "openai", "scripted", "world")
@@ -80,6 +80,7 @@ def recorded(spec: ModelName) -> str | dict[str, Any]:
     if isinstance(spec, str):
         if Redactor()(spec) != spec:
             raise InputError("model: its name holds a key; put it in an environment variable and name that: api_key_env=NAME")
+        _refuse_values(split_name(spec)[1])
         return spec
     if not isinstance(spec, Mapping):
         raise InputError(f"model: expected a text or a table, got {type(spec).__name__}")
@@ -89,14 +90,9 @@ def recorded(spec: ModelName) -> str | dict[str, Any]:
                 f"model: {field}: a run records what its model is called, so no key may stand there. Put it in an environment "
                 'variable and write api_key_env = "NAME"'
             )
-    headers = spec.get("headers") or {}
-    for name, value in headers.items() if isinstance(headers, Mapping) else ():
-        literal = isinstance(value, str) and not value.startswith(FROM_ENVIRONMENT)
-        if literal and (looks_secret(str(name)) or Redactor()(value) != value):
-            raise InputError(
-                f"model: headers: {name} holds a secret, which a run would record. Put it in an environment variable and write "
-                f'{name} = "{FROM_ENVIRONMENT}NAME"'
-            )
+    checked_variable(spec.get("api_key_env"))
+    name = spec.get("name")
+    _refuse_values({**(split_name(name)[1] if isinstance(name, str) else {}), **spec})
     try:
         text = json.dumps(dict(spec), allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -105,6 +101,19 @@ def recorded(spec: ModelName) -> str | dict[str, Any]:
         raise InputError("model: one of its options holds a key; put it in an environment variable")
     made: dict[str, Any] = json.loads(text)
     return made
+
+
+def _refuse_values(given: Mapping[str, Any]) -> None:
+    """Raises InputError for a header whose value stands in a model's name or table: which of them open something, only the server
+    knows, and all would stand in the store, the artifact and the report.
+    """
+    headers = given.get("headers") or {}
+    for name, value in headers.items() if isinstance(headers, Mapping) else ():
+        if isinstance(value, str) and not value.startswith(FROM_ENVIRONMENT):
+            raise InputError(
+                f"model: headers: {name}: a run records what its model is called, and values of headers may be secrets, so none "
+                f'may stand there. Put it in an environment variable and write {name} = "{FROM_ENVIRONMENT}NAME"'
+            )
 
 
 def shown_model(spec: object) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from loopwright.core.errors import BadOutput, Refused
+from loopwright.core.secrets import MASK, mask
 from loopwright.core.types import Turn
 
 _KEYS = re.compile(r"\b(sk|pk|gsk|key|xai|hf)[-_][A-Za-z0-9_*.-]{6,}|(?i:bearer\s+)[^\s\"',}]+")
@@ -29,8 +30,23 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, "[secret]")
-        return _KEYS.sub("[secret]", text)
+            text = text.replace(secret, MASK)
+        return _KEYS.sub(MASK, mask(text))
+
+
+def unechoed(data: Any, echoed: bool) -> Any:
+    """The JSON of a reply with the keys of this process masked, however it was escaped.
+
+    echoed: whether some were masked in its bytes already. Token ids, which would spell a key, go with it.
+    """
+    masked = mask(data)
+    if masked is data and not echoed:
+        return data
+    choices = masked.get("choices") if isinstance(masked, dict) else None
+    for choice in choices if isinstance(choices, list) else ():
+        if isinstance(choice, dict):
+            choice.pop("token_ids", None)
+    return masked
 
 
 def whole_number(usage: Any, field: str) -> int | None:
@@ -67,6 +83,7 @@ def parse_choice(choice: Any, prompt_ids: Any, logprobs: bool, model: str, redac
         said = redact(str(refusal)[:300]) if refusal else f"stopped by the content filter ({finish})"
         raise Refused(f"{model} refused: {said}")
     text, thought = _content(message, model, redact)
+    text, thought = mask(text), mask(thought)  # once more: parts that were put together
     if not text or text.isspace():
         raise BadOutput(f"{model} answered nothing{_why_nothing(message, finish, thought)}", kind="empty")
     if not text.isascii():

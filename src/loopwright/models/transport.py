@@ -16,11 +16,12 @@ from loopwright.core import stopping
 from loopwright.core.attempts import Attempt, attempt
 from loopwright.core.errors import BadOutput, InputError, ModelError, ModelUnavailable, QuotaExhausted
 from loopwright.core.feedback import Cost
+from loopwright.core.secrets import mask
 from loopwright.models.access import Access
 from loopwright.models.bodies import ENCODINGS, TooLarge, read_body
 from loopwright.models.failures import ServerError, failure, meant_status, retry_after, server_error
 from loopwright.models.lanes import Lanes
-from loopwright.models.replies import no_answer
+from loopwright.models.replies import no_answer, unechoed
 
 if TYPE_CHECKING:
     import aiohttp
@@ -217,10 +218,11 @@ class Transport:
         return outcome
 
     def _read(self, status: int, raw: bytes, where: str, wait: float | None) -> Outcome:
-        """An answer read: some servers put errors and pages of HTML into a 200."""
+        """An answer read, the keys of this process masked: some servers put errors and pages of HTML into a 200."""
+        came, raw = raw, mask(raw)
         if status == 200:
             try:
-                data = json.loads(raw)
+                data = unechoed(json.loads(raw), raw is not came)
             except (ValueError, RecursionError):
                 if raw.lstrip()[:1] == b"<":  # of a proxy or a login: as if it had said 502
                     return failure(502, raw, where, self._redact), wait, None

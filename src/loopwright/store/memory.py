@@ -11,6 +11,7 @@ from typing import Any
 
 from loopwright.core.errors import InputError, RunBusy, StoreError
 from loopwright.core.model import Blobs
+from loopwright.core.secrets import mask
 from loopwright.core.store import (
     CacheRow,
     CandidateRow,
@@ -26,7 +27,7 @@ from loopwright.core.store import (
 from loopwright.store.blobs import MemoryBlobs
 from loopwright.store.codec import dump, finite
 from loopwright.store.learners import MemoryLearners
-from loopwright.store.redaction import redact
+from loopwright.store.redaction import redact, refuse_key
 from loopwright.store.sqlite import find_run, new_run
 
 
@@ -85,15 +86,19 @@ class MemoryStore:
         if isinstance(row, EffectRow):
             return replace(row, summary=redact(row.summary), error=redact(row.error))
         if isinstance(row, CandidateRow):
+            refuse_key(dump(row.data, "a candidate's data"), "a candidate")
             return replace(row, data=_plain(row.data, "a candidate's data"))
         if isinstance(row, EventRow):
             payload = _plain(redact(row.payload), "an event's payload")
             return replace(row, payload=payload, time=finite(row.time, "an event's time") or time.time())
         if isinstance(row, RolloutRow):
             finite(row.score, "a rollout's score")
-        elif isinstance(row, CacheRow):
+            return replace(row, data=mask(row.data))
+        if isinstance(row, FeedbackRow):
+            return replace(row, data=mask(row.data))
+        if isinstance(row, CacheRow):
             finite(row.time, "a reply's time")
-        elif not isinstance(row, FeedbackRow):
+        else:
             raise InputError(f"a store writes the rows of core.store, got {type(row).__name__}")
         return row
 

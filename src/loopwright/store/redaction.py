@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any, TypeVar
 
+from loopwright.core.errors import InputError
+from loopwright.core.secrets import mask
+
 T = TypeVar("T")
 
 MASK = "[redacted]"
@@ -30,7 +33,7 @@ def _mask(match: re.Match[str]) -> str:
 
 def _walk(value: Any) -> Any:
     if isinstance(value, str):
-        return _SECRET.sub(_mask, value)
+        return _SECRET.sub(_mask, mask(value))
     if isinstance(value, dict):
         return {
             _walk(key): MASK if isinstance(key, str) and isinstance(item, str) and _NAMED.match(key) else _walk(item)
@@ -42,9 +45,27 @@ def _walk(value: Any) -> Any:
 
 
 def redact(value: T) -> T:
-    """The same text, or the same plain data, with what looks like an API key, token or password masked.
+    """The same text, or the same plain data, with the keys of this process, and what looks like one, masked.
 
-    Pure. Tuples come back as lists, as JSON would return them. Redacting twice changes nothing more.
+    Tuples come back as lists, as JSON would return them. Redacting twice changes nothing more.
     """
     result: T = _walk(value)
     return result
+
+
+def refuse_key(text: str, what: str) -> str:
+    """The text itself, which is known by its digest and so cannot be masked.
+
+    Args:
+        text: that is to be stored.
+        what: it is, for the message.
+
+    Raises:
+        InputError: it holds the value of a key that this process uses.
+    """
+    if mask(text) != text:
+        raise InputError(
+            f"{what} holds the value of a key that this process uses, and would be stored with it. Take it out of the task, the "
+            "prompt or the options"
+        )
+    return text

@@ -38,7 +38,7 @@ from loopwright.store.migrate import check_length, prepare, refuse_older
 from loopwright.store.modes import private_file, private_folder, tell_if_readable
 from loopwright.store.presence import Held
 from loopwright.store.reading import connect_to_read, may_write
-from loopwright.store.redaction import redact
+from loopwright.store.redaction import redact, refuse_key
 from loopwright.store.rows import CANDIDATES, EFFECTS, EVENTS, FEEDBACKS, PAGE, ROLLOUTS, Kind, Reader
 from loopwright.store.writer import NoWriter, Writer, connect
 
@@ -50,7 +50,7 @@ def new_run(spec: dict[str, Any], *, seed: int, budget: dict[str, Any], code_ver
     """A running run with a fresh id. Raises InputError for a spec that is not plain JSON or a seed beyond 64 bits."""
     if seed not in _SEEDS:
         raise InputError(f"a seed must fit in 64 bits, got {seed}")
-    dump(spec, "a run's spec")
+    refuse_key(dump(spec, "a run's spec"), "what the run is to do")
     now = time.time()
     return RunRow(uuid7(), spec, digest(spec), code_version, seed, "running", budget, created=now, updated=now)
 

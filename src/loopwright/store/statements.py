@@ -13,10 +13,11 @@ from typing import Any
 
 from loopwright.core.errors import InputError
 from loopwright.core.feedback import Cost
+from loopwright.core.secrets import mask
 from loopwright.core.store import CacheRow, CandidateRow, EffectRow, EventRow, FeedbackRow, RolloutRow, Row, RunRow
 from loopwright.store.codec import checksum, dump, finite, name, text, unname, untext
 from loopwright.store.pieces import join, split
-from loopwright.store.redaction import redact
+from loopwright.store.redaction import redact, refuse_key
 
 Values = tuple[Any, ...]
 Work = dict[str, list[Values]]
@@ -121,8 +122,9 @@ def _raw(row: Row) -> bytes:
     if isinstance(row, CacheRow):
         return row.value
     if isinstance(row, CandidateRow):
-        return dump(row.data, "a candidate's data").encode("utf-8", "surrogatepass")
-    return b"" if isinstance(row, EventRow) else row.data
+        data = dump(row.data, "a candidate's data")
+        return refuse_key(data, "a candidate").encode("utf-8", "surrogatepass")
+    return b"" if isinstance(row, EventRow) else mask(row.data)
 
 
 _ENCODERS: dict[type, tuple[str, Any]] = {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import itertools
 import json
 import os
@@ -12,13 +14,18 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import zlib
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from loopwright.core.errors import StoreCorrupt
+from loopwright.core.store import EffectRow
+from loopwright.store import SqliteStore
+from loopwright.store.codec import unpack
+from loopwright.store.pieces import _places
 
 Seen = Callable[[str], None]
 CANARY, EXTRA = "canary/7Q4x+Zz9-main~key", "extra 5e8d canary-header-0042"
@@ -96,16 +103,20 @@ def bytes_of(path: Path) -> Iterator[tuple[str, bytes]]:
             for row in connection.execute(f"SELECT * FROM {table}"):
                 for value in row:
                     raw = value if isinstance(value, bytes) else str(value).encode()
-                    yield f"{path} {table}", zlib.decompress(raw[1:]) if raw[:1] == b"z" and raw[1:2] == b"x" else raw
+                    yield f"{path} {table}", raw
+                    with contextlib.suppress(StoreCorrupt):  # which is no packed value
+                        yield f"{path} {table} unpacked", unpack(_places(raw)[1])
         connection.close()
 
 
-def test_the_search_would_find_it(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "a.db") as connection:
-        connection.execute("CREATE TABLE t (v BLOB)")
-        connection.execute("INSERT INTO t VALUES (?)", [b"z" + zlib.compress(f"{CANARY}".encode() * 100)])
-    found = dict(bytes_of(tmp_path / "a.db"))
-    assert any(CANARY.encode() in raw for raw in found.values())
+@pytest.mark.parametrize("around", [0, 100, 1000])
+def test_the_search_would_find_it(tmp_path: Path, around: int) -> None:
+    with SqliteStore(tmp_path / "a.db") as store:
+        run = store.create_run({}, seed=0, budget={}, code_version="").id
+        words = json.dumps(["some words " * around + CANARY + " others " * around, "x"]).encode()
+        asyncio.run(store.write([EffectRow(run, "k", "s", "generate", "c", 0, "done", "asks", words)]))
+    where = {where for where, raw in bytes_of(tmp_path / "a.db") if CANARY.encode() in raw}
+    assert any("unpacked" in place for place in where)
 
 
 @pytest.mark.fault(29, 54)

@@ -31,7 +31,8 @@ max_tokens = 8
 def task_folder(at: Path, name: str = "echo", examples: int = 120, more: str = "") -> Path:
     folder = at / "echo"
     folder.mkdir(parents=True)
-    (folder / "task.toml").write_text(TASK.format(name=json.dumps(name)) + more, encoding="utf-8")
+    named = json.dumps(name, ensure_ascii=False).replace("\x7f", "\\u007f")  # as TOML writes it
+    (folder / "task.toml").write_text(TASK.format(name=named) + more, encoding="utf-8")
     lines = [json.dumps({"id": f"e{i}", "input": f"w{i}", "target": f"w{i}"}) + "\n" for i in range(examples)]
     (folder / "examples.jsonl").write_text("".join(lines))
     return folder

@@ -55,7 +55,7 @@ def list_recipes(
     for row in rows:
         claim = row["claim"] if row["claim"] != "not yet" else Text("not yet", "dim")
         table.add_row(row["slug"], row["family"], row["shape"], row["paper"], words[row["conforms"]], claim)
-    console(wraps=True).print(table)
+    console(wraps=True).print_table(table)
     noun = "recipe" if len(rows) == 1 else "recipes"
     console().print(f"{len(rows)} {noun}. One of them in full: loopwright show SLUG", markup=False)
 
@@ -104,7 +104,7 @@ def show(
         for option in options:
             default = json_module.dumps(option["default"], ensure_ascii=False)
             table.add_row(option["name"], option["type"], default if len(default) <= 200 else default[:197] + "...")
-        console(wraps=True).print(table)
+        console(wraps=True).print_table(table)
     if card.shape in ("solver", "improver"):
         out.print(f"\ntry it: loopwright run {card.slug} --task FOLDER", markup=False)
 

@@ -8,10 +8,13 @@ from typing import Any, NoReturn
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
 from loopwright.cli.streams import Told, raw
 from loopwright.core.visible import visible
+
+_NARROW = 60  # columns
 
 
 class SafeConsole(Console):
@@ -38,6 +41,22 @@ class SafeConsole(Console):
             if style is not None and style.link:
                 style = style.update_link(None)
             yield Segment(visible(segment.text), style)
+
+    def print_table(self, table: Table) -> None:
+        """A table; on a narrow terminal a line for each cell, as columns there would cut names that are to be copied."""
+        if self.width >= _NARROW:
+            self.print(table)
+            return
+        if table.title:
+            self.print(table.title, style=table.title_style)
+        names = [str(column.header) for column in table.columns]
+        room = max(map(len, names), default=0)
+        for row in zip(*(column.cells for column in table.columns), strict=True):
+            self.print()
+            for name, value in zip(names, row, strict=True):
+                said = value if isinstance(value, Text) else self.render_str(str(value))
+                if said.plain:
+                    self.print(Text.assemble((f"{name:<{room}}  ", "dim"), said), soft_wrap=True)
 
     def on_broken_pipe(self) -> NoReturn:
         raise BrokenPipeError

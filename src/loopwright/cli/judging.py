@@ -72,7 +72,7 @@ def _show(judge: dict[str, Any]) -> None:
         table.add_row(f["name"], value, interval, str(f["n"]), cell(f["meaning"], "dim"))
     out = console(wraps=True)
     out.print()
-    out.print(table)
+    out.print_table(table)
     for words in judge["doubts"].values():
         out.print(f"DO NOT TRUST IT YET: it {words}", style="bold red", markup=False)
     if not judge["doubts"]:

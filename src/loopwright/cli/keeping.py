@@ -74,7 +74,7 @@ def runs(ctx: typer.Context, json: JsonOption = False, store: StoreOption = None
             row["run"][:13], began, row["task"], str(row["model"]).partition("@")[0], duration(row["seconds"]),
             cell(row["status"], styles.get(row["status"], "")), _cut(row["reason"]),
         )  # fmt: skip
-    console(wraps=True).print(table)
+    console(wraps=True).print_table(table)
 
 
 def _cut(reason: str) -> str:

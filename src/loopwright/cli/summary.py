@@ -30,7 +30,7 @@ def print_summary(result: dict[str, Any]) -> None:
         n = f"{i['n']}" + (f" ({i['missing']} not judged)" if i.get("missing") else "")
         scores.add_row(name, percent(i["score"]), f"{percent(i['low'])} to {percent(i['high'])}", n)
     out.print()
-    console(wraps=True).print(scores)
+    console(wraps=True).print_table(scores)
     if any(result[name].get("missing") for name in ("baseline", "final")):
         before = "right in the baseline and wrong in the final figure" if result["accepted"] else "wrong"
         out.print(f"test answers that were not judged count as {before}", style="dim")
@@ -47,7 +47,7 @@ def print_summary(result: dict[str, Any]) -> None:
                 _evidence(k),
                 cell(("accepted: " if k["accepted"] else "rejected: ") + k["reason"], style),
             )  # fmt: skip
-        console(wraps=True).print(table)
+        console(wraps=True).print_table(table)
     for s in result.get("screened", ()):
         named = f"{s['by']} ({s['note']})" if s.get("note") else s["by"]
         out.print(f"not put to the gate: {named}, {on_screen(s, counts)}", style="yellow", markup=False)
@@ -89,7 +89,7 @@ def print_stream(result: dict[str, Any]) -> None:
         parts = ["" if m[k] is None else f"{m[k]:.4g}" for k in ("mean", "first_tenth", "last_tenth", "total")]
         table.add_row(SHOWN.get(name, name), *parts, f"{m['steps']:,}")
     out.print()
-    console(wraps=True).print(table)
+    console(wraps=True).print_table(table)
     lost = [f"{result[k]:,} {k}" for k in ("missing", "censored") if result[k]]
     out.print(f"feedback  {result['answered']:,} of {result['steps']:,} steps answered" + "".join(f", {x}" for x in lost))
     if "knowledge" in result:

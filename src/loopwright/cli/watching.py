@@ -88,4 +88,4 @@ def watch(
     shown = Table("figure", "value", "low", "high", box=SIMPLE_HEAD, pad_edge=False)
     for name, figure in told["figures"].items():
         shown.add_row(name, *(f"{v:.3f}" if isinstance(v, float) else "" for v in figure.values()))
-    console(wraps=True).print(shown)
+    console(wraps=True).print_table(shown)

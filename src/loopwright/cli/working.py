@@ -238,7 +238,7 @@ def _measured(ctx: typer.Context, slug: str, run: str, options: dict[str, Any], 
     shown = Table(*table.columns, box=SIMPLE_HEAD, pad_edge=False)
     for row in table.rows:
         shown.add_row(*(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row))
-    console(wraps=True).print(shown)
+    console(wraps=True).print_table(shown)
 
 
 def resume(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from loopwright.blocks.monitors import MONITORS
+from loopwright.improve.plots.canvas import readable
 from loopwright.improve.report_data import Report
 
 # matplotlib knows no CSS variables: each stands as a colour that nothing else uses and is replaced in the SVG.
@@ -31,6 +32,7 @@ def _svg(name: str, size: tuple[float, float], draw: Callable[[Any], None], labe
     with matplotlib.rc_context(rc={**_STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=size, layout="constrained")
         draw(figure)
+        readable(figure)
         out = io.StringIO()
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     svg = out.getvalue()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from html import escape
 
 from loopwright.blocks.lineage import Piece
 from loopwright.blocks.monitors import MONITORS
@@ -12,10 +11,8 @@ from loopwright.core.gate import Interval, how_many
 from loopwright.core.origins import an_earlier_run, tokens_told
 from loopwright.improve.figures import costs_figure, looks_figure, monitors_figure, rounds_figure, training_figure
 from loopwright.improve.gating import over_runs
-from loopwright.improve.page import STYLE
+from loopwright.improve.page import POLICY, STYLE, escape
 from loopwright.improve.report_data import Answers, Look, Report, Screened, Version
-
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def render_html(report: Report, figures: Mapping[str, str] | None = None) -> str:
@@ -38,7 +35,7 @@ def render_html(report: Report, figures: Mapping[str, str] | None = None) -> str
     body = "\n".join(part for part in sections if part)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f"{POLICY}\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">\n'
         f"<title>{escape(report.task)}: Loopwright report</title>\n<style>{STYLE}</style></head>\n"
         f"<body><main>\n{body}\n</main></body></html>\n"

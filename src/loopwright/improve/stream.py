@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
-from html import escape
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from loopwright.core.registry import Recipe, get_recipe
 from loopwright.core.store import RunRow, Store
 from loopwright.core.types import Budget, Candidate, digest
 from loopwright.core.world import Stream
-from loopwright.improve.page import STYLE
+from loopwright.improve.page import POLICY, STYLE, escape
 from loopwright.improve.plots.files import Draw, inline, save
 from loopwright.improve.session import Progress, driving, folder_of, quiet
 from loopwright.store import open_store
@@ -252,7 +251,7 @@ def page(result: Mapping[str, Any]) -> str:
     facts += [f"{result[k]:,} {k}" for k in ("missing", "censored") if result[k]]
     title = escape(f"{result['recipe']} on {result['world']}")
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}: Loopwright report</title>\n'
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n{POLICY}\n<title>{title}: Loopwright report</title>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">\n'
         f'<style>{STYLE}</style></head>\n<body><main><header><p class="brand">Loopwright</p><h1>{title}</h1>'
         f'<p class="facts">{escape(", ".join(facts))}</p></header>\n<section class="wide"><h2>What a step was worth</h2><table>'

@@ -6,6 +6,8 @@ import io
 from collections.abc import Callable
 from typing import Any, Literal
 
+from loopwright.core.visible import visible
+
 Form = Literal["png", "svg"]
 FORMS: tuple[Form, ...] = ("png", "svg")
 MAKER = "Loopwright"  # by which a file is known as a figure of ours, that may be drawn again
@@ -20,6 +22,16 @@ _STYLE: dict[Any, Any] = {
 }  # fmt: skip
 
 
+def readable(figure: Any) -> None:
+    """Write out what cannot stand in a figure's texts: control characters make an SVG file that no program reads."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        told = text.get_text()
+        if (shown := visible(told)) != told:
+            text.set_text(shown)
+
+
 def render(name: str, size: tuple[float, float], draw: Callable[[Any], None], form: Form) -> bytes:
     """The bytes of the file. size: in inches. draw: fills the figure it is given.
 
@@ -31,6 +43,7 @@ def render(name: str, size: tuple[float, float], draw: Callable[[Any], None], fo
     with matplotlib.rc_context(rc={**_STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=size, layout="constrained", facecolor="white")
         draw(figure)
+        readable(figure)
         out = io.BytesIO()
         # Without these the same numbers would give other bytes in the next second.
         metadata = {"Date": None, "Creator": MAKER} if form == "svg" else {"Software": MAKER}

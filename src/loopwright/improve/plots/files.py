@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from html import escape
 from pathlib import Path
 
 from loopwright.core.outfolder import OutFolder
 from loopwright.core.outputs import check_file, write_file
+from loopwright.improve.page import escape
 from loopwright.improve.plots.canvas import FORMS, MAKER
 
 Draw = Callable[..., bytes]  # of form="png" or form="svg"

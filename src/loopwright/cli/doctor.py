@@ -9,11 +9,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from loopwright.cli.shared import JsonOption, StoreOption, console, emit, store_path
+from loopwright.cli.shared import JsonOption, StoreOption, console, emit, given_store, say, store_path
+from loopwright.core.errors import InputError
 
 _LEAST_MB = 200  # of a disk, for a store; the embedded model wants 100 more
 _PYTHON = (3, 11)
@@ -23,13 +24,13 @@ _PYTHON = (3, 11)
 class Line:
     """One finding.
 
-    state: ``ok``, ``missing``, or ``limited`` (there, but it protects or serves less than it could).
+    state: ``ok``, ``missing``, ``limited`` (there, but it protects or serves less than it could), or ``damaged``.
     told: what was found. next: what to type, or "". needed: whether a plain run needs it, so that its lack is a failure.
     """
 
     part: str
     name: str
-    state: Literal["ok", "missing", "limited"]
+    state: Literal["ok", "missing", "limited", "damaged"]
     told: str
     next: str = ""
     needed: bool = False
@@ -157,13 +158,46 @@ def examine(store: Path) -> list[Line]:
     return [line for check in CHECKS for line in check(store)]
 
 
-def doctor(ctx: typer.Context, json: JsonOption = False, store: StoreOption = None) -> None:
-    """Tell what this machine offers and what to type for what is missing.
+def kept(store: Path) -> list[Line]:
+    """What is to be said of what a store holds: every row and blob of it is read, none is changed.
 
-    The exit code is 1 where something is missing that every run needs, else 0.
+    Args:
+        store: The database file.
+
+    Returns:
+        One line for each thing looked at; damage is needed, so that it is a failure.
     """
-    lines = examine(store_path(ctx, store))
-    failed = [line for line in lines if line.needed and line.state == "missing"]
+    from loopwright.store.checkup import check_up
+
+    if not store.is_file():
+        return []
+    found = check_up(store)
+    return [Line("what is kept", f.name, f.state, f.told, f.next, needed=f.state == "damaged") for f in found]
+
+
+def doctor(
+    ctx: typer.Context,
+    json: JsonOption = False,
+    store: StoreOption = None,
+    salvage: Annotated[
+        Path | None,
+        typer.Option(
+            "--salvage", metavar="FOLDER", help="Make a new store there of all that can still be read of the one of --store."
+        ),
+    ] = None,
+) -> None:
+    """Tell what this machine offers and what to type for what is missing; with --store also whether what is kept there is whole.
+
+    The exit code is 1 where something is missing that every run needs, or what is kept is damaged, else 0.
+    """
+    path = store_path(ctx, store)
+    if salvage is not None:
+        _salvage(path, salvage, json)
+        return
+    lines = examine(path)
+    if given_store(ctx, store):
+        lines += kept(path)
+    failed = [line for line in lines if line.needed and line.state in ("missing", "damaged")]
     if json:
         plain: list[dict[str, Any]] = [asdict(line) for line in lines]
         emit({"ok": not failed, "lines": plain})
@@ -171,6 +205,21 @@ def doctor(ctx: typer.Context, json: JsonOption = False, store: StoreOption = No
         _show(lines)
     if failed:
         raise typer.Exit(1)
+
+
+def _salvage(path: Path, folder: Path, json: bool) -> None:
+    from loopwright.store.salvage import salvage
+
+    if not path.is_file():
+        raise InputError(f"--salvage: there is no store at {path}; say which one with --store")
+    copied, left = salvage(path, folder)
+    if json:
+        emit({"store": str(folder), "copied": dict(copied), "damaged": dict(left)})
+        return
+    for word, counts in (("copied", copied), ("damaged, left out", left)):
+        told = ", ".join(f"{number:,} of {name}" for name, number in sorted(counts.items())) or "nothing"
+        say(f"{word}: {told}")
+    say(f"the new store is {folder}; nothing was changed in {path.parent}. Look at it: loopwright runs --store {folder}")
 
 
 def _show(lines: list[Line]) -> None:
@@ -181,7 +230,7 @@ def _show(lines: list[Line]) -> None:
         if line.part != part:
             part = line.part
             out.print(Text(part, style="bold"))
-        style = {"ok": "green", "missing": "bold red" if line.needed else "yellow", "limited": "yellow"}[line.state]
+        style = "green" if line.state == "ok" else "bold red" if line.needed else "yellow"
         text = Text("  ").append(f"{line.state:8}", style=style)
         out.print(text.append(f"{line.name}: {line.told}"))
         if line.next:

@@ -55,6 +55,12 @@ def store_path(ctx: typer.Context, given: str | None) -> Path:
     return path if path.suffix and not path.is_dir() else path / FILE
 
 
+def given_store(ctx: typer.Context, given: str | None) -> bool:
+    """Whether a store was named, by this command's --store or the one before the command."""
+    state = ctx.find_object(State)
+    return bool(given or (state and state.store))
+
+
 def new_store_path(ctx: typer.Context, given: str | None) -> Path:
     """The same for a command that begins a run: the default folder is made and kept out of version control."""
     path = store_path(ctx, given)

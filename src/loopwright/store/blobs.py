@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from loopwright.core.errors import InputError, StoreCorrupt, StoreError
@@ -19,6 +20,11 @@ def _checked(hash: str) -> str:
     if not _HASH.fullmatch(hash):
         raise InputError(f"a blob is named by 64 lower-case hexadecimal digits, got {hash!r}")
     return hash
+
+
+def blob_files(folder: Path) -> Iterator[Path]:
+    """The files in a folder of blobs that are named as blobs are."""
+    return (file for file in sorted(folder.glob("??/*")) if _HASH.fullmatch(file.name) and file.is_file())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -15,6 +15,8 @@ from loopwright.store.faults import corrupt, faults
 from loopwright.store.presence import Presence
 from loopwright.store.writer import connect
 
+LEARNER = "name, version, data"
+TRIAL = "learner, id, time, data"
 _AT_ONCE = 500  # ids asked for in one query
 
 
@@ -39,7 +41,7 @@ class SqliteLearners:
 
     def get(self, name: str) -> LearnerRow | None:
         with self._lock, faults(self._path, self._wait):
-            query = "SELECT name, version, data, sum FROM learner WHERE name = ?"
+            query = f"SELECT {LEARNER}, sum FROM learner WHERE name = ?"
             row = self._open().execute(query, [text(name)]).fetchone()
         if row is None:
             return None
@@ -47,7 +49,7 @@ class SqliteLearners:
         return LearnerRow(name, row[1], unpack(row[2]))
 
     def trials(self, name: str, ids: Sequence[str] | None = None, before: float | None = None) -> list[TrialRow]:
-        query = "SELECT learner, id, time, data, sum FROM trial WHERE learner = ?"
+        query = f"SELECT {TRIAL}, sum FROM trial WHERE learner = ?"
         values: list[str | bytes | float] = [text(name)]
         if before is not None:
             query, values = f"{query} AND time < ?", [text(name), before]
@@ -93,7 +95,7 @@ class SqliteLearners:
         if data is not None:
             changed = (text(name), version + 1, pack(data))
             connection.execute(
-                "INSERT INTO learner (name, version, data, sum) VALUES (?, ?, ?, ?) "
+                f"INSERT INTO learner ({LEARNER}, sum) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (name) DO UPDATE SET version = excluded.version, data = excluded.data, sum = excluded.sum",
                 [*changed, checksum(changed)],
             )
@@ -102,7 +104,7 @@ class SqliteLearners:
                 return False
         for row in opened:
             values = (text(name), text(row.id), float(row.time) + 0.0, pack(row.data))
-            asked = "INSERT INTO trial (learner, id, time, data, sum) VALUES (?, ?, ?, ?, ?) ON CONFLICT (learner, id) DO NOTHING"
+            asked = f"INSERT INTO trial ({TRIAL}, sum) VALUES (?, ?, ?, ?, ?) ON CONFLICT (learner, id) DO NOTHING"
             if connection.execute(asked, [*values, checksum(values)]).rowcount != 1:
                 return False
         return True

@@ -1,0 +1,171 @@
+"""Copies what can still be read of a damaged store into a new one. The damaged one is not changed."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from loopwright.core.errors import InputError, StoreCorrupt, StoreVersion
+from loopwright.store import statements as sql
+from loopwright.store.blobs import FileBlobs, blob_files
+from loopwright.store.codec import checksum, unpack
+from loopwright.store.faults import faults
+from loopwright.store.learners import LEARNER, TRIAL
+from loopwright.store.migrate import prepare, refuse_older
+from loopwright.store.modes import private_file, private_folder
+from loopwright.store.pieces import digest_of, references
+from loopwright.store.reading import connect_to_read
+from loopwright.store.writer import connect
+
+_CHUNK = 200  # numbers of rows asked for at once; where that fails, each alone
+# Tables with the columns of their checksum, and the one whose long strings stand apart. Strings come first, then runs.
+_TABLES: dict[str, tuple[str, str]] = {
+    "run": (sql.RUN, ""), "effect": (sql.EFFECT, "result"), "candidate": (sql.CANDIDATE, "data"),
+    "rollout": (sql.ROLLOUT, "data"), "feedback": (sql.FEEDBACK, "data"), "event": (sql.EVENT, ""),
+    "cache": (sql.CACHE, "value"), "learner": (LEARNER, ""), "trial": (TRIAL, ""),
+}  # fmt: skip
+
+
+def salvage(path: Path, folder: Path) -> tuple[Counter[str], Counter[str]]:
+    """Make a store of every row and blob that is whole.
+
+    Args:
+        path: the damaged database.
+        folder: where the new store is made; it must not hold one.
+
+    Returns:
+        How many rows of each table, and ``blob``, were copied, and how many were found damaged. Rows on pages that cannot be read
+        at all are in neither.
+
+    Raises:
+        InputError: there is a store in ``folder`` already.
+        StoreError: not even the list of tables can be read, or nothing can be written.
+    """
+    target = folder / path.name
+    if target.exists():
+        raise InputError(f"--salvage: {target} is there already; name another folder")
+    copied: Counter[str] = Counter()
+    left: Counter[str] = Counter()
+    with faults(path, 5.0):
+        source, copy = connect_to_read(path.resolve(), 5.0)
+    try:
+        _refuse_other(path, source)
+        private_folder(folder)
+        private_file(target)
+        with faults(target, 30.0):
+            prepare(target, 30.0)
+            made = connect(target, 30.0)
+            try:
+                made.execute("BEGIN IMMEDIATE")
+                whole = _values(source, made, copied, left)
+                for table, (columns, data) in _TABLES.items():
+                    _rows(source, made, table, columns, data, whole, copied, left)
+                made.execute("COMMIT")
+            finally:
+                made.close()
+        _blobs(path.parent / "blobs", FileBlobs(folder / "blobs"), copied, left)
+    finally:
+        source.close()
+        if copy is not None:
+            copy.cleanup()
+    return copied, left
+
+
+def _refuse_other(path: Path, source: sqlite3.Connection) -> None:
+    try:
+        refuse_older(path, source)
+    except StoreVersion:
+        raise
+    except sqlite3.Error:
+        pass  # the table of the version is damaged: the rows will tell
+
+
+def _values(source: sqlite3.Connection, made: sqlite3.Connection, copied: Counter[str], left: Counter[str]) -> set[bytes]:
+    whole: set[bytes] = set()
+    for _, digest, data in _readable(source, "value", "digest, data"):
+        try:
+            good = digest_of(unpack(data)) == digest
+        except (StoreCorrupt, TypeError):
+            good = False
+        if good:
+            made.execute("INSERT OR IGNORE INTO value (digest, data) VALUES (?, ?)", [digest, data])
+            whole.add(digest)
+        (copied if good else left)["value"] += 1
+    return whole
+
+
+def _rows(
+    source: sqlite3.Connection, made: sqlite3.Connection, table: str, columns: str, data: str, whole: set[bytes],
+    copied: Counter[str], left: Counter[str],
+) -> None:  # fmt: skip
+    place = columns.split(", ").index(data) if data else -1
+    marks = ", ".join("?" for _ in range(columns.count(",") + 3))
+    insert = f"INSERT OR IGNORE INTO {table} (n, {columns}, sum) VALUES ({marks})"
+    for n, *values, total in _readable(source, table, f"{columns}, sum"):
+        good = checksum(tuple(values)) == total
+        if good and data:
+            try:
+                good = all(name in whole for name in references(values[place]))
+            except (StoreCorrupt, AttributeError):
+                good = False
+        if good:
+            made.execute(insert, [n, *values, total])
+        (copied if good else left)[table] += 1
+
+
+def _readable(source: sqlite3.Connection, table: str, columns: str) -> Iterator[tuple[Any, ...]]:
+    """The rows that SQLite can still reach, around those that it cannot."""
+    first, last = _range(source, table)
+    query = f"SELECT n, {columns} FROM {table} WHERE n BETWEEN ? AND ? ORDER BY n"
+    for at in range(first, last + 1, _CHUNK):
+        try:
+            rows = source.execute(query, [at, at + _CHUNK - 1]).fetchall()
+        except sqlite3.Error:
+            rows = []
+            for n in range(at, at + _CHUNK):
+                try:
+                    rows += source.execute(query, [n, n]).fetchall()
+                except sqlite3.Error:
+                    continue
+        yield from rows
+
+
+def _range(source: sqlite3.Connection, table: str) -> tuple[int, int]:
+    ends = []
+    for end in ("min", "max"):
+        try:
+            ends.append(source.execute(f"SELECT {end}(n) FROM {table}").fetchone()[0])
+        except sqlite3.Error:
+            ends.append(1 if end == "min" else _beyond(source, table))
+    first, last = ends
+    return (1, 0) if first is None or last is None else (first, last)
+
+
+def _beyond(source: sqlite3.Connection, table: str) -> int:
+    """A number that no row of the table exceeds, found where the last page cannot be read."""
+    number = 1
+    while number < 1 << 40:
+        try:
+            if source.execute(f"SELECT 1 FROM {table} WHERE n >= ? LIMIT 1", [number]).fetchone() is None:
+                break
+        except sqlite3.Error:
+            pass
+        number *= 2
+    return min(number, 1 << 24)
+
+
+def _blobs(folder: Path, target: FileBlobs, copied: Counter[str], left: Counter[str]) -> None:
+    for file in blob_files(folder):
+        with file.open("rb") as opened:
+            good = hashlib.file_digest(opened, "sha256").hexdigest() == file.name
+        if good:
+            there = target.path(file.name)
+            private_folder(there.parent)
+            private_file(there)
+            shutil.copyfile(file, there)
+        (copied if good else left)["blob"] += 1

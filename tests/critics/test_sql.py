@@ -64,7 +64,7 @@ def test_a_query_is_judged_by_what_it_returns(shop, answer, target, passed):
 def test_a_query_that_does_more_than_read_changes_nothing_and_says_so(shop, query):
     before, others = shop.read_bytes(), sorted(p.name for p in shop.parent.iterdir())
     with pytest.raises(QueryFailed) as told:
-        run_query(shop, query)
+        asyncio.run(run_query(shop, query))
     assert shop.read_bytes() == before and sorted(p.name for p in shop.parent.iterdir()) == others
     assert str(told.value)
     if query.startswith(("DELETE", "DROP", "UPDATE", "INSERT", "CREATE", "ATTACH")):
@@ -74,11 +74,11 @@ def test_a_query_that_does_more_than_read_changes_nothing_and_says_so(shop, quer
 def test_a_query_without_end_is_stopped(shop):
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
     with pytest.raises(QueryFailed, match=r"more than 0\.2 s"):
-        run_query(shop, endless, seconds=0.2)
+        asyncio.run(run_query(shop, endless, seconds=0.2))
 
 
 def test_rows_are_capped(shop):
-    found = run_query(shop, "SELECT a.name FROM item a, item b", rows=5)
+    found = asyncio.run(run_query(shop, "SELECT a.name FROM item a, item b", rows=5))
     assert len(found.rows) == 5 and found.more
 
 

@@ -9,17 +9,11 @@ _PARTS = re.compile(
     r"(?:^|_)(?:\w*apikey|keys?|\w*tokens?|\w*secrets?|\w*passw(?:or)?d|passphrase|credentials?|creds|auth|cookies?|sas)(?:_|$)",
     re.I,
 )
-_named: set[str] = set()
-
-
-def remember_key(name: str) -> None:
-    """A variable that something reads a key from, whatever it is called."""
-    _named.add(name)
 
 
 def holds_key(name: str) -> bool:
-    """Whether a variable of this name holds a key, token or password, or is one that ``remember_key`` was told of."""
-    return name in _named or _PARTS.search(name) is not None
+    """Whether a variable of this name holds a key, token or password."""
+    return _PARTS.search(name) is not None
 
 
 def without_keys(environment: Mapping[str, str], keep: Collection[str] = ()) -> dict[str, str]:

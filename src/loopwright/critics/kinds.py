@@ -6,8 +6,6 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-import regex as rx
-
 from loopwright.core.errors import InputError
 from loopwright.critics import match, programs
 from loopwright.critics.json_schema import schema, strict_json
@@ -44,15 +42,12 @@ def _regex(section: Section, folder: Path, role: str) -> Parts:
     for flag in flags:
         if flag not in match.FLAGS:
             raise section.fail("flags", f"unknown flag {flag!r}; {near(flag, match.FLAGS)}")
-    if pattern is not None:
-        try:
-            rx.compile(pattern)
-        except rx.error as error:
-            raise section.fail(
-                "pattern", f"not a regular expression: {error}; in TOML write patterns in single quotes"
-            ) from None
+    try:
+        judge = match.regex(pattern, flags=tuple(flags), strip=strip)
+    except InputError as error:
+        raise section.fail("pattern", f"{error}; in TOML write patterns in single quotes") from None
     return Parts(
-        match.regex(pattern, flags=tuple(flags), strip=strip), {"pattern": pattern, "flags": flags, "strip": strip},
+        judge, {"pattern": pattern, "flags": flags, "strip": strip},
         needs_target=pattern is None, instead="give it a pattern = '...'",
         problem=match.regex_problem if pattern is None else None, answer=no_answer if pattern is None else target_text,
         graded=False,
@@ -62,9 +57,11 @@ def _regex(section: Section, folder: Path, role: str) -> Parts:
 def _python(section: Section, folder: Path, role: str) -> Parts:
     function = Function.of(section, "function", folder, example="check.py:check")
     seconds = float(section.number("seconds", 10.0, low=0.0, above=True))
+    environment = section.texts("environment", [])
     hashed = hashlib.sha256(function.file.read_bytes()).hexdigest()
     return Parts(
-        PythonCritic(function, seconds=seconds, version=hashed), {"function": function.name, "seconds": seconds},
+        PythonCritic(function, seconds=seconds, version=hashed, environment=environment),
+        {"function": function.name, "seconds": seconds, **({"environment": environment} if environment else {})},
         files={function.name: hashed},
     )  # fmt: skip
 

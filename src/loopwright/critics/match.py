@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
 import regex as rx
 
 from loopwright.blocks.text.numbers import Number, Point, last_boxed, read_numbers
-from loopwright.core.errors import CheckerError
+from loopwright.core.errors import CheckerError, InputError
 from loopwright.core.feedback import Feedback, Missing, Rater, Verdict
 from loopwright.core.fences import split_thinking, without_thinking
 from loopwright.core.types import Example, Rollout
 from loopwright.core.world import Critic
+from loopwright.critics.limited import Limited
+from loopwright.critics.worker import CallFailed, TookTooLong
 
 if TYPE_CHECKING:
     from loopwright.core.context import Context
@@ -180,39 +182,73 @@ def _shown(number: Number) -> str:
 
 FLAGS: Mapping[str, int] = {"ignorecase": rx.IGNORECASE, "dotall": rx.DOTALL, "multiline": rx.MULTILINE}
 SECONDS = 2.0  # for one answer: a pattern with nested repetition can take for ever on some
+_MEMORY_MB = 512
+_matches = Limited("pattern", "match", memory_mb=_MEMORY_MB)
+
+
+def pattern_problem(pattern: str, flags: Collection[str] = ()) -> str:
+    """Why a text is no regular expression that can be used, or "". Read in a process with limits."""
+    try:
+        said = _matches.call_now(pattern, _mode(flags), None, SECONDS, seconds=SECONDS)
+    except TookTooLong:
+        return f"the pattern {_short(pattern)!r} took longer than {SECONDS:g} s to be read: write it shorter"
+    except CallFailed as error:
+        return f"the pattern {_short(pattern)!r} cannot be used: {error}; its process may use {_MEMORY_MB} MB"
+    return "" if said is True else str(said)
+
+
+def _mode(flags: Collection[str]) -> int:
+    mode = 0
+    for flag in flags:
+        mode |= FLAGS[flag]
+    return int(mode)
 
 
 def regex_problem(example: Example) -> str:
     if not isinstance(example.target, str):
         return f"checker regex without a pattern expects the pattern as target, got {example.target!r}"
-    try:
-        rx.compile(example.target)
-    except rx.error as error:
-        return f"the target is not a regular expression: {error}"
-    return ""
+    problem = pattern_problem(example.target)
+    return f"the target is {problem}" if problem.startswith("not a") else problem
 
 
 def regex(pattern: str | None = None, *, flags: tuple[str, ...] = (), strip: bool = True) -> Critic:
     """The whole answer matches ``pattern``, or, without one, the pattern in the example's target.
 
-    flags: any of ignorecase, dotall, multiline. An answer on which the pattern takes longer than SECONDS is Missing.
+    Patterns are matched in a process with limits. An answer on which one takes longer than SECONDS is Missing.
+
+    Args:
+        pattern: A regular expression; None for the one in the target.
+        flags: Any of ignorecase, dotall, multiline.
+        strip: Ignore white space around the answer.
+
+    Returns:
+        A critic that gives a Verdict.
+
+    Raises:
+        InputError: The pattern is no regular expression, or takes for ever to be read.
     """
-    mode = 0
-    for flag in flags:
-        mode |= FLAGS[flag]
-    fixed = rx.compile(pattern, mode) if pattern is not None else None
-    by = Rater(kind="code", name="regex", version=f"{pattern!r},{int(mode)}")
+    mode = _mode(flags)
+    if pattern is not None and (problem := pattern_problem(pattern, flags)):
+        raise InputError(problem)
+    by = Rater(kind="code", name="regex", version=f"{pattern!r},{mode}")
 
     async def judge(rollout: Rollout, ctx: Context) -> Feedback:
-        wanted = fixed or rx.compile(str(rollout.example.target), mode)
+        wanted = str(rollout.example.target) if pattern is None else pattern
         answer = without_thinking(rollout.output)
+        answer = answer.strip() if strip else answer
         try:
-            if wanted.fullmatch(answer.strip() if strip else answer, timeout=SECONDS):
-                return Verdict(passed=True, by=by)
-        except TimeoutError:
-            what = f"{wanted.pattern!r} took longer than {SECONDS:g} s on {_short(answer)!r}"
-            return Missing(expected="verdict", message=f"{what}: make its repetitions unambiguous", by=by)
-        message = f"the answer does not match {wanted.pattern!r}: {_short(answer)!r}"
-        return Verdict(passed=False, message=message, by=by)
+            said = await _matches.call(wanted, mode, answer, SECONDS, seconds=SECONDS)
+        except TookTooLong:
+            said = "late"
+        except CallFailed as error:
+            said = f"{error}; its process may use {_MEMORY_MB} MB"
+        if said is True:
+            return Verdict(passed=True, by=by)
+        if said is False:
+            return Verdict(passed=False, message=f"the answer does not match {wanted!r}: {_short(answer)!r}", by=by)
+        what = f"{wanted!r} took longer than {SECONDS:g} s on {_short(answer)!r}: make its repetitions unambiguous"
+        if said != "late":
+            what = f"{wanted!r} could not be matched on {_short(answer)!r}: {said}"
+        return Missing(expected="verdict", message=what, by=by)
 
     return judge

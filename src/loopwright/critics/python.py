@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from loopwright.core.errors import CheckerError
@@ -56,18 +57,22 @@ def _score(value: Any, message: str, by: Rater) -> Score:
 
 
 class PythonCritic:
-    """Calls the function for each rollout, one at a time, as a recorded effect.
+    """Calls the function for each rollout, one at a time, as a recorded effect, in a process that is given no keys.
+
+    environment: names of variables that it is given although they hold keys.
 
     A call that raises, hangs, dies or returns something else is Missing feedback with the reason, and counted in
     ``failures``; it is never a zero. When the first PATIENCE calls all fail, CheckerError is raised instead.
     """
 
-    def __init__(self, function: Function, *, seconds: float = 10.0, version: str = "") -> None:
+    def __init__(
+        self, function: Function, *, seconds: float = 10.0, version: str = "", environment: Collection[str] = ()
+    ) -> None:
         self.function = function
         self.successes = 0
         self.failures = 0
         self._by = Rater(kind="code", name=function.name, version=version[:12])
-        self._worker = Worker(function, seconds=seconds, values=2)
+        self._worker = Worker(function, seconds=seconds, values=2, environment=environment)
 
     async def ready(self) -> None:
         """Load the function, so that one that can never work is found before an answer is paid for.

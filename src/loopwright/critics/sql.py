@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
-import math
 import re
-import sqlite3
-import time
-from collections import Counter
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,22 +16,21 @@ from loopwright.core.feedback import Feedback, Rater, Verdict
 from loopwright.core.fences import code_in
 from loopwright.core.types import Example, Rollout
 from loopwright.core.world import Critic, Tool
+from loopwright.critics.limited import Limited
+from loopwright.critics.limited.query import QueryFailed, late
 from loopwright.critics.parts import Parts
 from loopwright.critics.section import Section
+from loopwright.critics.worker import CallFailed, TookTooLong
 
 if TYPE_CHECKING:
     from loopwright.core.context import Context
 
 _WORD = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|[()]|\border\s+by\b", re.IGNORECASE)  # quoted text, a bracket, or what orders
-_READS = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
-_LONGEST = 1_000_000  # bytes of a value: one call of zeroblob may ask for all of the memory otherwise
-_STEPS = 10_000  # of SQLite's machine between two looks at the clock
 _SHOWN = 50  # rows that a tool shows
 _EXPECTED = "expected a SQLite database"
-
-
-class QueryFailed(Exception):
-    """What is wrong with a query, in words for whoever wrote it."""
+_MEMORY_MB = 768  # of the process that runs queries: SQLite's own share, the rows, and the interpreter
+_TARGETS = 4096  # results that are known by their hashes
+_queries = Limited("query", "run", memory_mb=_MEMORY_MB)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,63 +42,66 @@ class Found:
     more: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What tells one result from another. ordered, any: hashes of its rows as they came, and of them sorted."""
+
+    columns: int
+    rows: int
+    more: bool
+    ordered: str
+    any: str
+
+    def same(self, other: _Result, *, ordered: bool) -> bool:
+        """Whether two results hold the same rows, as often each, and in the same order where that counts. Names do not."""
+        return self.more is other.more and (self.ordered == other.ordered if ordered else self.any == other.any)
+
+
 def query_of(output: str) -> str:
     """The query in an answer: its last fenced block in SQL, else its last block, else all of it, without thinking."""
     return code_in(output, ("sql", "sqlite", "sqlite3")).strip().rstrip(";").strip()
 
 
-def read_only(path: Path) -> sqlite3.Connection:
-    """A connection that can do nothing but read this file: no writing, no other file, no setting, no extension."""
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
-    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
-    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
-
-    def allowed(action: int, first: str | None, second: str | None, *_: str | None) -> int:
-        return sqlite3.SQLITE_OK if action in _READS and second != "load_extension" else sqlite3.SQLITE_DENY
-
-    connection.set_authorizer(allowed)
-    return connection
-
-
-def run_query(path: Path, query: str, *, seconds: float = 5.0, rows: int = 10_000) -> Found:
-    """Run one SELECT. Raises QueryFailed for SQL that is wrong, writes, or takes more than ``seconds``."""
+async def _ask(path: Path, query: str, give: str, *, seconds: float, rows: int) -> dict[str, Any]:
+    """Raises QueryFailed, CheckerError for a file that is no database."""
     if not query:
         raise QueryFailed("there is no query in the answer")
-    until = time.monotonic() + seconds
     try:
-        connection = read_only(path)
-    except sqlite3.Error as error:
-        raise CheckerError(f"{path}: {error}; {_EXPECTED}") from None
-    try:
-        connection.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
-        cursor = connection.execute(query)
-        found = cursor.fetchmany(rows + 1)
-        columns = tuple(str(column[0]) for column in cursor.description or ())
-    except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
-        raise QueryFailed(_told(str(error), seconds)) from None
-    finally:
-        connection.close()
-    return Found(columns, tuple(found[:rows]), len(found) > rows)
+        said = await _queries.call(str(path.absolute()), query, rows, seconds, give, seconds=seconds)
+    except TookTooLong:
+        raise QueryFailed(late(seconds)) from None
+    except CallFailed as error:  # the process died, most likely of its memory limit
+        raise QueryFailed(f"the query ended the process that ran it ({error}); its limit is {_MEMORY_MB} MB") from None
+    return _checked(path, said)
 
 
-def _told(error: str, seconds: float) -> str:
-    if error == "interrupted":
-        return f"the query took more than {seconds:g} s and was stopped"
-    if "not authorized" in error or "prohibited" in error:
-        return f"{error}: a query may only read; write one SELECT"
-    return error
+def _checked(path: Path, said: dict[str, Any]) -> dict[str, Any]:
+    if "broken" in said:
+        raise CheckerError(f"{path}: {said['broken']}; {_EXPECTED}")
+    if "failed" in said:
+        raise QueryFailed(said["failed"])
+    return said
 
 
-def same_rows(found: Found, wanted: Found, *, ordered: bool) -> bool:
-    """Whether two results hold the same rows, as often each, and in the same order where that counts. Names do not."""
-    left, right = ([tuple(map(_plain, row)) for row in r.rows] for r in (found, wanted))
-    return left == right if ordered else Counter(left) == Counter(right)
+async def run_query(path: Path, query: str, *, seconds: float = 5.0, rows: int = 10_000) -> Found:
+    """Run one SELECT in a process with limits of time and memory, where it can only read.
 
+    Args:
+        path: A SQLite database.
+        query: The SELECT.
+        seconds: Wall clock; beyond it the query is stopped, whatever it is doing.
+        rows: How many rows are read.
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and math.isfinite(value):  # sums differ in their last digits with the order of rows
-        return float(f"{value:.9g}")
-    return value
+    Returns:
+        Columns and rows.
+
+    Raises:
+        QueryFailed: SQL that is wrong, does more than read, or takes too long or too much.
+        CheckerError: The file is no database.
+    """
+    said = await _ask(path, query, "rows", seconds=seconds, rows=rows)
+    values = (tuple(bytes.fromhex(v["hex"]) if isinstance(v, dict) else v for v in row) for row in said["rows"])
+    return Found(tuple(said["columns"]), tuple(values), said["more"])
 
 
 def orders(query: str) -> bool:
@@ -124,18 +122,34 @@ def sql(files: Callable[[Example], Path], *, seconds: float = 5.0, rows: int = 1
     """
     by = Rater(kind="code", name="sql", version="target" if target else "runs")
 
-    def judge(path: Path, query: str, wanted: str) -> dict[str, Any]:
+    known: OrderedDict[tuple[str, int, str], _Result] = OrderedDict()
+
+    async def result(path: Path, query: str) -> _Result:
+        return _Result(**await _ask(path, query, "hash", seconds=seconds, rows=rows))
+
+    async def wanted_of(path: Path, query: str) -> _Result:
+        try:
+            key = (str(path), path.stat().st_mtime_ns, query)
+        except OSError as error:
+            raise CheckerError(f"{path}: {error.strerror}; {_EXPECTED}") from None
+        if key not in known:
+            known[key] = await result(path, query)
+            while len(known) > _TARGETS:
+                known.popitem(last=False)
+        return known[key]
+
+    async def judge(path: Path, query: str, wanted: str) -> dict[str, Any]:
         expected = None
         if target:
             try:
-                expected = run_query(path, wanted, seconds=seconds, rows=rows)
+                expected = await wanted_of(path, wanted)
             except QueryFailed as error:
                 return {"broken": f"the target does not run: {error}"}
         try:
-            found = run_query(path, query, seconds=seconds, rows=rows)
+            found = await result(path, query)
         except QueryFailed as error:
             return {"passed": False, "message": str(error)}
-        if expected is None or same_rows(found, expected, ordered=orders(wanted)):
+        if expected is None or found.same(expected, ordered=orders(wanted)):
             return {"passed": True, "message": ""}
         return {"passed": False, "message": f"the query returned {_size(found)}, expected {_size(expected)}"
                 + (" with other values" if _size(found) == _size(expected) else "")}  # fmt: skip
@@ -145,7 +159,7 @@ def sql(files: Callable[[Example], Path], *, seconds: float = 5.0, rows: int = 1
         wanted = query_of(str(rollout.example.target)) if target else ""
 
         async def call() -> bytes:
-            return json.dumps(await asyncio.to_thread(judge, path, query, wanted)).encode()
+            return json.dumps(await judge(path, query, wanted)).encode()
 
         said = json.loads(await ctx.external("sql", [path.name, query, wanted], call, summary=query[:80]))
         if "broken" in said:
@@ -155,9 +169,9 @@ def sql(files: Callable[[Example], Path], *, seconds: float = 5.0, rows: int = 1
     return ask
 
 
-def _size(found: Found) -> str:
-    count = f"more than {len(found.rows)}" if found.more else str(len(found.rows))
-    return f"{count} row{'s' * (count != '1')} of {len(found.columns)}"
+def _size(found: _Result) -> str:
+    count = f"more than {found.rows}" if found.more else str(found.rows)
+    return f"{count} row{'s' * (count != '1')} of {found.columns}"
 
 
 def sql_tool(path: Path, *, seconds: float = 5.0) -> Tool:
@@ -168,11 +182,10 @@ def sql_tool(path: Path, *, seconds: float = 5.0) -> Tool:
 
         async def call() -> bytes:
             try:
-                found = await asyncio.to_thread(run_query, path, query, seconds=seconds, rows=_SHOWN)
+                said = await _ask(path, query, "lines", seconds=seconds, rows=_SHOWN)
             except QueryFailed as error:
                 return f"error: {error}".encode()
-            lines = ["\t".join(found.columns), *("\t".join("" if v is None else str(v) for v in row) for row in found.rows)]
-            return "\n".join([*lines, *(["..."] if found.more else [])]).encode("utf-8", "replace")
+            return str(said["text"]).encode("utf-8", "replace")
 
         return (await ctx.external("sql", [path.name, query], call, summary=query[:80])).decode()
 

@@ -7,20 +7,23 @@ import asyncio
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
-import threading
+import time
 import weakref
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from loopwright.core.environment import without_keys
 from loopwright.core.errors import LoopwrightError
 from loopwright.core.extras import hint
 from loopwright.critics.section import Section, near
+from loopwright.store.redaction import redact
 
 _SCRIPT = Path(__file__).with_name("_worker.py")
 _START_SECONDS = 60.0  # for the user's imports, which may be heavy
@@ -29,6 +32,10 @@ _REPLY_BYTES = 64 << 20
 
 class CallFailed(LoopwrightError):
     """The function raised, hung, died or returned something that is not plain data; the message says which."""
+
+
+class TookTooLong(CallFailed):
+    """The function did not return within its limit of seconds, and was stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,23 +98,51 @@ def _end(held: list[subprocess.Popen[bytes]]) -> None:
 class Worker:
     """One process, started at the first call, killed and started anew when it hangs or dies. Calls go one by one.
 
+    The process is not given the variables of the environment that hold keys. It ends with this one, whatever it is doing.
+
     seconds: wall-clock limit of each call.
     values: with how many it will be called, so that a function that takes fewer or more is refused when it is loaded.
+    memory_mb: limit of its address space once it is loaded, in MiB; None for none.
+    environment: names of variables that it is given although they hold keys.
     """
 
-    def __init__(self, function: Function, *, seconds: float = 10.0, values: int | None = None) -> None:
+    def __init__(
+        self,
+        function: Function,
+        *,
+        seconds: float = 10.0,
+        values: int | None = None,
+        memory_mb: int | None = None,
+        environment: Collection[str] = (),
+    ) -> None:
         self.function = function
         self.seconds = seconds
-        self._values = "" if values is None else str(values)
+        self._values, self._memory = ("" if number is None else str(number) for number in (values, memory_mb))
+        self._environment = tuple(environment)
         self.starts = 0
         self._held: list[subprocess.Popen[bytes]] = []
+        self._finalizer = weakref.finalize(self, _end, self._held)
+        self._begin()
+
+    def _begin(self) -> None:
         # A thread of its own: callers that wait for each other must not fill the event loop's shared pool.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="loopwright-worker")
-        self._finalizer = weakref.finalize(self, _end, self._held)
+        self._pid = os.getpid()
 
-    async def call(self, *args: Any) -> Any:
-        """What the function returns for ``args``, as plain data. Raises CallFailed."""
-        return await asyncio.wrap_future(self._thread.submit(self.call_now, args))
+    def _mine(self) -> None:
+        """In a forked child the process and the thread are the parent's, so it takes others."""
+        if self._pid != os.getpid():
+            self._held.clear()
+            self._begin()
+
+    async def call(self, *args: Any, seconds: float | None = None) -> Any:
+        """What the function returns for ``args``, as plain data. ``seconds`` instead of its own limit. Raises CallFailed."""
+        return await asyncio.wrap_future(self.submit(*args, seconds=seconds))
+
+    def submit(self, *args: Any, seconds: float | None = None) -> Future[Any]:
+        """The same, as a future of threads."""
+        self._mine()
+        return self._thread.submit(self.call_now, args, seconds=seconds)
 
     async def start(self) -> None:
         """Load the function now, without calling it. Raises CallFailed where it cannot be loaded or called."""
@@ -116,54 +151,50 @@ class Worker:
             if not self._held:
                 self._start()
 
+        self._mine()
         await asyncio.wrap_future(self._thread.submit(load))
 
-    def call_now(self, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, take: int | None = None) -> Any:
+    def call_now(
+        self,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        take: int | None = None,
+        seconds: float | None = None,
+    ) -> Any:
         """The same from a thread. ``take`` reads at most so many items from what the function returns."""
+        self._mine()
         if not self._held:
             self._start()
-        return self._exchange({"args": list(args), "kwargs": dict(kwargs or {}), "take": take}, self.seconds)
+        request = {"args": list(args), "kwargs": dict(kwargs or {}), "take": take}
+        return self._exchange(request, self.seconds if seconds is None else seconds)
 
     def _start(self) -> None:
         command = [sys.executable, "-P", str(_SCRIPT), str(self.function.file.parent), str(self.function.file)]
-        environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+        command += [self.function.function, self._values, str(os.getpid()), self._memory]
+        environment = {**_given(self._environment), "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
         self.starts += 1
-        self._held.append(
-            subprocess.Popen(
-                [*command, self.function.function, self._values], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL, cwd=self.function.file.parent, env=environment, start_new_session=True,
-            )  # fmt: skip
-        )
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
+            cwd=self.function.file.parent, env=environment, start_new_session=True,
+        )  # fmt: skip
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            os.set_blocking(pipe.fileno(), False)
+        self._held.append(process)
         self._exchange(None, _START_SECONDS)
 
     def _exchange(self, request: dict[str, Any] | None, seconds: float) -> Any:
         process = self._held[0]
-        assert process.stdin is not None and process.stdout is not None
-        late = threading.Event()
-
-        def give_up() -> None:
-            late.set()
-            with contextlib.suppress(OSError):
-                os.killpg(process.pid, signal.SIGKILL)
-
-        timer = threading.Timer(seconds, give_up)
-        timer.start()
-        raw = b""
-        try:
-            if request is not None:
-                process.stdin.write(json.dumps(request).encode() + b"\n")
-                process.stdin.flush()
-            raw = process.stdout.readline(_REPLY_BYTES)
-        except OSError:  # it died while it was written to
-            pass
-        finally:
-            timer.cancel()
-        if late.is_set() or not raw.endswith(b"\n"):
+        raw, late = _talk(process, b"" if request is None else json.dumps(request).encode() + b"\n", seconds)
+        if late or not raw.endswith(b"\n"):
+            if not late and len(raw) < _REPLY_BYTES:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(1.0)  # for its exit code
             _end(self._held)
             doing = "" if request is not None else "while it was imported, "
-            if late.is_set():
-                raise CallFailed(f"{doing}took longer than {seconds:g} seconds and was stopped")
-            if raw:
+            if late:
+                raise TookTooLong(f"{doing}took longer than {seconds:g} seconds and was stopped")
+            if len(raw) >= _REPLY_BYTES:
                 raise CallFailed(f"{doing}returned more than {_REPLY_BYTES >> 20} MiB")
             raise CallFailed(f"{doing}its process ended, exit code {process.returncode}")
         reply = json.loads(raw)
@@ -180,3 +211,41 @@ class Worker:
         """End the process and the thread."""
         self._thread.shutdown(wait=True, cancel_futures=True)
         _end(self._held)
+
+
+def _given(keep: Collection[str]) -> dict[str, str]:
+    """The environment of a process that is to know no keys: neither those called so nor what looks like one."""
+    plain = without_keys(os.environ, keep)
+    return {name: value for name, value in plain.items() if name in keep or redact(value) == value}
+
+
+def _talk(process: subprocess.Popen[bytes], data: bytes, seconds: float) -> tuple[bytes, bool]:
+    """Writes ``data`` and reads one line; (the line as far as it came, whether the time was up)."""
+    assert process.stdin is not None and process.stdout is not None
+    reader, writer = process.stdout.fileno(), process.stdin.fileno()
+    until, parts, size = time.monotonic() + seconds, [], 0
+    waiting = select.poll()
+    waiting.register(reader, select.POLLIN)
+    view = memoryview(data)
+    if view:
+        waiting.register(writer, select.POLLOUT)
+    while True:
+        left = until - time.monotonic()
+        if left <= 0:
+            return b"".join(parts), True
+        for fd, _ in waiting.poll(left * 1000):
+            try:
+                if fd == writer:
+                    view = view[os.write(writer, view) :]
+                    if not view:
+                        waiting.unregister(writer)
+                    continue
+                part = os.read(reader, 1 << 20)
+            except BlockingIOError:
+                continue
+            except OSError:  # it died while it was written to
+                return b"", False
+            parts.append(part)
+            size += len(part)
+            if not part or part.endswith(b"\n") or size >= _REPLY_BYTES:
+                return b"".join(parts), False

@@ -139,16 +139,18 @@ def read_examples(path: Path) -> list[Located]:
 def generated_examples(section: Section, folder: Path) -> list[Located]:
     """Examples from ``generate(count=..., seed=..., **options)``, called in a process of its own.
 
-    It returns, or yields, dicts with the fields of a line; what comes after ``count`` of them is not read.
+    It returns, or yields, dicts with the fields of a line; what comes after ``count`` of them is not read. Its process is given
+    no keys but those in the variables that ``environment`` names.
     """
     function = Function.of(section, "generator", folder, example="make.py:generate")
     count, seed = section.whole("count", low=1, hint="count = 200"), section.whole("seed", 0)
     options, seconds = section.table("options", {}), section.number("seconds", 120.0, low=0.0, above=True)
+    environment = section.texts("environment", [])
     section.close()
     for name in ("count", "seed"):
         if name in options:
             raise section.fail("options", f"{name} stands beside options, not in it; write {name} = ... under [examples]")
-    worker = Worker(function, seconds=seconds)
+    worker = Worker(function, seconds=seconds, environment=environment)
     try:
         items = worker.call_now(kwargs={"count": count, "seed": seed, **options}, take=count)
     except CallFailed as error:

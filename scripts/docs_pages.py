@@ -1,10 +1,12 @@
-"""Writes the pages of the documentation that are made from the program itself: catalogue, command line, losses."""
+"""Writes the pages of the documentation that are made from the program itself: catalogue, command line, losses, faults."""
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -91,6 +93,32 @@ def loss_table() -> str:
     )
 
 
+def promises() -> str:
+    """What is promised when something goes wrong, from the table that the fault tests fill, with the tests of each row."""
+    tests: dict[int, list[str]] = {}
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            marks = getattr(node, "decorator_list", [])
+            for mark in marks:
+                if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.fault":
+                    for number in mark.args:
+                        name = f"`{path.relative_to(ROOT)}`"
+                        tests.setdefault(ast.literal_eval(number), []).append(name)
+    rows = tomllib.loads((ROOT / "tests" / "faults" / "promises.toml").read_text(encoding="utf-8"))["row"]
+    lines = ["| # | what goes wrong | what is promised | attacked in |", "|---|---|---|---|"]
+    for row in rows:
+        waits = f"not yet: waits for {row['not_yet']}" if "not_yet" in row else "no test"
+        where = ", ".join(dict.fromkeys(tests.get(row["number"], []))) or waits
+        lines.append(f"| {row['number']} | {_text(row['fault'])} | {_text(row['promise'])} | {where} |")
+    return (
+        "# Faults and what is promised\n\n"
+        "Each promise is attacked by real means: processes that are killed, servers that misbehave, files that are damaged. "
+        "`make faults` runs all of it and prints this table with what was seen, in minutes; `make faults ARGS=\"33 49\"` runs "
+        "some rows. What is meant to hold against whom, and what is not promised, is in "
+        "[Security](../concepts/security.md).\n\n" + "\n".join(lines) + "\n"
+    )
+
+
 def _anchor(function: Any) -> str:
     return f"{function.__module__}.{function.__name__}"
 
@@ -116,6 +144,7 @@ def main() -> None:
     catalogue()
     (DOCS / "reference" / "cli.md").write_text(command_line(), encoding="utf-8")
     (DOCS / "reference" / "losses.md").write_text(loss_table(), encoding="utf-8")
+    (DOCS / "reference" / "faults.md").write_text(promises(), encoding="utf-8")
     lab = ROOT / "src" / "loopwright" / "worlds" / "lab"
     cards = [(lab / part / "README.md").read_text(encoding="utf-8") for part in ("model", "adapters")]
     (DOCS / "reference" / "lab-model.md").write_text("\n".join(cards), encoding="utf-8")

@@ -54,7 +54,8 @@ class Row:
     def told(self) -> str:
         """What the last column says."""
         if self.failed:
-            return "; ".join(self.failed)
+            more = f"; and {len(self.failed) - 2} more" if len(self.failed) > 2 else ""
+            return "; ".join(self.failed[:2]) + more
         if self.tests:
             lines = list(dict.fromkeys(self.seen))
             more = f"; and {len(lines) - 3} more lines" if len(lines) > 3 else ""

@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from loopwright.checks import bench_critic
+from loopwright.checks import bench_critic, fresh
 from loopwright.checks.bench import Bench, Killed, Run, fingerprint, mixed_up
 from loopwright.checks.bench_critic import Told, words_only, worth
-from loopwright.checks.form import python
 from loopwright.checks.measuring import heeds_its_records
 from loopwright.checks.suite import ALL, RUNNING, Failed, check
 from loopwright.core.errors import Diverged, LoopwrightError, NoConversion
@@ -20,6 +19,7 @@ from loopwright.core.registry import Recipe
 from loopwright.core.types import Budget
 
 KILLS = 16  # places at which a run is killed, spread over the whole of it
+_NEEDED = ("loopwright.checks.bench",)  # by every run in a new process
 SEEDS = 12  # on which the gain is compared with and without the right feedback
 
 
@@ -32,14 +32,6 @@ def same_seed_same_result(recipe: Recipe) -> None:
         raise Failed("a second run with the same seed gave another result; randomness comes from ctx.rng alone")
 
 
-_FINGERPRINT = """
-import sys
-from loopwright.checks.bench import Bench, fingerprint
-from loopwright.core.registry import get_recipe
-print(fingerprint(Bench(get_recipe(sys.argv[1]), seed=3).run()))
-"""
-
-
 @check(*ALL)
 def same_result_in_a_new_process(recipe: Recipe) -> str | None:
     """A new process with other string hashes gives the same result: no order of sets, no hash(), no addresses."""
@@ -48,10 +40,11 @@ def same_result_in_a_new_process(recipe: Recipe) -> str | None:
         return "does not apply: the recipe is not an attribute of its module"
     here = fingerprint(_run(Bench(recipe, seed=3)))
     for hash_seed in ("1", "2"):
-        done = python(_FINGERPRINT, name, hash_seed=hash_seed)
-        if done.returncode:
-            raise Failed(f"a new process failed: {done.stderr.strip().splitlines()[-1] if done.stderr else 'no message'}")
-        if done.stdout.strip() != here:
+        try:
+            there = fresh.call("loopwright.checks.fresh:fingerprint_of", name, hash_seed=hash_seed, imports=_NEEDED)
+        except fresh.CallFailed as error:
+            raise Failed(f"a new process failed: {error}") from error
+        if there != here:
             raise Failed("a new process gave another result; sort sets before you go through them, and do not use hash()")
     return None
 

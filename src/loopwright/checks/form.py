@@ -6,13 +6,12 @@ import ast
 import importlib
 import importlib.util
 import inspect
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from loopwright.checks import fresh
 from loopwright.checks.suite import ALL, Failed, check
 from loopwright.core.errors import LoopwrightError
 from loopwright.core.feedback import KINDS
@@ -139,33 +138,13 @@ def _tail(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
-_WITHOUT_TORCH = """
-import sys
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("torch", "transformers", "peft"):
-            raise ImportError(f"{name} was imported")
-sys.meta_path.insert(0, Refuse())
-import importlib
-importlib.import_module(sys.argv[1])
-"""
-
-
 @check(*ALL)
 def imports_without_torch(recipe: Recipe) -> str | None:
     """The module loads where torch, transformers and peft are not installed, unless the card says otherwise."""
     if recipe.card.torch:
         return "the card says that it needs torch"
-    done = python(_WITHOUT_TORCH, recipe.module)
-    if done.returncode:
-        last = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit code {done.returncode}"
-        raise Failed(f"{last}; import it inside the function that uses it, or say torch=True on the card")
+    try:
+        fresh.call("loopwright.checks.fresh:import_without_torch", recipe.module, imports=("loopwright.core.registry",))
+    except fresh.CallFailed as error:
+        raise Failed(f"{error}; import it inside the function that uses it, or say torch=True on the card") from error
     return None
-
-
-def python(program: str, *arguments: str, hash_seed: str = "0") -> subprocess.CompletedProcess[str]:
-    """Run a program in a fresh interpreter that finds the same modules."""
-    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    return subprocess.run(
-        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, env=environment, timeout=120, check=False
-    )

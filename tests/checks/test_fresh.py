@@ -57,7 +57,7 @@ def test_errors_say_what_happened_and_the_next_call_goes_on(module: str, monkeyp
     assert fresh.call(f"{module}:talks")[0] == "-c"
     monkeypatch.setattr(fresh, "SECONDS", 0.5)
     began = time.monotonic()
-    with pytest.raises(fresh.CallFailed, match="did not end within 0.5 s"):
+    with pytest.raises(fresh.CallFailed, match=r"did not end within 0\.5 s"):
         fresh.call(f"{module}:sleeps")
     assert time.monotonic() - began < 30
     monkeypatch.undo()

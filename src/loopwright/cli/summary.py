@@ -64,6 +64,8 @@ def print_summary(result: dict[str, Any]) -> None:
         out.print(f"          of these, {result['presumed_spent']} calls may have been paid twice (a process died in them)")
     for r in told.get("reused", ()):
         out.print(f"          {r['replies']:,} replies were taken from {an_earlier_run(r['run'], r['date'])}", markup=False)
+    if parent := result.get("parent"):
+        out.print(f"          fork of run {parent['run']}: {parent['taken']:,} of its results were taken over", markup=False)
     for name in ("report", "artifact"):
         if result.get(name):
             out.print(f"{name:<9} {_near(result[name])}", markup=False)

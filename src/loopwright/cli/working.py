@@ -251,10 +251,25 @@ def resume(
     ] = None,
     judge_model: JudgeOption = None,
     proposer_model: ProposerOption = None,
+    fork: Annotated[
+        bool,
+        typer.Option(
+            "--fork",
+            help="Go on although task or code changed: in a new run that takes over what was recorded and is still valid.",
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Of a fork: where its results go.", show_default="beside the parent's"),
+    ] = None,
     json: JsonOption = False,
     store: StoreOption = None,
 ) -> None:
-    """Go on with a run that was stopped. Nothing that was recorded is done or paid again."""
+    """Go on with a run that was stopped. Nothing that was recorded is done or paid again.
+
+    Where the task or code that it depends on changed meanwhile, that is told before anything is paid; --fork goes on knowingly.
+    A cap of --budget takes the place of the one of that name and holds for the whole run; others stay.
+    """
     caps, place = parse_budget(budget), store_path(ctx, store)
     if not place.is_file():
         from loopwright.core.errors import InputError
@@ -265,8 +280,9 @@ def resume(
     with _Shown(json) as shown:
         shown.finish(
             resume_improve(
-                run, store_path=place, budget=caps, progress=shown.tell, model=model, others=_others(judge_model, proposer_model)
-            )
+                run, store_path=place, budget=caps, progress=shown.tell, model=model, fork=fork, out=out,
+                others=_others(judge_model, proposer_model),
+            )  # fmt: skip
         )
 
 

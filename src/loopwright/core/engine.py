@@ -34,6 +34,7 @@ from loopwright.core.errors import (
 from loopwright.core.feedback import FREE, Cost, Feedback
 from loopwright.core.heard import Heard
 from loopwright.core.identity import Asked, describe, tuple_hash
+from loopwright.core.inherited import Inherited
 from loopwright.core.lookups import Lookups
 from loopwright.core.model import Model, Reply, Request
 from loopwright.core.origins import Origins
@@ -109,6 +110,7 @@ class Engine:
         self.notify = notify or (lambda type, payload: None)
         self.optimisers: dict[str, str] = {}  # by hash of the weights: the state of the optimiser that made them
         self.past = Past(store, run)
+        self.inherited = Inherited(store, run)
         self.ledger.spend(self.past.spent)
         self.executed = 0  # effects done now
         self._stopping = ""
@@ -122,7 +124,7 @@ class Engine:
         self._cached = Lookups(store)
         self._spawned: dict[asyncio.Task[Any], asyncio.Event | None] = {}
         self._waves = Waves(self)
-        self.origins = Origins(run.id)
+        self.origins = Origins(run.id, self.inherited.parents)
         self._notices: list[str] = []  # what models learn of their servers, to be told
         for model in self.models.values():
             if hasattr(model, "notices"):
@@ -259,6 +261,9 @@ class Engine:
         self.alive()
         self.enter()
         try:
+            if (taken := self.inherited.take(asked)) is not None:
+                await self.store.write([self.past.row(asked, "done", result=taken)])
+                return taken
             if recall is not None:
                 hit = await recall()
                 if hit is not None:

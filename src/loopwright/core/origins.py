@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Container, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from loopwright.core.feedback import FREE, Cost
@@ -72,12 +72,14 @@ def tokens_told(tokens: int, bound: int, fresh: int) -> str:
 class Origins:
     """The origins of the replies of one run.
 
-    fresh: replies that this run asked for. reused: replies of earlier runs, by run and time of its newest. bound: of the fresh
+    parents: runs that this one is a fork of: what they recorded is compared as if this run had asked for it. fresh: replies that
+    this run asked for. reused: replies of earlier runs, by run and time of its newest. bound: of the fresh
     ones those whose server does not say how many tokens they took.
     """
 
-    def __init__(self, run: str) -> None:
+    def __init__(self, run: str, parents: Container[str] = ()) -> None:
         self.run = run
+        self._parents = parents
         self.fresh = 0
         self.bound = 0
         self.reused: Counter[str] = Counter()
@@ -103,9 +105,11 @@ class Origins:
         """
         if reply.run:
             self._count(reply)
-            return None
-        self.fresh += 1
-        self.bound += reply.bound
+            if reply.run not in self._parents:
+                return None
+        else:
+            self.fresh += 1
+            self.bound += reply.bound
         if identified(model):
             return None
         origin = Origin(reply.model, reply.system_fingerprint)

@@ -108,7 +108,9 @@ class Waves:
         try:
             for waiting in todo:
                 row = hits.get(keys[waiting.asked.key])
-                hit = self._engine.recalled(model, row, waiting.compared) if row is not None else None
+                hit = self._engine.inherited.take(waiting.asked)
+                if hit is None and row is not None:
+                    hit = self._engine.recalled(model, row, waiting.compared)
                 if hit is not None:
                     rows.append(self._engine.past.row(waiting.asked, "done", result=hit))
                     done.append((waiting, Reply.model_validate_json(hit)))

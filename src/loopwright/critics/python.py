@@ -74,6 +74,10 @@ class PythonCritic:
         self._by = Rater(kind="code", name=function.name, version=version[:12])
         self._worker = Worker(function, seconds=seconds, values=2, environment=environment)
 
+    def keep_version(self, version: str) -> None:
+        """Say that what it says is of this version: of a run that began with a file that differed in comments alone."""
+        self._by = self._by.model_copy(update={"version": version[:12]})
+
     async def ready(self) -> None:
         """Load the function, so that one that can never work is found before an answer is paid for.
 

@@ -383,6 +383,8 @@ def _small_print(report: Report) -> str:
         "differences. That Gaffke's covers in general is a conjecture, without a counterexample so far; it decides nothing. The "
         "bars in the first figure are those of the gain over the incumbent.",
     ]
+    if report.fork:
+        notes.insert(0, report.fork[0].upper() + report.fork[1:])
     if splits:
         seen = "No method sees the screen, gate or test examples" if "screen" in report.splits else "No method sees gate or test"
         notes.append(f"Examples: {splits}. {seen}; the test examples are used once, here.")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,11 +27,14 @@ from loopwright.core.outputs import check_folder
 from loopwright.core.policy import prompt_of
 from loopwright.core.registry import get_recipe
 from loopwright.core.store import RunRow, Store
-from loopwright.core.types import Budget, Candidate, digest
+from loopwright.core.types import Budget, Candidate
 from loopwright.core.world import Split, start
 from loopwright.critics.registry import BuiltCritic
 from loopwright.improve import faults, lengths, stream
 from loopwright.improve.artifact import read_artifact
+from loopwright.improve.caps import EVENT as CAPS
+from loopwright.improve.caps import in_force, new_caps
+from loopwright.improve.changed import about, code_of, kept_versions, refused, since
 from loopwright.improve.gating import (
     beforehand,
     copies_between,
@@ -41,15 +43,15 @@ from loopwright.improve.gating import (
     made_by,
     refuse_start,
 )
-from loopwright.improve.portfolio import Method, changes, choose, wrap_solver
+from loopwright.improve.parts import methods_of, models_of, store_folder, task_of
+from loopwright.improve.portfolio import Method, changes, wrap_solver
 from loopwright.improve.proving import Proving
 from loopwright.improve.session import Progress, driving, folder_of, quiet
-from loopwright.models import load as load_model
 from loopwright.models.names import ModelName, recorded, shown_model
 from loopwright.store import open_store
-from loopwright.worlds.files import Task, load_task
+from loopwright.worlds.files import Task
 from loopwright.worlds.held_out import held_out
-from loopwright.worlds.named import NamedWorld, named_world
+from loopwright.worlds.named import NamedWorld
 from loopwright.worlds.task import TOO_LONG
 
 CHANGE = ("prompt", "weights", "answers")
@@ -102,7 +104,7 @@ async def run_improve(
     if (task_folder is None) != bool(world):
         raise InputError("expected a task folder or the name of a world, got " + ("both" if world else "neither"))
     place = {"world": world} if task_folder is None else {"folder": str(Path(task_folder).resolve())}
-    task = _task(place)
+    task = task_of(place)
     spec: dict[str, Any] = {
         "job": "improve",
         **place,
@@ -126,10 +128,13 @@ async def run_improve(
             raise UnknownName("policy for prompts that are too long", too_long, TOO_LONG)
         spec["too_long"] = too_long
     caps = budget or task.budget
-    chosen = _methods(task, spec)  # a mistyped recipe or option is found before anything is loaded
-    store = open_store(_folder(store_path))
+    chosen = methods_of(task, spec)  # a mistyped recipe or option is found before anything is loaded
+    spec["code"] = code_of(__version__, task, {m.slug: m.recipe for m in chosen})
+    if unseen := spec["code"].get("unseen"):
+        progress("notice", {"message": f"a resumed run would not notice a change of {'; '.join(unseen)}"})
+    store = open_store(store_folder(store_path))
     try:
-        async with _models(spec, store, caps) as models:
+        async with models_of(spec, store, caps) as models:
             spec["fingerprint"] = models["policy"].fingerprint
             earlier = earlier_runs(store, None, task.questions)
             spec["split"] = {
@@ -152,14 +157,32 @@ async def run_improve(
 
 async def resume_improve(
     run: str, *, store_path: Path | str = ".loopwright/", progress: Progress = quiet, budget: Budget | None = None,
-    model: ModelName | None = None, others: Mapping[str, ModelName] | None = None,
+    model: ModelName | None = None, others: Mapping[str, ModelName] | None = None, fork: bool = False,
+    out: Path | str | None = None,
 ) -> dict[str, Any]:
     """Go on with a run that was paused, killed or failed. Nothing that was recorded is done or paid again.
 
-    budget: new caps for the rest. model, others: the same models reached in another way, as where a key has another variable
-    now. Raises Diverged if the task or the model changed since, RunBusy if it is being driven.
+    Args:
+        run: its id, the beginning of it, or "last".
+        store_path: of the store that holds it.
+        progress: told of what happens.
+        budget: caps in place of those of the same name that it has; a cap below what it has spent is refused.
+        model: the same model reached in another way, as where a key has another variable now.
+        others: likewise of other roles.
+        fork: go on although task or code changed: in a new run that takes over what the old one recorded and is still valid.
+        out: of a fork: the folder for its results; None for one beside the parent's.
+
+    Returns:
+        The result, as of ``run_improve``; of a fork with its ``parent``.
+
+    Raises:
+        Diverged: the task, the code or the model changed since, and this is no fork; nothing was paid then.
+        InputError: a cap is less than what was spent; ``out`` without ``fork``.
+        RunBusy: another process drives the run.
     """  # fmt: skip
-    store = open_store(_folder(store_path))
+    if out is not None and not fork:
+        raise InputError("out goes with fork: a run that is gone on with keeps its folder")
+    store = open_store(store_folder(store_path))
     try:
         row = store.run(run)
         check_folder(str(row.spec.get("out", ".")), "out")
@@ -167,27 +190,33 @@ async def resume_improve(
             return await stream.resume_stream(store, row, progress)
         if row.spec.get("job") != "improve":
             raise InputError(f"run {row.id} comes from {row.spec.get('job')!r}, not from 'improve'; it cannot be gone on with")
-        task = _task(row.spec)
+        task = task_of(row.spec)
         if "split" in row.spec:
             task = task.divided(**row.spec["split"])
-        # A run of an earlier version recorded less of its task.
-        known = {name: value for name, value in task.spec().items() if name in row.spec["task"]}
-        if digest(known) != digest(row.spec["task"]):
-            raise Diverged(
-                f"the task in {row.spec.get('folder') or row.spec['world']} changed since run {row.id} began; put it back, "
-                "or start a new run (what it has in common with the old one is answered from the cache)"
-            )
-        caps = budget or Budget.model_validate(row.budget)
+        code = code_of(__version__, task, {m.slug: m.recipe for m in methods_of(task, row.spec)})
+        changes = since(row, task, code)
+        if changes.matters and not fork:
+            raise refused(row, changes)
+        if changes.notes:
+            progress("notice", {"message": f"changed since run {row.id} began, without effect: {'; '.join(changes.notes)}"})
+        task = kept_versions(row, task, changes)
+        caps = new_caps(store, row, budget, fork=fork)
         named = {"model": recorded(model)} if model else {}
         if others:
             named["others"] = {**row.spec.get("others", {}), **{role: recorded(name) for role, name in others.items()}}
         row = replace(row, spec={**row.spec, **named})
-        async with _models(row.spec, store, caps) as models:
+        async with models_of(row.spec, store, caps) as models:
             for role, begun in {"policy": row.spec["fingerprint"], **row.spec.get("fingerprints", {})}.items():
                 if models[role].fingerprint != begun:
                     other = row.spec["model"] if role == "policy" else row.spec["others"][role]
                     raise Diverged(f"the model {shown_model(other)} is not the one run {row.id} began with; start a new run")
-            return await _drive(store, row, task, models, caps, progress)
+            if not fork:
+                return await _drive(store, row, task, models, caps, progress)
+            with reserve(out or f"{row.spec['out']}-fork", names=LEFT, numbered=out is None) as folder:
+                told = {"parent": changes.parent(row.id), "out": str(folder.path.resolve())}
+                spec = {**row.spec, "task": task.spec(), "code": code, **told}
+                row = store.create_run(spec, seed=row.seed, budget=caps.model_dump(), code_version=__version__)
+                return await _drive(store, row, task, models, caps, progress, folder)
     finally:
         store.close()
 
@@ -198,11 +227,6 @@ async def run_recipe(
     """One recipe alone on a task or world, with the same engine, gate and report. Keyword arguments as for ``run_improve``."""
     get_recipe(slug)
     return await run_improve(task_folder, methods={slug: options}, only=[slug], **more)
-
-
-def _task(spec: Mapping[str, Any]) -> Task | NamedWorld:
-    """What a run is about: of its ``folder``, else of its ``world``."""
-    return load_task(spec["folder"]) if "folder" in spec else named_world(spec["world"])
 
 
 async def answer_with(
@@ -220,14 +244,14 @@ async def answer_with(
     folder = Path(artifact)
     if not (folder / "artifact.json").is_file() and (folder / "artifact").is_dir():
         folder = folder / "artifact"
-    store = open_store(_folder(store_path))
+    store = open_store(store_folder(store_path))
     try:
         candidate, manifest = read_artifact(folder, store.blobs, unproven=unproven)
         from loopwright.worlds.single import Single
 
         world = Single.from_artifact(folder, manifest)
         spec = {"job": "answer", "model": model or manifest["model"], "others": manifest.get("others", {})}
-        async with _models(spec, store, Budget()) as models:
+        async with models_of(spec, store, Budget()) as models:
             row = store.create_run(spec, seed=0, budget={}, code_version=__version__)
             async with driving(store, row, models.pop("policy"), cache=False, progress=quiet, others=models) as engine:
                 ctx = Context(engine, "answer", world=world, policy=candidate, split="test")
@@ -239,38 +263,6 @@ async def answer_with(
         store.close()
 
 
-@asynccontextmanager
-async def _models(spec: Mapping[str, Any], store: Store, caps: Budget) -> AsyncIterator[dict[str, Model]]:
-    """The run's models by role, closed at the end; what two roles name alike is one."""
-    options = {**({"priced": True} if caps.money is not None else {}), **({"device": spec["device"]} if "device" in spec else {})}
-    given = {"policy": spec["model"], **spec.get("others", {})}
-    # A model is named by a text or by a mapping with its options, so that alike is asked of the JSON.
-    named = {role: json.dumps(model, sort_keys=True) for role, model in given.items()}
-    loaded = {text: load_model(json.loads(text), blobs=store.blobs, **options) for text in dict.fromkeys(named.values())}
-    try:
-        yield {role: loaded[text] for role, text in named.items()}
-    finally:
-        for model in loaded.values():
-            await model.close()
-
-
-def _folder(path: Path | str) -> str:
-    """A path without a suffix is a folder, so that a new store can be made by naming one."""
-    text = str(path)
-    if ":" in text or Path(text).suffix or text.endswith("/"):
-        return text
-    return text + "/"
-
-
-def _methods(task: Task | NamedWorld, spec: Mapping[str, Any]) -> list[Method]:
-    merged = {slug: dict(options) for slug, options in task.methods.items()}
-    for slug, options in spec["methods"].items():
-        merged[slug] = {**merged.get(slug, {}), **options}
-    return choose(
-        spec["change"], merged, only=spec["only"], has_critics=bool(task.critics), has_tools=bool(task.tools)
-    )
-
-
 async def _drive(
     store: Store, row: RunRow, task: Task | NamedWorld, models: Mapping[str, Model], caps: Budget, progress: Progress,
     folder: OutFolder | None = None,
@@ -279,7 +271,10 @@ async def _drive(
     model, others = models["policy"], {role: model for role, model in models.items() if role != "policy"}
     # "cache" decides what is paid, not what comes out, except that a warm cache changes the composition of local batches.
     cache = row.spec["cache"]
+    before, times = in_force(store, row)
     async with driving(store, row, model, cache=cache, progress=progress, budget=caps, others=others) as engine:
+        if (given := caps.model_dump()) != before:
+            await engine.event(CAPS, str(times), caps=given)
         with folder or folder_of(row, progress) as out:
             out.claim(row.id)
             return await _Job(engine, task, model, row.spec, progress, out).run()
@@ -309,7 +304,7 @@ class _Job(Proving):
         self.failures: list[dict[str, Any]] = []  # methods that ended by an error
 
     async def run(self) -> dict[str, Any]:
-        methods = self._trainable(_methods(self.task, self.spec))
+        methods = self._trainable(methods_of(self.task, self.spec))
         await self.engine.event(
             "run", "start", run=self.engine.run.id, task=self.task.name, change=self.spec["change"],
             model=shown_model(self.spec["model"]),
@@ -319,6 +314,8 @@ class _Job(Proving):
             gate={"alpha": self.task.gate["alpha"], "min_effect": self.task.gate["min_effect"]},
             earlier=list(self.earlier.runs), earlier_looks=self.earlier.looks, made_by=self.made_by,
         )  # fmt: skip
+        if parent := self.spec.get("parent"):
+            await self.engine.event("notice", "fork", message=about(parent), loud=True)
         if copies := copies_between(self.task):
             await self.engine.event("warning", "near-duplicates", message=copies)
         if self.too_long:

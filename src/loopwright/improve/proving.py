@@ -217,6 +217,7 @@ class Proving:
             "failures": self.failures,
             "presumed_spent": self.engine.past.presumed,
             "replies": self.engine.origins.told(),
+            **({"parent": {**parent, "taken": self.engine.inherited.taken}} if (parent := self.spec.get("parent")) else {}),
             "doubts": [
                 {"judge": name, "doubt": doubt, "message": words}
                 for name, heard in self.engine.heard.items()

@@ -20,6 +20,8 @@ from loopwright.core.policy import Prompt
 from loopwright.core.statistics import mean_interval
 from loopwright.core.store import CandidateRow, EventRow, Store, shown_status, told_rollouts
 from loopwright.core.types import Candidate, Rollout, input_text
+from loopwright.improve.caps import EVENT as CAPS
+from loopwright.improve.changed import about
 from loopwright.improve.report_data import (
     Answers,
     Difference,
@@ -70,7 +72,8 @@ def build_report(store: Store, run_id: str) -> Report:
         code_version=row.code_version,
         created=row.created,
         seconds=row.seconds,
-        budget=started.get("budget") or row.budget,
+        budget={**(started.get("budget") or row.budget), **(_last(events, CAPS).get("caps") or {})},
+        fork=about(parent) if (parent := row.spec.get("parent")) else "",
         splits=started.get("splits") or {},
         counts=started.get("counts") or "examples",
         alpha=(started.get("gate") or {}).get("alpha", 0.05),

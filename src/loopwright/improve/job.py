@@ -29,7 +29,6 @@ from loopwright.core.registry import get_recipe
 from loopwright.core.store import RunRow, Store
 from loopwright.core.types import Budget, Candidate
 from loopwright.core.world import Split, start
-from loopwright.critics.registry import BuiltCritic
 from loopwright.improve import faults, lengths, stream
 from loopwright.improve.artifact import read_artifact
 from loopwright.improve.caps import EVENT as CAPS
@@ -46,6 +45,7 @@ from loopwright.improve.gating import (
 from loopwright.improve.parts import methods_of, models_of, store_folder, task_of
 from loopwright.improve.portfolio import Method, changes, wrap_solver
 from loopwright.improve.proving import Proving
+from loopwright.improve.ready import make_ready
 from loopwright.improve.session import Progress, driving, folder_of, quiet
 from loopwright.models.names import ModelName, recorded, shown_model
 from loopwright.store import open_store
@@ -323,9 +323,7 @@ class _Job(Proving):
         self._afford()
         for split in self.held_out:
             split.put_away()
-        for critic in (self.task.checker, *self.task.critics):
-            if isinstance(critic, BuiltCritic):
-                await critic.ready()
+        await make_ready(self.task, self.task.checker, methods, self.engine.sandbox)
         if self.task.examples("screen"):
             await self._baseline("screen")
         self.gate = self.incumbent.gate = gate_of(self.task, methods, self.incumbent.grades, self.engine.seed)

@@ -324,7 +324,7 @@ def _without_answer(
     """What becomes of a reply that cannot be used; ``name`` makes its id."""
     return Rollout(
         id=digest([name, "failed"])[:16], example=example.hidden(), turns=turns, candidate=policy.hash,
-        status="lost" if isinstance(error, NoReply) or error.kind == "malformed" else "failed", error=str(error),
+        status="lost" if isinstance(error, NoReply) or error.unreadable else "failed", error=str(error),
     )  # fmt: skip
 
 

@@ -169,7 +169,7 @@ class QuotaExhausted(ModelError):
 class BadOutput(ModelError):
     """A reply that cannot be used. It belongs to the prompt: asked again, the model would do the same.
 
-    kind: in a word, for the report: empty, cut, malformed, refused, too-long.
+    kind: in a word, for the report: empty, cut, malformed, too-large, refused, too-long.
     paid: whether tokens were spent on it; a prompt that was turned away costs nothing. cost: what the call took, where the
     server told; None counts the most that it can have been.
     """
@@ -180,6 +180,11 @@ class BadOutput(ModelError):
         super().__init__(message)
         self.kind = kind
         self.paid = paid
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether something came that is no answer of the model: then nothing is known of what it would have said."""
+        return self.kind in ("malformed", "too-large")
 
 
 class Refused(BadOutput):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
-from loopwright.core.errors import BadOutput, CheckerError, InputError, LoopwrightError, NoConversion, NoReply
+from loopwright.core.errors import BadOutput, CheckerError, InputError, NoConversion, NoReply
 from loopwright.core.feedback import CODE, FREE, Feedback, Missing, Preference, Rater
 from loopwright.core.heard import listen
 from loopwright.core.origins import replaced_within
+from loopwright.core.raised import of_one_answer, told
 from loopwright.core.scope import Meter, NotAsked, Scope
 from loopwright.core.seen import Judgement, worst
 from loopwright.core.types import Rollout
@@ -51,9 +52,10 @@ class Judging(Scope):
                 refused = error.kind == "refused"
                 feedback = Missing(expected="score", message=str(error), by=by, status="refused" if refused else "failed")
             except Exception as error:
-                if isinstance(error, LoopwrightError | OSError) or not rollout.unanswered:
+                if not of_one_answer(error):
                     raise
-                feedback = worst(rollout)  # a checker that was made for answers, and cannot read none
+                # One that was made for answers, and cannot read none, gives nothing the lowest score.
+                feedback = worst(rollout) if rollout.unanswered else _broken(critic, error)
             given = feedback if isinstance(feedback, tuple) else (feedback,)
             if rollout.unanswered and any(isinstance(f, Missing) for f in given):
                 given = (worst(rollout),)
@@ -145,6 +147,12 @@ class Judging(Scope):
             return 0.5 if said.tie else float(said.chosen == both[0].id)
 
         return await self.map(win, pairs)
+
+
+def _broken(critic: Critic, error: Exception) -> Missing:
+    """What a critic says that raised on one answer: a judgement that failed, which is never a score."""
+    name = str(getattr(critic, "kind", "") or getattr(critic, "__name__", "checker"))
+    return Missing(expected="score", message=f"{name}: {told(error)}", by=Rater(kind="code", name=name))
 
 
 def _given_first(first: Rollout, second: Rollout) -> Preference:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import re
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
+from loopwright.core.errors import LoopwrightError, SandboxError, SandboxMissing
 from loopwright.core.feedback import Missing
 from loopwright.core.types import Rollout
 
@@ -53,6 +57,34 @@ def raised(rollouts: Iterable[Rollout]) -> list[Raised]:
         Raised(who, error, len(came), len(tried), came[0][0], tuple(id for _, id in came)) for (who, error), came in found.items()
     ]
     return sorted(each, key=lambda r: -r.times)
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of an OSError: no space left
+
+
+def of_one_answer(error: Exception) -> bool:
+    """Whether what a checker raised belongs to the answer that it was judging, and not to the run.
+
+    Args:
+        error: what it raised.
+
+    Returns:
+        True for an exception of its own code, and for a sandbox that failed; False for a disk without space, and for what
+        Loopwright itself says of the run: a budget, a store, a model that is gone, options that are wrong.
+    """
+    if isinstance(error, OSError):
+        return error.errno not in FULL
+    if isinstance(error, LoopwrightError):
+        return isinstance(error, SandboxError) and not isinstance(error, SandboxMissing)
+    return True
+
+
+def told(error: Exception) -> str:
+    """An error in one line: its class, what it says, and where in somebody's own code it came up."""
+    text = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames and type(error).__module__ == "builtins" else ""
+    return f"{text[:600]}{where}"
 
 
 def in_one_line(stack: str) -> str:

@@ -169,6 +169,8 @@ def _shown(number: Number) -> str:
     """A number in digits: exact where it has an end, else as a fraction."""
     value = number.value
     assert value is not None
+    if max(value.numerator.bit_length(), value.denominator.bit_length()) > 1000:  # Python writes no number of very many digits
+        return _short(number.text)
     rest, places = value.denominator, 0
     while rest % 10 == 0 or rest % 5 == 0 or rest % 2 == 0:
         rest //= 10 if rest % 10 == 0 else 5 if rest % 5 == 0 else 2

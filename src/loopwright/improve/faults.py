@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import math
-import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loopwright.core.answers import quoted, reasons
@@ -22,6 +19,7 @@ from loopwright.core.errors import (
 )
 from loopwright.core.gate import counted
 from loopwright.core.policy import prompt_of
+from loopwright.core.raised import FULL
 from loopwright.core.types import Candidate, Example, Rollout
 from loopwright.core.world import Split
 
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
 
 # What no method can be blamed for: whatever comes next would end in the same way.
 _OF_THE_RUN = (Paused, StoreError, Diverged, QuotaExhausted, ModelUnavailable)
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PROBED = 20  # examples on which the checker is asked what an empty answer is worth
 
 
@@ -45,16 +42,8 @@ def ends_the_run(error: Exception) -> bool:
         diverged from its record.
     """
     if isinstance(error, OSError):
-        return error.errno in _FULL
+        return error.errno in FULL
     return isinstance(error, _OF_THE_RUN) and not isinstance(error, NoReply)
-
-
-def told(error: Exception) -> str:
-    """An error in one line: its class, what it says, and where in somebody's own code it came up."""
-    text = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames and type(error).__module__ == "builtins" else ""
-    return f"{text[:600]}{where}"
 
 
 def attempts(store: Store, run: str, split: Split, candidate: str) -> list[Rollout]:

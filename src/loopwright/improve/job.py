@@ -25,6 +25,7 @@ from loopwright.core.model import Model, Request, Trainable
 from loopwright.core.outfolder import OutFolder, reserve
 from loopwright.core.outputs import check_folder
 from loopwright.core.policy import prompt_of
+from loopwright.core.raised import told
 from loopwright.core.registry import get_recipe
 from loopwright.core.store import RunRow, Store
 from loopwright.core.types import Budget, Candidate
@@ -420,7 +421,7 @@ class _Job(Proving):
         """A method ended by an error: say so, and go on without it."""
 
         async def end() -> tuple[bytes, Cost]:
-            return faults.told(error).encode(), FREE
+            return told(error).encode(), FREE
 
         why = (await self.engine.effect(f"{ctx.scope}/", ENDED, number, end, summary=f"{method.slug} ended by an error")).decode()
         self.failures.append({"method": method.slug, "number": number, "error": why})

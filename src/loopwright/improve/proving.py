@@ -16,6 +16,7 @@ from loopwright.core.groups import compare_units
 from loopwright.core.loop import Incumbent
 from loopwright.core.origins import from_one_server
 from loopwright.core.outfolder import OutFolder
+from loopwright.core.raised import told
 from loopwright.core.statistics import mean_interval
 from loopwright.core.types import Candidate, Example, Rollout
 from loopwright.improve import faults
@@ -146,7 +147,7 @@ class Proving:
             except Exception as error:
                 if faults.ends_the_run(error):
                     raise
-                broken.append(f"{example.id}: {faults.told(error)}")
+                broken.append(f"{example.id}: {told(error)}")
                 return None
             rollouts.append(rollout)
             return rollout.score

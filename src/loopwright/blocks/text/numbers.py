@@ -15,7 +15,7 @@ from typing import Literal
 
 Point = Literal[".", ","]
 
-_MOST = 4000  # digits; a longer number is a way to keep a computer busy, and Python's int() refuses it
+_MOST = 4000  # digits, as in the patterns below; a longer number is a way to keep a computer busy, and Python's int() refuses it
 _SIGNS = {"\u2212": "-", "\u2013": "-", "\u2012": "-", "\uff0d": "-", "\u02d7": "-", "\ufe63": "-", "\uff0b": "+"}
 _SPACES = dict.fromkeys("\u00a0\u202f\u2009\u2007\u2008\u200a\u2002\u2003\u205f\u3000", " ")
 _PLAIN = str.maketrans(
@@ -65,7 +65,8 @@ _SIGN = re.compile(
     rf"(?:(?P<word>\b(?:minus|negative)\s+)|(?P<sign>[-+]))?\s?(?:{_CURRENCY}\s?)?(?P<late>[-+])?", re.IGNORECASE
 )
 _FRAC = re.compile(
-    r"\\[dtc]?frac\s*(?:\{\s*([-+]?\d+)\s*\}\s*\{\s*([-+]?\d+)\s*\}|(\d)\s*(\d)(?!\d)|\{\s*(\d+)\s*\}\s*(\d)(?!\d))"
+    r"\\[dtc]?frac\s*(?:\{\s*([-+]?\d{1,4000})\s*\}\s*\{\s*([-+]?\d{1,4000})\s*\}"
+    r"|(\d)\s*(\d)(?!\d)|\{\s*(\d{1,4000})\s*\}\s*(\d)(?!\d))"
 )
 _OPAQUE = re.compile(r"\\[dtc]?frac\b|\\sqrt\b|\\pi\b|\u221a|\u03c0|\\infty\b|\u221e")
 _POWER = re.compile(
@@ -75,13 +76,14 @@ _RAISED = re.compile(
     rf"\s?(?:\^\s?(?:\{{\s*([-+]?\d+)\s*\}}|\(\s*([-+]?\d+)\s*\)|([-+]?\d+))|\*\*\s?([-+]?\d+)|([{_SUPER}]+))"
 )
 _E = re.compile(r"[eE]([-+]?\d+)(?!\w)")
-_OVER = re.compile(r"\s?/\s?(\d+)(?![\d.,]*\d|\s?/\s?\d)")
+_OVER = re.compile(r"\s?/\s?(\d{1,4000})(?![\d.,]*\d|\s?/\s?\d)")
 _HEX = re.compile(r"0[xX][0-9a-fA-F]+(?!\w)")
 _SLASHES = re.compile(r"\d+(?:\s?/\s?\d+){2,}")
-_MIXED = re.compile(r"(?: |\s?\+\s?)(\d+)\s?/\s?(\d+)(?![\d/])")
+_MIXED = re.compile(r"(?: |\s?\+\s?)(\d{1,4000})\s?/\s?(\d{1,4000})(?![\d/])")
 _PERCENT = re.compile(r"\s?\\?%|\s?(?:percent|per cent|pct)\b(?!\s?points?)|\s?\u2030", re.IGNORECASE)
 _MAGNITUDE = re.compile(rf"[ -]?({'|'.join(_WORDS)})\b", re.IGNORECASE)
 _LETTER = re.compile(r"(k|K|M|B|bn|mn|T)(?!\w)")
+_SPACE = re.compile(" *")
 _PLUS_MINUS = re.compile(r"\s?(?:\u00b1|\+/-|\\pm)\s?[\d.,]+")
 
 
@@ -153,15 +155,16 @@ def number_of(text: str, point: Point = ".") -> Number | None:
 
 def last_boxed(text: str) -> str | None:
     r"""What stands in the last ``\boxed{...}`` of a text; None where there is none, or its bracket is never closed."""
-    found = None
-    for start in re.finditer(r"\\(?:boxed|fbox)\s*\{", text):
-        depth = 1
-        for at in range(start.end(), len(text)):
-            depth += {"{": 1, "}": -1}.get(text[at], 0)
-            if not depth:
-                found = text[start.end() : at]
-                break
-    return found
+    closing: dict[int, int] = {}  # by the place of a bracket: where it is closed
+    open_at: list[int] = []
+    for bracket in re.finditer(r"[{}]", text):
+        if bracket[0] == "{":
+            open_at.append(bracket.start())
+        elif open_at:
+            closing[open_at.pop()] = bracket.start()
+    starts = [start.end() for start in re.finditer(r"\\(?:boxed|fbox)\s*\{", text)]
+    last = next((at for at in reversed(starts) if at - 1 in closing), None)
+    return None if last is None else text[last : closing[last - 1]]
 
 
 def _scan(plain: str, text: str, point: Point) -> Iterator[Number]:
@@ -236,7 +239,7 @@ _Quantity = tuple[Fraction | None, int, bool, int | None, str, bool]
 def _quantity(plain: str, text: str, at: int, point: Point, currency: bool) -> _Quantity | None:
     """(value, end, percent, over, problem, bare) of the number without its sign that begins here."""
     if whole := _HEX.match(plain, at):
-        return None, whole.end(), False, None, f"{whole[0]} is not a decimal number", False
+        return None, whole.end(), False, None, f"{_cut(whole[0])} is not a decimal number", False
     if whole := _FRAC.match(plain, at):
         top, below = [int(g) for g in whole.groups() if g is not None]
         return _finished(
@@ -248,7 +251,7 @@ def _quantity(plain: str, text: str, at: int, point: Point, currency: bool) -> _
     if at < len(plain) and _is_vulgar(plain[at]):
         return _finished(plain, at + 1, _vulgar(plain[at]), "")
     if whole := _SLASHES.match(plain, at):
-        return None, whole.end(), False, None, f"{whole[0]} may be a date or a fraction", False
+        return None, whole.end(), False, None, f"{_cut(whole[0])} may be a date or a fraction", False
     found = _MANTISSA[point].match(plain, at)
     odd = _ODD.match(plain, at)
     if found is None or (odd is not None and odd.end() > found.end()):
@@ -259,9 +262,8 @@ def _quantity(plain: str, text: str, at: int, point: Point, currency: bool) -> _
         return None, found.end(), False, None, f"a number of {len(found[0])} characters", True
     if (listed := _LISTED.match(plain, at)) and not currency:
         written = text[at : listed.end()]
-        row = (
-            len(re.split(r"[ ]", found[0])[0]) == 3 or len(listed[0]) > len(found[0]) or _LIST_BEFORE.search(plain[:at])
-        )
+        listed_before = _LIST_BEFORE.search(plain[max(at - 64, 0) : at])
+        row = len(re.split(r"[ ]", found[0])[0]) == 3 or len(listed[0]) > len(found[0]) or listed_before
         if " " in written and row:
             why = f"{written.strip()[:60]} may be one number or several; set thousands off by commas or no-break spaces"
             return None, listed.end(), False, None, why, True
@@ -277,7 +279,7 @@ def _followed(plain: str, end: int, value: Fraction, currency: bool) -> _Quantit
         return _finished(plain, power.end(), value * Fraction(10) ** exponent, "")
     if raised := _RAISED.match(plain, end):
         exponent = _exponent(raised)
-        size = len(str(abs(value.numerator))) + len(str(value.denominator))
+        size = (value.numerator.bit_length() + value.denominator.bit_length()) // 3 + 1  # at least its digits
         if abs(exponent) * size > _MOST or (exponent < 0 and not value):
             return None, raised.end(), False, None, "a power out of range", True
         return _finished(plain, raised.end(), value**exponent, "")
@@ -293,10 +295,10 @@ def _followed(plain: str, end: int, value: Fraction, currency: bool) -> _Quantit
         return _finished(plain, space + 1, value + _vulgar(plain[space]), "")
     if value.denominator == 1:
         mixed = _MIXED.match(plain, end)
-        if mixed and 0 < int(mixed[1][:_MOST]) < int(mixed[2][:_MOST]):
+        if mixed and 0 < int(mixed[1]) < int(mixed[2]):
             return _finished(plain, mixed.end(), value + Fraction(int(mixed[1]), int(mixed[2])), "")
     if over := _OVER.match(plain, end):
-        below = int(over[1][:_MOST])
+        below = int(over[1])
         made = value / below if below else None
         made_of = _finished(plain, over.end(), made, "" if below else "a fraction over 0")
         return (*made_of[:3], below, *made_of[4:])
@@ -328,7 +330,7 @@ def _exponent(found: re.Match[str]) -> int:
 def _past(plain: str, at: int) -> int:
     """Behind the brackets that follow a LaTeX command, and the digits under a root sign."""
     while True:
-        at += len(plain[at:]) - len(plain[at:].lstrip(" "))
+        at = _SPACE.match(plain, at).end()  # type: ignore[union-attr]
         if plain[at : at + 1] not in ("{", "["):
             digits = re.compile(r"\d+(?:\.\d+)?").match(plain, at)
             return digits.end() if digits else at
@@ -348,8 +350,13 @@ def _both_ways(digits: str, point: Point) -> str:
     if re.fullmatch(
         rf"\d*{re.escape(other)}\d+|\d{{1,3}}(?:{re.escape(point)}\d{{3}})+(?:{re.escape(other)}\d+)?", digits
     ):
-        return f"{digits} is one number only with {other!r} as the decimal mark, which decimal = {other!r} makes it"
-    return f"{digits} is not written as one number"
+        return f"{_cut(digits)} is one number only with {other!r} as the decimal mark, which decimal = {other!r} makes it"
+    return f"{_cut(digits)} is not written as one number"
+
+
+def _cut(text: str) -> str:
+    """The beginning of a text, for a message."""
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _exact(digits: str, point: Point) -> Fraction:

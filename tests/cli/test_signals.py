@@ -174,6 +174,45 @@ def test_one_ctrl_c_ends_what_has_not_begun_yet(tmp_path: Path, seen: Seen) -> N
     seen(f"while a model was loaded: exit {code} after {seconds:.1f} s")
 
 
+@pytest.mark.fault(80)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_signal_ends_an_answer_that_waits(tmp_path: Path, server: Server, seen: Seen, number: signal.Signals) -> None:
+    task_folder(tmp_path, examples=80)
+    assert piped(tmp_path, *IMPROVE, *model(server), "--out", "out").returncode == 0
+    asked = len(server.bodies)
+    server.will(fails(429, "slow down", Retry_After="300"))
+    with on_terminal(tmp_path, "answer", "-a", "out/artifact", *model(server), "why?") as child:
+        child.read(lambda: len(server.bodies) > asked)
+        child.kill(number)
+        code, seconds = child.ended()
+    assert code == 128 + number and b"stopped" in child.said and b"Traceback" not in child.said
+    seen(f"answer, Retry-After of 300 s: {number.name} ended it after {seconds:.1f} s, exit {code}")
+
+
+WATCHES = """
+import loopwright.blocks.watching as watching
+once = watching.watch
+def again_and_again(*given, **named):
+    print("begun", flush=True)
+    while True:
+        once(*given, **named)
+watching.watch = again_and_again
+from loopwright.cli import main
+main()
+"""
+
+
+@pytest.mark.fault(80)
+def test_one_ctrl_c_ends_watch(tmp_path: Path, seen: Seen) -> None:
+    """A command without a run computes in the main thread."""
+    with on_terminal(tmp_path, "watch", "naive-sgd", "--world", "blobs:examples=20", code=WATCHES) as child:
+        child.read(lambda: b"begun" in child.said)
+        child.press()
+        code, seconds = child.ended()
+    assert code == 130 and b"stopped" in child.said and b"Traceback" not in child.said
+    seen(f"watch: exit {code} after {seconds:.1f} s")
+
+
 # ---- hosts ------------------------------------------------------------------------------------------------------------
 
 HOST = """

@@ -175,7 +175,7 @@ class Context(Judging, Weights, Rounds):
         branch = self.at(f"rollout{self._next()}", policy=policy, critics=critics)
         groups = await branch.map(attempt, items)
         rollouts = [r for group in groups for r in group]
-        await self.engine.record(*(_row(self, r, i % n) for i, r in enumerate(rollouts)))
+        await self._recorded(rollouts, n)
         await self.tell_raised(rollouts)
         if self.round:
             figures = self.engine.watched[branch.scope] = self.engine.watch(rollouts)
@@ -211,10 +211,15 @@ class Context(Judging, Weights, Rounds):
 
         branch = self.at(f"evaluate{self._next()}", policy=candidate, recipe=None, compared=True)
         rollouts = await branch.map(attempt, [(e, k) for e in chosen for k in range(n)])
-        await self.engine.record(*(_row(self, r, i % n) for i, r in enumerate(rollouts)))
+        await self._recorded(rollouts, n)
         if len(rollouts) > 1:
             await branch.tell_unusual(rollouts, told=await self.tell_raised(rollouts))
         return rollouts
+
+    async def _recorded(self, rollouts: Sequence[Rollout], n: int) -> None:
+        """Record attempts, n at each example."""
+        new = self.engine.unrecorded([r.id for r in rollouts])
+        await self.engine.record(*(_row(self, r, i % n) for i, r in enumerate(rollouts) if r.id in new))
 
     async def tell_raised(self, rollouts: Sequence[Rollout]) -> set[str]:
         """Tell the report, and whoever watches, what a program or a check raised and how often: once of each split and error.

@@ -13,7 +13,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any, TypeVar
@@ -423,6 +423,11 @@ class Engine:
             await self.store.write(rows)
         finally:
             self.leave()
+
+    def unrecorded(self, ids: Sequence[str]) -> Collection[str]:
+        """Which of these attempts the store has not got: a resumed run comes to all of them again."""
+        known = self.store.recorded_rollouts(self.run.id, ids) if self.past.resumed else ()
+        return set(ids).difference(known)
 
     async def event(self, type: str, key: str, **payload: Any) -> None:
         """Tell the report and whoever watches. ``key`` makes it the same event when a resumed run tells it again."""

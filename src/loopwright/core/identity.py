@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from loopwright.core import errors
 from loopwright.core.errors import (
@@ -22,13 +22,6 @@ ENDED = "ended"  # kind of the effect that records by which error a method ended
 PROBE = "probe"  # kind of the effect that records what it took to ask whether a model is there; no code asks for it again
 # Failures that belong to the question rather than to the moment; asking again would pay again for the same.
 LASTING = (BadOutput, NoReply, CheckerError, BudgetExhausted)
-
-
-@dataclass(slots=True)
-class Scope:
-    asked: int = 0
-    occurrences: dict[tuple[str, str], int] = field(default_factory=dict)
-    unclaimed: dict[str, EffectRow] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -8,16 +8,21 @@ the code no longer asks for stops the run as diverged.
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import JsonValue
 
-from loopwright.core.errors import BudgetExhausted, Diverged, MethodEnded
+from loopwright.core.compact import Counts
+from loopwright.core.errors import BudgetExhausted, Diverged, MethodEnded, StoreCorrupt
 from loopwright.core.feedback import FREE, Cost
-from loopwright.core.identity import ENDED, LASTING, PROBE, Asked, Scope, recorded, revive, tuple_hash
+from loopwright.core.identity import ENDED, LASTING, PROBE, Asked, recorded, revive, tuple_hash
 from loopwright.core.store import EffectRow, EventRow, RunRow, Store
 from loopwright.core.types import digest
+
+_RECORDED, _UNCLAIMED = 1, 2
+_LEFT = 1  # column of a scope's records
+_AHEAD, _HELD = 200, 1 << 21  # records read at once at the most, and bytes of their results
 
 
 class Past:
@@ -31,57 +36,102 @@ class Past:
         self.asks = 0
         self.replayed = 0
         self.presumed = sum(event.type == "presumed-spent" for event in store.events(run.id))
-        self.spent = FREE
         self._run = run.id
         # A run that its budget ended as a whole: nothing was done after that, so with a larger one its calls are made after all.
         cut = run.status == "failed" and issubclass(recorded(run.reason), BudgetExhausted)
         self._lasting = tuple(error for error in LASTING if not (cut and error is BudgetExhausted))
         self._ended: dict[str, str] = {}  # by the scope of a method that ended by an error: what it said
-        self._scopes: dict[str, Scope] = defaultdict(Scope)
-        self._records: dict[str, EffectRow] = {}
-        for row in store.effects(run.id):
-            self._records[row.key] = row
+        self._store = store
+        self._occurrences = Counts()  # by scope, kind and content
+        self._scopes = Counts(2)  # how many effects a scope has asked for, and how many records of it nobody has asked for yet
+        self._keys = Counts()  # of what is recorded: _RECORDED, and _UNCLAIMED while nobody has asked for its result
+        self.resumed = False  # whether anything was recorded before
+        self._near: dict[str, EffectRow] = {}  # records that were read ahead
+        self._ahead = 1  # how many are read at once
+        self._left = 0  # records of results that nobody has asked for yet
+        self._read()
+
+    def _read(self) -> None:
+        """Only what tells that there is a record is held: a run may have a million, so each is fetched when it is asked for."""
+        calls = prompt_tokens = completion_tokens = 0
+        seconds = money = 0.0
+        for row in self._store.outline(self._run):
+            self.resumed = True
+            done = row.status == "done" and row.kind != PROBE
+            self._keys.add(row.key, _RECORDED + _UNCLAIMED * done)
             # An open row is a call that was in flight when the process died: it may have been paid.
-            self.spent += row.cost
-            if row.status == "done" and row.kind != PROBE:
-                self._scopes[row.scope].unclaimed[row.key] = row
-                if row.kind == ENDED and row.result is not None:
-                    self._ended[row.scope] = row.result.decode()
+            calls += row.calls
+            prompt_tokens += row.prompt_tokens
+            completion_tokens += row.completion_tokens
+            seconds += row.seconds
+            money += row.money
+            if done:
+                self._left += 1
+                self._scopes.add(row.scope, 1, _LEFT)
+                if row.kind == ENDED:
+                    self._ended[row.scope] = self._fetch(row.key).result.decode()
+        self.spent = Cost(
+            calls=calls, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens, seconds=seconds, money=money
+        )
 
     def asked(self, scope: str) -> int:
         """How many effects this scope has asked for."""
-        return self._scopes[scope].asked
+        return self._scopes.get(scope)
 
     def unclaimed(self, scope: str) -> int:
         """How many recorded effects of this scope nobody has asked for yet."""
-        return len(self._scopes[scope].unclaimed)
+        return self._scopes.get(scope, _LEFT)
 
     def ask(self, scope: str, kind: str, content: JsonValue, summary: str) -> Asked:
         """Give a request its identity. Synchronous, so that the order of calls in a scope is the order of identities."""
-        state = self._scopes[scope]
         hashed = tuple_hash(content) if isinstance(content, str) else digest(content)
-        occurrence = state.occurrences.get((kind, hashed), 0)
-        state.occurrences[(kind, hashed)] = occurrence + 1
+        occurrence = self._occurrences.add((scope, kind, hashed))
         key = tuple_hash(scope, kind, hashed, occurrence)
-        record = self._records.get(key)
-        state.unclaimed.pop(key, None)
-        asked = Asked(scope, kind, hashed, key, state.asked, occurrence, summary, record)
-        state.asked += 1
+        asked = Asked(scope, kind, hashed, key, self._scopes.add(scope), occurrence, summary, self._record(scope, key))
         self.asks += 1
         return asked
 
+    def _record(self, scope: str, key: str) -> EffectRow | None:
+        known = self._keys.get(key)
+        if not known:
+            return None
+        if known & _UNCLAIMED:
+            self._left -= 1
+            self._keys.add(key, -_UNCLAIMED)
+            self._scopes.add(scope, -1, _LEFT)
+        return self._fetch(key)
+
+    def _fetch(self, key: str) -> EffectRow:
+        """The record of this key. What was recorded after it is likely to be asked for next, so it is read with it."""
+        record = self._near.pop(key, None)
+        if record is not None:
+            return record
+        found = self._store.effects_from(self._run, key, self._ahead)
+        if not found or found[0].key != key:
+            raise StoreCorrupt(f"a recorded effect of run {self._run} is not found by its key, {key}: the store is damaged")
+        size = sum(len(row.result) for row in found)
+        self._ahead = max(1, min(2 * self._ahead, _AHEAD, _HELD * len(found) // max(size, 1)))
+        if len(self._near) > 4 * _AHEAD:  # those that were passed over
+            self._near.clear()
+        self._near.update((row.key, row) for row in found[1:])
+        return found[0]
+
     def divergence(self, scope: str, asked: str) -> Diverged:
-        first = min(self._scopes[scope].unclaimed.values(), key=lambda row: row.ordinal)
+        first = min(self._unclaimed(scope), key=lambda row: row.ordinal)
         return Diverged(
             f"diverged in {scope.replace('/', ', ')}: recorded {first.kind} {first.summary!r}, asked {asked!r}. "
             "The recipe, its options or the data changed since the run began; start a new run, or put them back"
         )
 
+    def _unclaimed(self, scope: str | None = None) -> Iterator[EffectRow]:
+        for row in self._store.effects(self._run, results=False):
+            if self._keys.get(row.key) & _UNCLAIMED and scope in (None, row.scope):
+                yield row
+
     def finish(self) -> None:
         """Raises Diverged if the record holds an effect that nobody asked for."""
-        for scope, state in self._scopes.items():
-            if state.unclaimed:
-                raise self.divergence(scope, "nothing more")
+        if self._left and (first := next(self._unclaimed(), None)) is not None:
+            raise self.divergence(first.scope, "nothing more")
 
     def replay(self, asked: Asked) -> bytes | None:
         """The recorded answer; None where there is none.

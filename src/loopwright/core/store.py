@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from loopwright.core.feedback import FREE, Cost
 from loopwright.core.model import Blobs
@@ -48,6 +48,20 @@ class EffectRow:
     cost: Cost = FREE
     error: str = ""
     attempt: int = 1
+
+
+class Recorded(NamedTuple):
+    """What an effect is known by and what it took: an EffectRow without the rest, of which a run may have a million."""
+
+    key: str
+    scope: str
+    kind: str
+    status: str
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    money: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,13 +229,21 @@ class Store(Protocol):
         """In the order in which they were first written; without results these are empty and cost no reading."""
         ...
 
-    def effect(self, run: str, key: str) -> EffectRow | None:
-        """The one of this key; None where there is none."""
+    def outline(self, run: str) -> Iterable[Recorded]:
+        """The same, in short."""
+        ...
+
+    def effects_from(self, run: str, key: str, count: int = 1) -> list[EffectRow]:
+        """Up to ``count`` effects in the same order, from the one of this key on; none where it is not there."""
         ...
 
     def candidates(self, run: str) -> list[CandidateRow]: ...
 
     def rollouts(self, run: str, split: str | None = None) -> Iterable[RolloutRow]: ...
+
+    def recorded_rollouts(self, run: str, ids: Sequence[str]) -> set[str]:
+        """Those of ``ids`` that were written."""
+        ...
 
     def feedback(self, run: str) -> Iterable[FeedbackRow]: ...
 

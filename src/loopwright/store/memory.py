@@ -19,6 +19,7 @@ from loopwright.core.store import (
     EventRow,
     FeedbackRow,
     Lease,
+    Recorded,
     RolloutRow,
     Row,
     RunRow,
@@ -168,9 +169,19 @@ class MemoryStore:
         rows = list(self._effects.get(run, {}).values())
         return iter(rows if results else [replace(row, result=b"") for row in rows])
 
-    def effect(self, run: str, key: str) -> EffectRow | None:
-        """The one of this key; None where there is none."""
-        return self._effects.get(run, {}).get(key)
+    def outline(self, run: str) -> Iterator[Recorded]:
+        """In the order in which they were first written, in short."""
+        for row in list(self._effects.get(run, {}).values()):
+            cost = row.cost
+            yield Recorded(
+                row.key, row.scope, row.kind, row.status, cost.calls, cost.prompt_tokens, cost.completion_tokens,
+                cost.seconds, cost.money,
+            )  # fmt: skip
+
+    def effects_from(self, run: str, key: str, count: int = 1) -> list[EffectRow]:
+        """The one of this key; none where there is none. More would save nothing here."""
+        found = self._effects.get(run, {}).get(key)
+        return [] if found is None else [found]
 
     def candidates(self, run: str) -> list[CandidateRow]:
         """In the order in which they were written."""
@@ -180,6 +191,10 @@ class MemoryStore:
         """In the order in which they were written; only those of ``split`` where it is given."""
         rows = list(self._rollouts.get(run, {}).values())
         return iter([row for row in rows if split is None or row.split == split])
+
+    def recorded_rollouts(self, run: str, ids: Sequence[str]) -> set[str]:
+        """Those of ``ids`` that were written."""
+        return set(ids) & self._rollouts.get(run, {}).keys()
 
     def feedback(self, run: str) -> Iterator[FeedbackRow]:
         """In the order in which it was written."""

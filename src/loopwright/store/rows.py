@@ -27,6 +27,7 @@ from loopwright.store.statements import (
     effect_row,
     event_row,
     feedback_row,
+    recorded,
     rollout_row,
 )
 
@@ -46,6 +47,7 @@ class Kind(NamedTuple):
 
 
 EFFECTS = Kind("effect", EFFECT, effect_row, 8)
+OUTLINES = Kind("effect", EFFECT, recorded)
 CANDIDATES = Kind("candidate", CANDIDATE, candidate_row, 2)
 ROLLOUTS = Kind("rollout", ROLLOUT, rollout_row, 8)
 FEEDBACKS = Kind("feedback", FEEDBACK, feedback_row, 6)
@@ -96,8 +98,10 @@ class Reader:
         seen = total = 0
         last = begun.first - 1
         condition, values = _split(split)
-        # page by page: a cursor held open would keep the write-ahead log from being emptied
-        query = f"SELECT {kind.columns}, sum, n FROM {kind.table} WHERE run = ? AND n > ?{condition} ORDER BY n LIMIT ?"
+        # Page by page: a cursor held open would keep the write-ahead log from being emptied. By the index SQLite would sort for
+        # each page all that is left.
+        source = f"{kind.table} NOT INDEXED WHERE run = ? AND n > ?{condition}"
+        query = f"SELECT {kind.columns}, sum, n FROM {source} ORDER BY n LIMIT ?"
         while seen < begun.rows:
             page = self.read(query, [number, last, *values, min(PAGE, begun.rows - seen)])
             if not page:

@@ -19,6 +19,7 @@ from loopwright.core.store import (
     EventRow,
     FeedbackRow,
     Lease,
+    Recorded,
     RolloutRow,
     Row,
     RunRow,
@@ -27,7 +28,7 @@ from loopwright.core.store import (
 from loopwright.core.types import digest
 from loopwright.store import statements as sql
 from loopwright.store.blobs import FileBlobs
-from loopwright.store.codec import dump, finite, name, text
+from loopwright.store.codec import dump, finite, name, text, unname
 from loopwright.store.commits import acknowledged, commits_in, refuse_lost
 from loopwright.store.drivers import COLUMNS, LEAVE, SELECT, TAKE, Driver, this_process
 from loopwright.store.faults import faults, read_only
@@ -39,7 +40,7 @@ from loopwright.store.modes import private_file, private_folder, tell_if_readabl
 from loopwright.store.presence import Held
 from loopwright.store.reading import connect_to_read, may_write
 from loopwright.store.redaction import redact, refuse_key
-from loopwright.store.rows import CANDIDATES, EFFECTS, EVENTS, FEEDBACKS, PAGE, ROLLOUTS, Kind, Reader
+from loopwright.store.rows import CANDIDATES, EFFECTS, EVENTS, FEEDBACKS, OUTLINES, PAGE, ROLLOUTS, Kind, Reader
 from loopwright.store.writer import NoWriter, Writer, connect
 
 _LISTED = 10  # runs, where a name means none of them
@@ -249,13 +250,20 @@ class SqliteStore:
         """In the order in which they were first written; without results these are empty and cost no reading."""
         return self._rows(EFFECTS, run, data=results)
 
-    def effect(self, run: str, key: str) -> EffectRow | None:
-        """The one of this key; None where there is none."""
+    def outline(self, run: str) -> Iterator[Recorded]:
+        """In the order in which they were first written, in short."""
+        return self._rows(OUTLINES, run)
+
+    def effects_from(self, run: str, key: str, count: int = 1) -> list[EffectRow]:
+        """Up to ``count`` effects in that order, from the one of this key on; none where it is not there."""
         number = self._numbered(run)
-        query = f"SELECT {sql.EFFECT}, sum, n FROM effect WHERE run = ? AND key = ?"
-        rows = [] if number is None else self.reader.read(query, [number, name(key)])
+        query = (
+            f"SELECT {sql.EFFECT}, sum, n FROM effect NOT INDEXED WHERE run = ? AND n >= "
+            "(SELECT n FROM effect WHERE run = ? AND key = ?) ORDER BY n LIMIT ?"
+        )
+        rows = [] if number is None else self.reader.read(query, [number, number, name(key), count])
         found: list[EffectRow] = self.reader.decoded(EFFECTS, run, rows)
-        return found[0] if found else None
+        return found
 
     def candidates(self, run: str) -> list[CandidateRow]:
         """In the order in which they were written."""
@@ -264,6 +272,16 @@ class SqliteStore:
     def rollouts(self, run: str, split: str | None = None) -> Iterator[RolloutRow]:
         """In the order in which they were written; only those of ``split`` where it is given."""
         return self._rows(ROLLOUTS, run, split=split)
+
+    def recorded_rollouts(self, run: str, ids: Sequence[str]) -> set[str]:
+        """Those of ``ids`` that were written."""
+        number, found = self._numbered(run), set[str]()
+        for start in range(0, len(ids) if number is not None else 0, PAGE):
+            asked = [name(id) for id in ids[start : start + PAGE]]
+            marks = ",".join("?" * len(asked))
+            rows = self.reader.read(f"SELECT id FROM rollout WHERE run = ? AND id IN ({marks})", [number, *asked])
+            found.update(unname(id) for (id,) in rows)
+        return found
 
     def feedback(self, run: str) -> Iterator[FeedbackRow]:
         """In the order in which it was written."""

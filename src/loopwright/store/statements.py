@@ -14,7 +14,17 @@ from typing import Any
 from loopwright.core.errors import InputError
 from loopwright.core.feedback import Cost
 from loopwright.core.secrets import mask
-from loopwright.core.store import CacheRow, CandidateRow, EffectRow, EventRow, FeedbackRow, RolloutRow, Row, RunRow
+from loopwright.core.store import (
+    CacheRow,
+    CandidateRow,
+    EffectRow,
+    EventRow,
+    FeedbackRow,
+    Recorded,
+    RolloutRow,
+    Row,
+    RunRow,
+)
 from loopwright.store.codec import checksum, dump, finite, name, text, unname, untext
 from loopwright.store.pieces import join, split
 from loopwright.store.redaction import redact, refuse_key
@@ -203,6 +213,10 @@ def effect_row(v: Values, run: str, strings: Strings | None) -> EffectRow:
         run, unname(v[1]), untext(v[2]), untext(v[3]), unname(v[4]), v[5], v[6], untext(v[7]),
         b"" if strings is None else join(v[8], strings), cost, untext(v[14]), v[15],
     )  # fmt: skip
+
+
+def recorded(v: Values, run: str, strings: Strings) -> Recorded:
+    return Recorded(unname(v[1]), untext(v[2]), untext(v[3]), v[6], v[9], v[10], v[11], v[12], v[13])
 
 
 def candidate_row(v: Values, run: str, strings: Strings) -> CandidateRow:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from loopwright.core.errors import CheckerError, LoopwrightError
+from loopwright.core.errors import CheckerError, LoopwrightError, SandboxMissing
 from loopwright.improve.job import run_improve
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -85,4 +86,65 @@ def test_what_can_be_called_is_called(tmp_path: Path, check: str) -> None:
             improve(folder, server)
         except LoopwrightError as error:
             raise AssertionError(str(error)) from error
+        assert server.bodies
+
+
+def without_bubblewrap(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setenv("PATH", str(folder))
+
+
+def without_namespaces(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    for path in (folder, *folder.parents):  # root's sandboxes are started by a user who could not reach it
+        if path.name.startswith("pytest"):
+            path.chmod(0o755)
+    folder.chmod(0o755)
+    (folder / "bwrap").write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
+    (folder / "bwrap").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+
+NEEDS = {
+    "checker tests": '[checker]\nkind = "tests"\n',
+    "critic tests": '[checker]\nkind = "exact"\n[[critics]]\nkind = "tests"\n',
+    "tool python": '[checker]\nkind = "exact"\n[[critics]]\nkind = "regex"\npattern = "a"\n[tools]\npython = true\n',
+    "agent-coder": '[checker]\nkind = "exact"\n',
+}
+
+
+@pytest.mark.fault(36)
+@pytest.mark.parametrize("needed", NEEDS)
+@pytest.mark.parametrize("how", [without_bubblewrap, without_namespaces])
+def test_a_missing_sandbox_is_found_before_an_answer_is_paid(
+    tmp_path: Path, needed: str, how: Callable[..., None], monkeypatch: pytest.MonkeyPatch, seen: Callable[[str], None]
+) -> None:
+    folder = tmp_path / "task"
+    folder.mkdir()
+    tests = "assert f(1) == 1"
+    lines = (
+        json.dumps({"input": f"question {i}", "target": tests if "checker" in needed else "t", "meta": {"visible": tests}})
+        for i in range(80)
+    )
+    (folder / "e.jsonl").write_text("\n".join(lines))
+    (folder / "task.toml").write_text('name = "t"\n[examples]\nfile = "e.jsonl"\n' + NEEDS[needed])
+    only = {"tool python": "critic-tools", "agent-coder": "agent-coder"}.get(needed, "few-shot")
+    how(monkeypatch, tmp_path)
+    with serving() as server:
+        with pytest.raises(SandboxMissing, match=f"^{needed}: code of answers will be run") as caught:
+            asyncio.run(
+                run_improve(
+                    folder, change=["prompt"], only=[only], model=f"openai:m@{server.url}", out=tmp_path / "out",
+                    store_path=tmp_path / "store",
+                )
+            )  # fmt: skip
+        assert server.bodies == []
+    assert "apt-get install bubblewrap" in str(caught.value)
+    seen(f"{needed}, {how.__name__.replace('_', ' ')}: refused, 0 calls paid")
+
+
+def test_what_runs_no_code_needs_no_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    folder = task(tmp_path / "task", "def check(output, example): return output == example['target']")
+    with serving() as server:
+        server.will(lambda body: completion(body, ["no"]))
+        improve(folder, server)
         assert server.bodies

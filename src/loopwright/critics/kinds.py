@@ -98,7 +98,7 @@ def _tests(section: Section, folder: Path, role: str) -> Parts:
     return Parts(
         programs.unit_tests(source=source, score=score, seconds=seconds, memory_mb=memory),
         {"source": source, "score": score, "seconds": seconds, "memory_mb": memory},
-        problem=programs.tests_problem(source), answer=no_answer, graded=score == "share",
+        problem=programs.tests_problem(source), answer=no_answer, graded=score == "share", sandbox=True,
     )
 
 

@@ -28,6 +28,7 @@ class Parts:
     instead: for a kind that needs the target, what to write to have a critic. files: hash of each file it reads.
     answer: the right answer that an example's target shows, or None where targets of this kind say how to check one.
     graded: whether scores may lie between 0 and 1; None where only what it says will tell.
+    sandbox: whether it runs code of answers.
     """
 
     judge: Critic
@@ -38,3 +39,4 @@ class Parts:
     files: dict[str, str] = field(default_factory=dict)
     answer: Callable[[Example], str | None] = target_text
     graded: bool | None = None
+    sandbox: bool = False

@@ -35,7 +35,8 @@ class BuiltCritic:
 
     version: hash of the kind, its options and the files it reads: the same version judges the same way.
     problem: why this critic cannot judge an example, or "". answer: the right answer that an example's target shows, or None.
-    graded: whether its scores may lie between 0 and 1; None where only what it says will tell.
+    graded: whether its scores may lie between 0 and 1; None where only what it says will tell. sandbox: whether it runs code of
+    answers.
     """
 
     kind: str
@@ -46,6 +47,7 @@ class BuiltCritic:
     role: Role = "checker"
     answer: Callable[[Example], str | None] = field(default=target_text, repr=False)
     graded: bool | None = None
+    sandbox: bool = False
 
     async def ready(self) -> None:
         """Raises CheckerError where it is known before the first answer that it can judge none."""
@@ -95,6 +97,7 @@ def build_critic(
     return BuiltCritic(
         kind=kind, options=plain, version=version, judge=parts.judge,
         problem=parts.problem or _nothing, role=role, answer=parts.answer, graded=parts.graded,
+        sandbox=parts.sandbox,
     )  # fmt: skip
 
 
@@ -112,4 +115,6 @@ def _recipe(slug: str, options: Mapping[str, Any], role: Role) -> BuiltCritic:
         return said
 
     version = digest([slug, settings, role])
-    return BuiltCritic(kind=slug, options=settings, version=version, judge=judge, role=role)
+    return BuiltCritic(
+        kind=slug, options=settings, version=version, judge=judge, role=role, sandbox="sandbox" in recipe.card.needs
+    )

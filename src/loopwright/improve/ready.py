@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from loopwright.core.errors import SandboxMissing
+from loopwright.core.errors import SandboxError
 from loopwright.core.world import World
 from loopwright.critics.registry import BuiltCritic
 from loopwright.improve.portfolio import Method
@@ -23,20 +23,20 @@ async def make_ready(task: World, checker: object, methods: Sequence[Method], sa
 
     Raises:
         CheckerError: a checker of the user's own cannot be loaded.
-        SandboxMissing: code will be run, and there is no sandbox for it here.
+        SandboxError: code will be run, and none can be; SandboxMissing where there is no isolation here.
     """
     judges = [judge for judge in (checker, *task.critics) if isinstance(judge, BuiltCritic)]
     for judge in judges:
         await judge.ready()
-    run = [f"the {judge.role} ({judge.kind})" for judge in judges if judge.kind == "tests"]
+    run = [f"the {judge.role} ({judge.kind})" for judge in judges if judge.sandbox]
     run += ["the tool python"] if python in task.tools.values() else []
     run += [method.slug for method in methods if "sandbox" in method.recipe.card.needs]
     if not run:
         return
     try:
         await sandbox.run("pass")
-    except SandboxMissing as error:
-        raise SandboxMissing(f"code is run here by {', '.join(run)}; nothing was asked of the model yet. {error}") from None
+    except SandboxError as error:
+        raise type(error)(f"code is run here by {', '.join(run)}; nothing was asked of the model yet. {error}") from None
 
 
 __all__ = ["make_ready"]

@@ -89,10 +89,6 @@ def test_what_can_be_called_is_called(tmp_path: Path, check: str) -> None:
         assert server.bodies
 
 
-def without_bubblewrap(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    monkeypatch.setenv("PATH", str(folder))
-
-
 def without_namespaces(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     for path in (folder, *folder.parents):  # root's sandboxes are started by a user who could not reach it
         if path.name.startswith("pytest"):
@@ -103,42 +99,24 @@ def without_namespaces(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
 
 
-NEEDS = {
-    "checker tests": '[checker]\nkind = "tests"\n',
-    "critic tests": '[checker]\nkind = "exact"\n[[critics]]\nkind = "tests"\n',
-    "tool python": '[checker]\nkind = "exact"\n[[critics]]\nkind = "regex"\npattern = "a"\n[tools]\npython = true\n',
-    "agent-coder": '[checker]\nkind = "exact"\n',
-}
-
-
 @pytest.mark.fault(36)
-@pytest.mark.parametrize("needed", NEEDS)
-@pytest.mark.parametrize("how", [without_bubblewrap, without_namespaces])
-def test_a_missing_sandbox_is_found_before_an_answer_is_paid(
-    tmp_path: Path, needed: str, how: Callable[..., None], monkeypatch: pytest.MonkeyPatch, seen: Callable[[str], None]
+@pytest.mark.parametrize("kind", ["checker", "critic"])
+def test_a_sandbox_that_may_not_be_made_is_found_before_an_answer_is_paid(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch, seen: Callable[[str], None]
 ) -> None:
-    folder = tmp_path / "task"
-    folder.mkdir()
+    folder = task(tmp_path / "task", "def check(output, example): return True")
     tests = "assert f(1) == 1"
-    lines = (
-        json.dumps({"input": f"question {i}", "target": tests if "checker" in needed else "t", "meta": {"visible": tests}})
-        for i in range(80)
-    )
+    lines = (json.dumps({"input": f"question {i}", "target": tests, "meta": {"visible": tests}}) for i in range(80))
     (folder / "e.jsonl").write_text("\n".join(lines))
-    (folder / "task.toml").write_text('name = "t"\n[examples]\nfile = "e.jsonl"\n' + NEEDS[needed])
-    only = {"tool python": "critic-tools", "agent-coder": "agent-coder"}.get(needed, "few-shot")
-    how(monkeypatch, tmp_path)
+    tables = '[checker]\nkind = "tests"\n' if kind == "checker" else '[checker]\nkind = "exact"\n[[critics]]\nkind = "tests"\n'
+    (folder / "task.toml").write_text('name = "t"\n[examples]\nfile = "e.jsonl"\n' + tables)
+    without_namespaces(monkeypatch, tmp_path)
     with serving() as server:
-        with pytest.raises(SandboxMissing, match=f"^{needed}: code of answers will be run") as caught:
-            asyncio.run(
-                run_improve(
-                    folder, change=["prompt"], only=[only], model=f"openai:m@{server.url}", out=tmp_path / "out",
-                    store_path=tmp_path / "store",
-                )
-            )  # fmt: skip
+        with pytest.raises(SandboxMissing, match=rf"^code is run here by the {kind} \(tests\)") as caught:
+            improve(folder, server)
         assert server.bodies == []
-    assert "apt-get install bubblewrap" in str(caught.value)
-    seen(f"{needed}, {how.__name__.replace('_', ' ')}: refused, 0 calls paid")
+    assert "sysctl" in str(caught.value)
+    seen(f"no namespaces may be made, {kind} of tests: refused, 0 calls made")
 
 
 def test_what_runs_no_code_needs_no_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

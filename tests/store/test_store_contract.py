@@ -265,3 +265,39 @@ def test_everything_comes_back_exactly(store: Store, key: str, words: str, data:
     write(store, *rows)
     assert [*store.effects(run), *store.candidates(run), *store.rollouts(run), *store.feedback(run)] == rows[:4]
     assert store.cached([f"{run}{key}"]) == {f"{run}{key}": CacheRow(f"{run}{key}", raw)}
+
+
+def test_effects_are_found_by_key_and_told_in_short(store: Store) -> None:
+    run, other = new_run(store).id, new_run(store).id
+    rows = [effect(run, digest(i), "done", scope=f"s{i}", result=b"%d" % i, cost=PAID) for i in range(5)]
+    write(store, *rows, effect(other, digest(9)))
+    assert store.effect(run, digest(3)) == rows[3]
+    assert store.effect(run, digest(9)) is None and store.effect("nobody", digest(3)) is None
+    found = store.effects_from(run, digest(2), 2)
+    assert found[0] == rows[2] and found in (rows[2:3], rows[2:4])  # a store may give more than was asked for, in order
+    assert store.effects_from(run, digest(9), 2) == []
+    paid = (PAID.calls, PAID.prompt_tokens, PAID.completion_tokens, PAID.seconds, PAID.money)
+    assert [tuple(one) for one in store.outline(run)] == [(r.key, r.scope, "generate", "done", *paid) for r in rows]
+    assert [row.result for row in store.effects(run, results=False)] == [b""] * 5
+
+
+def test_runs_by_pages(store: Store) -> None:
+    ids = [new_run(store).id for _ in range(5)]
+    assert [run.id for run in store.runs(2)] == ids[3:]
+    assert [run.id for run in store.runs(2, 2)] == ids[1:3]
+    assert [run.id for run in store.runs(2, 4)] == ids[:1]
+    assert [run.id for run in store.runs(None, 4)] == ids[:1]
+    assert store.runs(0) == [] and store.runs(3, 9) == []
+
+
+def test_recorded_attempts_are_known_by_id(store: Store) -> None:
+    run, other = new_run(store).id, new_run(store).id
+    ids = [digest(i)[:16] for i in range(1203)]
+    write(store, *(RolloutRow(run, id, "h", "e", "train", 0, 0, 0.5, b"{}") for id in ids[:-1]))
+    assert store.recorded_rollouts(run, ids) == set(ids[:-1])
+    assert store.recorded_rollouts(other, ids) == store.recorded_rollouts("nobody", ids) == set()
+
+
+def test_rows_of_a_run_that_is_not_there_are_refused(store: Store) -> None:
+    with pytest.raises(InputError, match="create_run"):
+        write(store, effect("nobody"))

@@ -233,6 +233,10 @@ class Store(Protocol):
         """The same, in short."""
         ...
 
+    def effect(self, run: str, key: str) -> EffectRow | None:
+        """The one of this key; None where there is none."""
+        ...
+
     def effects_from(self, run: str, key: str, count: int = 1) -> list[EffectRow]:
         """Up to ``count`` effects in the same order, from the one of this key on; none where it is not there."""
         ...

@@ -178,6 +178,10 @@ class MemoryStore:
                 cost.seconds, cost.money,
             )  # fmt: skip
 
+    def effect(self, run: str, key: str) -> EffectRow | None:
+        """The one of this key; None where there is none."""
+        return next(iter(self.effects_from(run, key)), None)
+
     def effects_from(self, run: str, key: str, count: int = 1) -> list[EffectRow]:
         """The one of this key; none where there is none. More would save nothing here."""
         found = self._effects.get(run, {}).get(key)

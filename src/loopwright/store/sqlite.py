@@ -254,6 +254,10 @@ class SqliteStore:
         """In the order in which they were first written, in short."""
         return self._rows(OUTLINES, run)
 
+    def effect(self, run: str, key: str) -> EffectRow | None:
+        """The one of this key; None where there is none."""
+        return next(iter(self.effects_from(run, key)), None)
+
     def effects_from(self, run: str, key: str, count: int = 1) -> list[EffectRow]:
         """Up to ``count`` effects in that order, from the one of this key on; none where it is not there."""
         number = self._numbered(run)

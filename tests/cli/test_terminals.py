@@ -63,7 +63,7 @@ def test_a_run_ends_well_in_a_terminal_without_letters(tmp_path: Path, kind: str
     assert b"Traceback" not in done.stderr and b":smile: [bold]x[red]" in done.stderr
     commands = [
         ("export", "last", "--threshold", "0"), ("runs",), ("runs", "--json"), ("report", "last", "--out", "page.html"),
-        ("answer", "-a", "out/artifact", "Frage?"),
+        ("answer", "-a", "out/artifact", "Frage?", "--trust"),
     ]  # fmt: skip
     rows: list[object] = []
     for words in commands if kind == "ioencoding" else commands[:1]:

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from loopwright.core.errors import Diverged, InputError
-from loopwright.improve.job import answer_with, resume_improve, run_improve
+from loopwright.core.errors import Diverged, InputError, NotAllowed
+from loopwright.improve.answering import answer_with
+from loopwright.improve.job import resume_improve, run_improve
 from loopwright.store import open_store
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -92,7 +93,10 @@ def test_each_server_gets_its_own_key_and_nothing_keeps_one(servers: tuple[Serve
     manifest = json.loads((Path(result["artifact"]) / "artifact.json").read_text())
     assert manifest["model"]["api_key_env"] == "POLICY_KEY" and manifest["others"]["judge"]["name"] == "large"
     before = len(policy.bodies)
-    assert asyncio.run(answer_with(Path(result["artifact"]), "question 99")).startswith("an answer to")
+    with pytest.raises(NotAllowed, match="POLICY_KEY goes to"):
+        asyncio.run(answer_with(Path(result["artifact"]), "question 99"))
+    assert len(policy.bodies) == before
+    assert asyncio.run(answer_with(Path(result["artifact"]), "question 99", trust=True)).startswith("an answer to")
     assert len(policy.bodies) == before + 1
 
 

@@ -69,6 +69,10 @@ def print_summary(result: dict[str, Any]) -> None:
     for name in ("report", "artifact"):
         if result.get(name):
             out.print(f"{name:<9} {_near(result[name])}", markup=False)
+    if result.get("taken"):
+        out.print(f"          with these files of the task: {', '.join(result['taken'])}", markup=False)
+    for line in result.get("left_out", ()):
+        out.print(f"          without {line}", style="yellow", markup=False)
     out.print(f"run       {result['run']}", markup=False)
     out.print("\nnext", style="bold")
     if result.get("artifact"):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json as json_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from loopwright.cli.shared import JsonOption, StoreOption, console, emit, emit_text, existing_store, say
+from loopwright.cli.working import JudgeOption, ProposerOption
 from loopwright.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from loopwright.core.gate import Interval
     from loopwright.core.store import RunRow, Store
+    from loopwright.improve.allowing import Use
     from loopwright.improve.report_data import Difference
 
 model = typer.Typer(help="The embedded model: fetch it, list what is there, print where it is.", no_args_is_help=True)
@@ -24,13 +25,24 @@ model = typer.Typer(help="The embedded model: fetch it, list what is there, prin
 def answer(
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question; - reads it from standard input.")],
     artifact: Annotated[Path, typer.Option("--artifact", "-a", metavar="DIR", help="What improve left: out/TASK/artifact.")],
-    model_: Annotated[str | None, typer.Option("--model", "-m", metavar="SPEC", help="Another model than the run's.")] = None,
+    model_: Annotated[
+        str | None, typer.Option("--model", "-m", metavar="SPEC", help="Another model than the artifact's.")
+    ] = None,
     unproven: Annotated[
         bool, typer.Option("--unproven", help="DIR is out/TASK/unproven: the best candidate that the gate refused.")
     ] = False,
+    trust: Annotated[
+        bool,
+        typer.Option("--trust", help="Let DIR use the servers, keys, weights and Python code that it asks for, without asking."),
+    ] = False,
+    judge_model: JudgeOption = None,
+    proposer_model: ProposerOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Answer a question as the improved version does."""
+    """Answer a question as the improved version does.
+
+    DIR may come from anybody. What it asks for beyond its plain data is shown, and used only once you said so.
+    """
     import asyncio
     import sys
 
@@ -43,13 +55,31 @@ def answer(
         raise InputError("expected a question, got an empty one")
     if not artifact.is_dir():
         raise InputError(f"--artifact: {artifact} is not a folder; it is the folder 'artifact' in improve's --out")
-    from loopwright.improve.job import answer_with
+    from loopwright.improve.answering import answer_with
 
-    text = asyncio.run(answer_with(artifact, question, model=model_, unproven=unproven))
+    others = {role: name for role, name in (("judge", judge_model), ("proposer", proposer_model)) if name is not None}
+    text = asyncio.run(
+        answer_with(artifact, question, model=model_, others=others, trust=trust or _asked, unproven=unproven, tell=say)
+    )
     if json:
         emit({"question": question, "answer": text, "artifact": str(artifact), **({"unproven": True} if unproven else {})})
     else:
         emit_text(text)
+
+
+def _asked(uses: Sequence[Use]) -> bool:
+    """Asks the person at the terminal; where there is none, nothing is allowed."""
+    import sys
+
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    say("This artifact asks for what only you can allow:", style="bold yellow")
+    for use in uses:
+        say(f"  {use.kind:<6} {use.what}")
+        for line in use.sends:
+            say(f"         {line}")
+    say("Use all of it? [y/N] ", style="bold")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def compare(
@@ -138,7 +168,9 @@ def _run_of(store: Store, name: str) -> RunRow:
     folder = Path(name)
     for path in (folder / "artifact.json", folder / "artifact" / "artifact.json"):
         if path.is_file():
-            return store.run(str(json_module.loads(path.read_text(encoding="utf-8")).get("run", "")))
+            from loopwright.improve.untrusted import read_manifest
+
+            return store.run(str(read_manifest(path).get("run", "")))
     if (folder / "unproven.json").is_file():
         raise InputError(
             f"{name} holds a candidate that the gate refused, which was never measured on the test examples and so cannot be "

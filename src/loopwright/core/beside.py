@@ -10,10 +10,14 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
+
+from loopwright.core.errors import NotAllowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class _Beside:
 
 
 _CURRENT: ContextVar[_Beside | None] = ContextVar("beside", default=None)
+_CLOSED: ContextVar[bool] = ContextVar("closed", default=False)
 _NEWEST: dict[Path, _Loaded] = {}  # by file, of this process
 
 
@@ -39,11 +44,23 @@ def use_folder(folder: Path | None) -> None:
     _CURRENT.set(_Beside(folder.resolve()) if folder is not None else None)
 
 
+@contextmanager
+def without_modules() -> Iterator[None]:
+    """Inside, in this thread or asyncio task and those it starts, no module but our own is loaded because data names it."""
+    token = _CLOSED.set(True)
+    try:
+        yield
+    finally:
+        _CLOSED.reset(token)
+
+
 def module_named(name: str) -> ModuleType:
     """The module ``name``: the file ``name.py`` beside the task (``name`` may end in .py), else as Python imports it.
 
-    Raises what importing raises.
+    Raises what importing raises, and NotAllowed inside ``without_modules``.
     """
+    if _CLOSED.get() and not name.startswith("loopwright."):
+        raise NotAllowed(f"the Python module {name!r} would run with your rights, and nobody said that it may; see --trust")
     found = _found(name)
     if found is not None:
         return found.module

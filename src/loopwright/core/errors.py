@@ -4,6 +4,7 @@
     ├── InputError            what the user gave is wrong; the message says what was expected, what arrived, what to type
     │   ├── TaskError         a task folder: names the file, the line and the field
     │   ├── UnknownName       a recipe, option, model or run that does not exist; suggests the near one
+    │   ├── NotAllowed        an artifact asks for a model, a key or code, and the user has not said that it may
     │   ├── FolderTaken       a folder for results belongs to another run, or holds what would be in the way
     │   ├── NothingScored     no answer of the baseline has a score: nothing could be compared with it
     │   └── NoConversion      no lawful way from one kind of feedback to another
@@ -81,6 +82,10 @@ class UnknownName(InputError):
         super().__init__(f"unknown {what} {name!r}.{hint}")
         self.name = name
         self.near = near
+
+
+class NotAllowed(InputError):
+    """An artifact asks for a model, a key or code, and the user has not said that it may have it."""
 
 
 class FolderTaken(InputError):

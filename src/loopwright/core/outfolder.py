@@ -109,7 +109,7 @@ class OutFolder:
         building.mkdir(mode=0o700)
         try:
             yield building
-            made = _digests(building)
+            made = digests(building)
             for inside in building.rglob("*"):
                 sync(inside)
             new = {f"{place.name}/{path}": hashed for path, hashed in made.items()}
@@ -160,7 +160,7 @@ class OutFolder:
         if not path.is_dir():
             return path.is_file() and _hash(path) in self._marker.files.get(path.name, ())
         try:
-            found = _digests(path)
+            found = digests(path)
         except ValueError:
             return False
         known, parents = self._marker.files, {parent for name in found for parent in (path / name).parents}
@@ -172,7 +172,7 @@ class OutFolder:
         if not path.is_dir():
             path.unlink()
             return
-        for name in _digests(path):
+        for name in digests(path):
             (path / name).unlink()
         for folder in sorted((p for p in path.rglob("*") if p.is_dir()), key=lambda p: -len(p.parts)):
             folder.rmdir()
@@ -290,7 +290,7 @@ def _reserved(path: Path, names: Collection[str], run: str, force: bool, name: s
 # ---- files ------------------------------------------------------------------------------------------------------------
 
 
-def _digests(folder: Path) -> dict[str, str]:
+def digests(folder: Path) -> dict[str, str]:
     """SHA-256 of every file below a folder, by its path in it. Raises ValueError where there is a link or something else."""
     found: dict[str, str] = {}
     for path in sorted(folder.rglob("*")):

@@ -19,7 +19,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from loopwright.core.beside import module_named, names_beside
-from loopwright.core.errors import InputError, UnknownName
+from loopwright.core.errors import InputError, NotAllowed, UnknownName
 from loopwright.core.facade import given as given_to
 from loopwright.core.state import plain
 from loopwright.core.types import Card, MadeBy, Options, Shape
@@ -273,6 +273,8 @@ def _named(address: str) -> Recipe:
     module, _, name = address.rpartition(":")
     try:
         holder = module_named(module)
+    except NotAllowed:
+        raise
     except Exception as error:  # importing runs somebody's code, which may fail in any way
         top = module.removesuffix(".py").partition(".")[0]
         unknown = isinstance(error, ModuleNotFoundError) and error.name == top and top not in names_beside()

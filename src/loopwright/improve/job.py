@@ -13,7 +13,7 @@ from loopwright import __version__
 from loopwright.blocks.monitors import parse_rule
 from loopwright.core import loop
 from loopwright.core.budget import Reserve
-from loopwright.core.context import Context, solve
+from loopwright.core.context import Context
 from loopwright.core.engine import Engine
 from loopwright.core.errors import BudgetExhausted, Diverged, InputError, MethodEnded, UnknownName
 from loopwright.core.feedback import FREE, Cost
@@ -31,7 +31,6 @@ from loopwright.core.store import RunRow, Store
 from loopwright.core.types import Budget, Candidate
 from loopwright.core.world import Split, start
 from loopwright.improve import faults, lengths, stream
-from loopwright.improve.artifact import read_artifact
 from loopwright.improve.caps import EVENT as CAPS
 from loopwright.improve.caps import in_force, new_caps
 from loopwright.improve.changed import about, code_of, kept_versions, refused, since
@@ -228,40 +227,6 @@ async def run_recipe(
     """One recipe alone on a task or world, with the same engine, gate and report. Keyword arguments as for ``run_improve``."""
     get_recipe(slug)
     return await run_improve(task_folder, methods={slug: options}, only=[slug], **more)
-
-
-async def answer_with(
-    artifact: Path | str,
-    question: str,
-    *,
-    model: ModelName | None = None,
-    store_path: Path | str = "memory:",
-    unproven: bool = False,
-) -> str:
-    """Answer a question as the artifact's candidate would, its Solver included.
-
-    unproven: ``artifact`` is the folder of a candidate that the gate refused.
-    """
-    folder = Path(artifact)
-    if not (folder / "artifact.json").is_file() and (folder / "artifact").is_dir():
-        folder = folder / "artifact"
-    store = open_store(store_folder(store_path))
-    try:
-        candidate, manifest = read_artifact(folder, store.blobs, unproven=unproven)
-        from loopwright.worlds.single import Single
-
-        world = Single.from_artifact(folder, manifest)
-        spec = {"job": "answer", "model": model or manifest["model"], "others": manifest.get("others", {})}
-        async with models_of(spec, store, Budget()) as models:
-            row = store.create_run(spec, seed=0, budget={}, code_version=__version__)
-            async with driving(store, row, models.pop("policy"), cache=False, progress=quiet, others=models) as engine:
-                ctx = Context(engine, "answer", world=world, policy=candidate, split="test")
-                rollout = await solve(candidate, world.example(prompt_of(candidate).typed(question)), ctx)
-                if rollout.status != "ok":
-                    raise InputError(f"the model gave no usable answer: {rollout.error}")
-                return rollout.output
-    finally:
-        store.close()
 
 
 async def _drive(

@@ -27,6 +27,7 @@ from loopwright.improve.unused import unused_text
 from loopwright.worlds.files import Task
 from loopwright.worlds.held_out import HeldOut
 from loopwright.worlds.named import NamedWorld
+from loopwright.worlds.task import TEXT_TOKENS
 
 
 class Proving:
@@ -63,9 +64,10 @@ class Proving:
         last = first if winner.hash == self.base.hash else dict(zip(ids, after, strict=True))
         baseline, final, gain, _ = compare_units(examples, first, last)
         self.engine.past.finish()
-        artifact = self._artifact("artifact", winner)
+        artifact, manifest = self._artifact("artifact", winner)
         unproven = await self._write_unproven()
-        result = {**await self._result(baseline, final, gain, artifact), "unproven": unproven}
+        packed: dict[str, Any] = {name: manifest[name] for name in ("taken", "left_out") if name in manifest}
+        result = {**await self._result(baseline, final, gain, artifact), "unproven": unproven} | packed
         self.out.write("result.json", json.dumps(result, indent=2) + "\n")
         self.engine.store.set_run(
             self.engine.run.id, status="done", reason=result["reason"], seconds=self.engine.ledger.seconds
@@ -92,20 +94,23 @@ class Proving:
             "look": decision.look, "needs": needed(decision),
             "message": about_unproven(candidate, decision, self.incumbent.gate.counts),
         }  # fmt: skip
-        folder = self._artifact("unproven", candidate, unproven=told)
+        folder, _ = self._artifact("unproven", candidate, unproven=told)
         await self.engine.event("unproven", "best", **told)
         return {**told, "folder": str(folder)}
 
-    def _artifact(self, name: str, candidate: Candidate, *, unproven: Mapping[str, Any] | None = None) -> Path:
+    def _artifact(
+        self, name: str, candidate: Candidate, *, unproven: Mapping[str, Any] | None = None
+    ) -> tuple[Path, dict[str, Any]]:
+        """Where it lies, and its manifest."""
         place = self.out.place(name)
         with self.out.folder(name) as building:
-            build_artifact(
+            manifest = build_artifact(
                 building, candidate, blobs=self.engine.store.blobs, sampling=self.task.sampling,
                 model=self.spec["model"], policy=self.engine.model("policy"), task=self.task.name, run=self.engine.run.id,
                 place={k: self.spec[k] for k in ("folder", "world") if k in self.spec}, others=self.spec.get("others"),
-                unproven=unproven,
+                unproven=unproven, text_tokens=self.task.text_tokens or TEXT_TOKENS, carries=getattr(self.task, "carries", ()),
             )  # fmt: skip
-        return place
+        return place, manifest
 
     async def _tested(
         self, base: Candidate, winner: Candidate, examples: Sequence[Example]

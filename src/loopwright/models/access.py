@@ -58,6 +58,12 @@ class Access:
         variables = [v.removeprefix(FROM_ENVIRONMENT) for v in self._headers.values() if v.startswith(FROM_ENVIRONMENT)]
         secrets.remember(os.environ.get(name, "") for name in (*variables, self._api_key_env) if name)
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables whose values are sent to this server, by name."""
+        named = [v.removeprefix(FROM_ENVIRONMENT) for v in self._headers.values() if v.startswith(FROM_ENVIRONMENT)]
+        return tuple(dict.fromkeys([*named, *([self._api_key_env] if self._api_key_env else [])]))
+
     def headers(self) -> dict[str, str]:
         """All headers of a call. Raises InputError for a variable that is not set, or holds no key."""
         made = {"Content-Type": "application/json", "Accept": "application/json"}

@@ -25,14 +25,12 @@ from loopwright.models import files, gguf, hf, smollm2, whole
 from loopwright.models.decode import Row
 from loopwright.models.hf import HF
 from loopwright.models.llama import Llama, supports
+from loopwright.models.places import LAB, LAB_FOLDER, ROLES_FOLDER, roles
 from loopwright.training.peft_config import MERGE
 
 if TYPE_CHECKING:
     from loopwright.training.lora import Adapter
 
-LAB = "lab"  # the laboratory's model, which comes with the package
-LAB_FOLDER = Path(__file__).parents[1] / "worlds" / "lab" / "model"
-ROLES_FOLDER = LAB_FOLDER.parent / "adapters"  # a folder for each role that it was taught
 ADAPTER = "adapter_model.safetensors"
 NO_END = (
     "the model has no token that ends an answer, within its vocabulary: name one as eos_token_id in generation_config.json or "
@@ -64,11 +62,6 @@ def locate(model: str | Path, progress: Callable[[str], None]) -> Path:
     raise ModelNotFound(
         f"there is no model {str(model)!r}: give {smollm2.NAME!r}, {LAB!r}, a Hugging Face folder, or a GGUF file that exists"
     )
-
-
-def roles() -> list[str]:
-    """What the lab model was taught beside what it can do of itself."""
-    return sorted(path.parent.name for path in ROLES_FOLDER.glob("*/adapter_config.json"))
 
 
 def locate_adapter(adapter: str | Path) -> Path:

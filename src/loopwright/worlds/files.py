@@ -30,7 +30,9 @@ from loopwright.worlds.tools import read_tools
 
 __all__ = ["Task", "load_task"]
 
-_TABLES = ("prompt", "solver", "answer", "texts", "examples", "split", "checker", "compare", "tools", "budget", "gate")
+_TABLES = (
+    "prompt", "solver", "answer", "texts", "examples", "split", "checker", "compare", "tools", "budget", "gate", "artifact",
+)  # fmt: skip
 _PROMPT_FIELDS = ("system", "instruction", "template")
 
 
@@ -55,7 +57,7 @@ def load_task(folder: Path | str) -> Task:
     model, others = read_models(file)
     gate = _gate(file.section("gate"))
     checker = _checker(file, folder)
-    critics = _critics(file, folder)
+    critics = read_critics(file, folder)
     compared = build_comparator(file.section("compare"))
     located = _examples(file.section("examples"), folder)
     for place, example in located:
@@ -74,7 +76,7 @@ def load_task(folder: Path | str) -> Task:
         checker=checker, critics=critics, tools=tools, tool_specs=tool_specs,
         compare=compared[0] if compared else None, compare_spec=compared[1] if compared else {},
         budget=validated(Budget, file.section("budget")),
-        gate=gate, methods=_methods(file), fractions=fractions, splits=splits,
+        gate=gate, carries=_carries(file.section("artifact"), folder), methods=_methods(file), fractions=fractions, splits=splits,
     )  # fmt: skip
 
 
@@ -120,6 +122,17 @@ def _text_tokens(section: Section, sampling: Sampling) -> int:
     return most
 
 
+def _carries(section: Section, folder: Path) -> tuple[str, ...]:
+    """What an artifact with a Solver takes along beside its code."""
+    names = section.texts("files", [])
+    section.close()
+    for name in names:
+        place = folder / name
+        if not place.exists() or not place.resolve().is_relative_to(folder.resolve()) or name.startswith("~"):
+            raise section.fail("files", f"{name}: expected a file or folder in the task's own folder, such as \"words.csv\"")
+    return tuple(names)
+
+
 def _solver(file: TomlFile) -> dict[str, Any] | None:
     """Who answers to begin with, where it is not the model by itself."""
     if "solver" not in file.data:
@@ -162,7 +175,8 @@ def _checker(file: TomlFile, folder: Path) -> BuiltCritic:
     return _build(file.section("checker"), folder, "checker")
 
 
-def _critics(file: TomlFile, folder: Path) -> tuple[BuiltCritic, ...]:
+def read_critics(file: TomlFile, folder: Path) -> tuple[BuiltCritic, ...]:
+    """The critics of a task file; ``folder`` is where their files are. Raises TaskError."""
     tables = file.data.get("critics", [])
     if not isinstance(tables, list) or not all(isinstance(t, dict) for t in tables):
         place = file.place("[critics]" if isinstance(tables, dict) else "")

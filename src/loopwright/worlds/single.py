@@ -36,20 +36,28 @@ class Single:
     text_tokens: int = 0
 
     @classmethod
-    def from_artifact(cls, folder: Path, manifest: Mapping[str, Any]) -> Single:
-        """The task's critics and tools are there where the artifact has a Solver."""
+    def from_artifact(cls, manifest: Mapping[str, Any], task: Path | None = None) -> Single:
+        """The world of an artifact.
+
+        Args:
+            manifest: of the artifact.
+            task: a folder with what its Solver needs of a task, if it has one: critics and tools. Nothing else in it is read.
+
+        Raises:
+            InputError: critics, tools or a world that cannot be made.
+        """
         sampling = Sampling.model_validate(manifest["sampling"])
         if "world" in manifest:
             from loopwright.worlds.named import named_world
 
             world = named_world(manifest["world"])
             return cls(world.name, sampling, critics=world.critics, tools=world.tools, text_tokens=world.text_tokens)
-        if not (folder / "task").is_dir():
+        if task is None:
             return cls(name=manifest["task"], sampling=sampling)
-        from loopwright.worlds.files import load_task
+        from loopwright.worlds.equipment import load_equipment
 
-        task = load_task(folder / "task")
-        return cls(task.name, sampling, critics=task.critics, tools=task.tools, text_tokens=task.text_tokens)
+        given = load_equipment(task)
+        return cls(manifest["task"], sampling, critics=given.critics, tools=given.tools, text_tokens=given.text_tokens)
 
     def examples(self, split: Split) -> Sequence[Example]:
         return ()

@@ -31,7 +31,7 @@ class Task:
     solver: {recipe, options} of who answers to begin with, or None. program: hashes of the files in the folder that it is made
     of. gate: options of the gate: ``alpha``, ``min_effect`` and, where they are given, ``planned``, ``graded`` and ``margin``.
     methods: options by recipe, as written. model: a model's name as ``models.load`` takes it, or "". others: models of the roles
-    that it is not to play.
+    that it is not to play. carries: files and folders that its program or critics read, for an artifact to take along.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Task:
     compare: Comparator | None = None
     compare_spec: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
     too_long: str = "mark"
+    carries: tuple[str, ...] = ()
 
     def examples(self, split: Split) -> Sequence[Example]:
         """The examples of a split, in the order of the file; of a task as a run uses it, test is a ``HeldOut``.

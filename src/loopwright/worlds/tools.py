@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _PASSAGE_WORDS = 120
 _OUTPUT_CHARS = 4000
-_TEXT_FILES = (".txt", ".md", ".rst", ".csv", ".tsv", ".json", ".jsonl", ".html", ".toml", ".yaml", ".yml", ".py")
+TEXT_FILES = (".txt", ".md", ".rst", ".csv", ".tsv", ".json", ".jsonl", ".html", ".toml", ".yaml", ".yml", ".py")
 
 
 def read_tools(section: Section, folder: Path) -> tuple[dict[str, Tool], dict[str, JsonValue]]:
@@ -46,7 +46,7 @@ def read_tools(section: Section, folder: Path) -> tuple[dict[str, Tool], dict[st
         except TaskError as error:
             raise section.fail("search", str(error)) from None
         if not passages:
-            raise section.fail("search", f"{path}: no text in it; expected files ending in {', '.join(_TEXT_FILES)}")
+            raise section.fail("search", f"{path}: no text in it; expected files ending in {', '.join(TEXT_FILES)}")
         tools["search"] = searcher(passages, top=top)
         specs["search"] = {"top": top, "passages": len(passages), "hash": digest([list(p) for p in passages])}
     if section.has("sql"):
@@ -80,7 +80,7 @@ async def calculator(text: str, ctx: Context) -> str:
 def read_passages(folder: Path) -> list[tuple[str, str]]:
     """(file name, passage) of all text files below a folder, in the order of their names. Raises TaskError."""
     passages: list[tuple[str, str]] = []
-    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in _TEXT_FILES and p.is_file()):
+    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in TEXT_FILES and p.is_file()):
         try:
             text = path.read_bytes().decode("utf-8-sig")
         except UnicodeDecodeError as error:

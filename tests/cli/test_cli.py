@@ -179,8 +179,8 @@ def test_export_into_two_files_that_share_no_question(cli: Cli, database: Path) 
     questions = [{json.loads(line)["prompt"][-1]["content"] for line in lines} for lines in files]
     assert all(questions) and not questions[0] & questions[1]
     assert (summary["written"], summary["eval_written"]) == (3, len(files[1]))
-    assert summary["eval_out"] == "eval.jsonl" and "for evaluation" in cli(*options, "--eval-out", "eval.jsonl")[2]
-    for wrong in (("--eval-out", "data.jsonl"), ("--eval-out", "eval.jsonl", "--eval-share", "1")):
+    assert summary["eval_out"] == "eval.jsonl" and "for evaluation" in cli(*options, "--eval-out", "eval.jsonl", "--force")[2]
+    for wrong in (("--eval-out", "data.jsonl"), ("--eval-out", "eval.jsonl", "--eval-share", "1", "--force")):
         assert cli(*options, *wrong)[0] == 2
     code, _, err = cli("export", "last", "--store", database, "--eval-out", "eval.jsonl")
     assert code == 2 and "add --out" in err
@@ -194,7 +194,7 @@ def test_interrupted_export_leaves_the_old_file(cli: Cli, database: Path, monkey
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("loopwright.improve.export.export_lines", half)
-    assert cli("export", "last", "--store", database, "--out", "data.jsonl")[0] == 70
+    assert cli("export", "last", "--store", database, "--out", "data.jsonl", "--force")[0] == 70
     assert [p.name for p in Path.cwd().iterdir()] == ["data.jsonl"] and Path("data.jsonl").read_text() == "old\n"
 
 

@@ -70,6 +70,7 @@ def check_up(path: Path) -> Iterator[Finding]:
         connection, copy = connect_to_read(path, 5.0)
     except (sqlite3.Error, OSError) as error:
         yield Finding("database", "damaged", str(translate(error, path, 5.0)), rescue)
+        yield _blobs(path, _Seen())
         return
     try:
         seen = _Seen()
@@ -149,6 +150,9 @@ def _rows(path: Path, connection: sqlite3.Connection, reader: Reader, seen: _See
                     seen.rows += table != "run"
                 except StoreError as error:
                     seen.damage.append(_short(error))
+            if page[-1][-1] <= last:  # of a damaged page: it would go round and round
+                seen.damage.append(f"the table {table} is out of order")
+                break
             last = page[-1][-1]
     seen.whole = not seen.damage
     if seen.damage:

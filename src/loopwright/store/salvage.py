@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sqlite3
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ from loopwright.store.pieces import digest_of, references
 from loopwright.store.reading import connect_to_read
 from loopwright.store.writer import connect
 
-_CHUNK = 200  # numbers of rows asked for at once; where that fails, each alone
+_CHUNK = 200  # rows asked for at once
+_FURTHEST = 1 << 62  # number of a row
+_MOST_FAILURES = 20_000  # of reading, in one table, before the rest is given up
 # Tables with the columns of their checksum, and the one whose long strings stand apart. Strings come first, then runs.
 _TABLES: dict[str, tuple[str, str]] = {
     "run": (sql.RUN, ""), "effect": (sql.EFFECT, "result"), "candidate": (sql.CANDIDATE, "data"),
@@ -65,6 +67,9 @@ def salvage(path: Path, folder: Path) -> tuple[Counter[str], Counter[str]]:
                 whole = _values(source, made, copied, left)
                 for table, (columns, data) in _TABLES.items():
                     _rows(source, made, table, columns, data, whole, copied, left)
+                for table in ("effect", "candidate", "rollout", "feedback", "event"):  # they came in no order
+                    first = f"SELECT min(n) FROM {table} WHERE {table}.run = tally.run"
+                    made.execute(f"UPDATE tally SET first = ({first}) WHERE part = '{table}' OR part LIKE '{table}/%'")
                 made.execute("COMMIT")
             finally:
                 made.close()
@@ -119,44 +124,38 @@ def _rows(
 
 
 def _readable(source: sqlite3.Connection, table: str, columns: str) -> Iterator[tuple[Any, ...]]:
-    """The rows that SQLite can still reach, around those that it cannot."""
-    first, last = _range(source, table)
-    query = f"SELECT n, {columns} FROM {table} WHERE n BETWEEN ? AND ? ORDER BY n"
-    for at in range(first, last + 1, _CHUNK):
-        try:
-            rows = source.execute(query, [at, at + _CHUNK - 1]).fetchall()
-        except sqlite3.Error:
-            rows = []
-            for n in range(at, at + _CHUNK):
-                try:
-                    rows += source.execute(query, [n, n]).fetchall()
-                except sqlite3.Error:
-                    continue
-        yield from rows
-
-
-def _range(source: sqlite3.Connection, table: str) -> tuple[int, int]:
-    ends = []
-    for end in ("min", "max"):
-        try:
-            ends.append(source.execute(f"SELECT {end}(n) FROM {table}").fetchone()[0])
-        except sqlite3.Error:
-            ends.append(1 if end == "min" else _beyond(source, table))
-    first, last = ends
-    return (1, 0) if first is None or last is None else (first, last)
-
-
-def _beyond(source: sqlite3.Connection, table: str) -> int:
-    """A number that no row of the table exceeds, found where the last page cannot be read."""
-    number = 1
-    while number < 1 << 40:
-        try:
-            if source.execute(f"SELECT 1 FROM {table} WHERE n >= ? LIMIT 1", [number]).fetchone() is None:
-                break
-        except sqlite3.Error:
-            pass
-        number *= 2
-    return min(number, 1 << 24)
+    """The rows that SQLite can still reach, around those that it cannot: from both ends of a span of numbers up to where reading
+    fails, then in the two halves of what is between.
+    """
+    spans = deque([(-_FURTHEST, _FURTHEST)])
+    failures = 0
+    while spans and failures < _MOST_FAILURES:
+        low, high = spans.popleft()
+        for down in (False, True):
+            for limit in (_CHUNK, 1):  # where a chunk fails, row by row up to the one that does
+                while low <= high:
+                    query = (
+                        f"SELECT n, {columns} FROM {table} WHERE n BETWEEN ? AND ? ORDER BY n {'DESC' if down else ''} LIMIT ?"
+                    )
+                    try:
+                        rows = source.execute(query, [low, high, limit]).fetchall()
+                    except (sqlite3.Error, OverflowError):
+                        failures += 1
+                        break
+                    yield from rows
+                    last = rows[-1][0] if rows else None
+                    if last is None or len(rows) < limit:
+                        low = high + 1  # nothing more is there
+                    elif not low <= last <= high:  # of a damaged page
+                        failures += 1
+                        break
+                    elif down:
+                        high = last - 1
+                    else:
+                        low = last + 1
+        if low < high:
+            middle = (low + high) // 2
+            spans.extend([(low, middle), (middle + 1, high)])
 
 
 def _blobs(folder: Path, target: FileBlobs, copied: Counter[str], left: Counter[str]) -> None:

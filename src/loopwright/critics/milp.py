@@ -6,14 +6,20 @@ HiGHS and OR-Tools must not be loaded into one process: both bring HiGHS, and ca
 from __future__ import annotations
 
 import sys
+from collections import OrderedDict
 from functools import lru_cache
 from typing import Any, Literal
 
 from loopwright.blocks.linear_program import LinearProgram, read_program
 from loopwright.core.errors import InputError
+from loopwright.core.extras import require
 from loopwright.core.feedback import Frozen
 from loopwright.core.lazy import lazy
+from loopwright.critics.limited import Limited
+from loopwright.critics.worker import CallFailed, TookTooLong
 
+_KEPT = 512
+_MEMORY_MB = 2048
 Status = Literal["optimal", "infeasible", "unbounded", "limit", "unread", "error"]
 
 
@@ -38,14 +44,50 @@ class Optimum(Frozen):
         return f"HiGHS found the optimum {self.objective:g} at {found or 'zero'}."
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=_KEPT)
 def solved(text: str, seconds: float = 5.0) -> Optimum:
-    """The optimum of a program in LP text; the same text is solved once."""
+    """The optimum of a program in LP text that is trusted, in this process; the same text is solved once."""
     try:
         program = read_program(text)
     except InputError as error:
         return Optimum(status="unread", said=str(error))
     return optimum(program, seconds)
+
+
+_solves: OrderedDict[str, Optimum] = OrderedDict()  # by (text, seconds)
+
+
+@lru_cache(maxsize=1)
+def _processes() -> Limited:
+    return Limited("program", "solve", memory_mb=_MEMORY_MB)
+
+
+async def solved_apart(text: str, seconds: float = 5.0) -> Optimum:
+    """The same of a program that a model wrote: read and solved in a process with limits.
+
+    Args:
+        text: A program in LP text.
+        seconds: Wall clock.
+
+    Returns:
+        What came of it; ``limit`` where it took too long or too much.
+
+    Raises:
+        InputError: highspy is missing.
+    """
+    require("highspy")
+    key = f"{seconds!r} {text}"
+    if key not in _solves:
+        try:
+            found = Optimum.model_validate(await _processes().call(text, seconds, seconds=seconds))
+        except TookTooLong:
+            found = Optimum(status="limit", said="Time limit reached")
+        except CallFailed as error:
+            found = Optimum(status="limit", said=f"stopped: {error}")
+        _solves[key] = found
+        while len(_solves) > _KEPT:
+            _solves.popitem(last=False)
+    return _solves[key]
 
 
 def optimum(program: LinearProgram, seconds: float = 5.0) -> Optimum:

@@ -21,7 +21,7 @@ from loopwright.core.fences import code_in
 from loopwright.core.model import Sampling
 from loopwright.core.policy import Prompt
 from loopwright.core.types import Example, Rollout, digest
-from loopwright.critics.milp import same, solved
+from loopwright.critics.milp import same, solved, solved_apart
 from loopwright.worlds.small import Small
 
 FORM = (
@@ -189,7 +189,7 @@ def program_in(answer: str) -> str:
 
 async def check(rollout: Rollout, ctx: Context) -> Feedback:
     """Passed where the program's optimum is that of the true model; else what the solver says, and what the optimum is."""
-    got, true = solved(program_in(rollout.output)), solved(str(rollout.example.target))
+    got, true = await solved_apart(program_in(rollout.output)), solved(str(rollout.example.target))
     if true.objective is None:
         raise InputError(f"the true model of {rollout.example.id} has no optimum: {true.text}")
     if same(got.objective, true.objective):
@@ -200,12 +200,12 @@ async def check(rollout: Rollout, ctx: Context) -> Feedback:
 
 async def critic(rollout: Rollout, ctx: Context) -> Feedback:
     """What can be said without knowing the answer: whether the program is read, and has an optimum."""
-    got = solved(program_in(rollout.output))
+    got = await solved_apart(program_in(rollout.output))
     return Verdict(passed=got.status == "optimal", message="" if got.status == "optimal" else got.text, by=CODE)
 
 
 async def highs(text: str, ctx: Context) -> str:
-    return solved(program_in(text)).text
+    return (await solved_apart(program_in(text))).text
 
 
 def modelling(*, kinds: str = "", count: int = 240, seed: int = 0) -> Small:

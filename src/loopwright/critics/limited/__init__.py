@@ -1,6 +1,7 @@
 """What users and models write and this program must run (queries, patterns, schemas), in processes with limits.
 
-Each module here is loaded by a process of ``critics.worker`` by its file alone, so it imports nothing of ours.
+Each module here is loaded by a process of ``critics.worker`` by its file alone. What need not import
+anything of ours does not, so that a process that had to be stopped is soon there again.
 """
 
 from __future__ import annotations

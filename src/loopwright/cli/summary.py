@@ -19,6 +19,7 @@ def print_summary(result: dict[str, Any]) -> None:
 
     from loopwright.cli.consoles import cell
     from loopwright.core.origins import an_earlier_run, tokens_told
+    from loopwright.improve.uses import told as told_of_uses
 
     out = console()
     scores = Table(box=SIMPLE_HEAD, pad_edge=False)
@@ -64,6 +65,8 @@ def print_summary(result: dict[str, Any]) -> None:
         out.print(f"          of these, {result['presumed_spent']} calls may have been paid twice (a process died in them)")
     for r in told.get("reused", ()):
         out.print(f"          {r['replies']:,} replies were taken from {an_earlier_run(r['run'], r['date'])}", markup=False)
+    if used := told_of_uses(result.get("test_used_before", 0)):
+        out.print(f"note      {used}", markup=False)
     if parent := result.get("parent"):
         out.print(f"          fork of run {parent['run']}: {parent['taken']:,} of its results were taken over", markup=False)
     for name in ("report", "artifact"):

@@ -13,6 +13,7 @@ from loopwright.improve.figures import costs_figure, looks_figure, monitors_figu
 from loopwright.improve.gating import over_runs
 from loopwright.improve.page import POLICY, STYLE, escape
 from loopwright.improve.report_data import Answers, Look, Report, Screened, Version
+from loopwright.improve.uses import told
 
 
 def render_html(report: Report, figures: Mapping[str, str] | None = None) -> str:
@@ -388,6 +389,8 @@ def _small_print(report: Report) -> str:
     if splits:
         seen = "No method sees the screen, gate or test examples" if "screen" in report.splits else "No method sees gate or test"
         notes.append(f"Examples: {splits}. {seen}; the test examples are used once, here.")
+    if used := told(report.test_used_before):
+        notes.append(used)
     for split, count in report.missing.items():
         notes.append(f"{count} of {report.judged[split]} {split} attempts have no score; a missing judgement is never a zero.")
     notes += [f"No score ({n} times): {reason}" for reason, n in report.missing_reasons.items()]

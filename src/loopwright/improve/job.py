@@ -30,7 +30,7 @@ from loopwright.core.registry import get_recipe
 from loopwright.core.store import RunRow, Store
 from loopwright.core.types import Budget, Candidate
 from loopwright.core.world import Split, start
-from loopwright.improve import faults, lengths, stream
+from loopwright.improve import faults, lengths, stream, uses
 from loopwright.improve.caps import EVENT as CAPS
 from loopwright.improve.caps import in_force, new_caps
 from loopwright.improve.changed import about, code_of, kept_versions, refused, since
@@ -286,6 +286,10 @@ class _Job(Proving):
             await self.engine.event("warning", "near-duplicates", message=copies)
         if self.too_long:
             await self.engine.event("warning", "too-long", message=self.too_long)
+        self.sketch = uses.sketch_of(self.task.examples("test"))
+        self.used_before = len(uses.earlier_uses(self.engine.store, self.engine.run.id, self.sketch))
+        if used := uses.told(self.used_before):
+            await self.engine.event("notice", "test-uses", message=used, loud=True)
         self._afford()
         for split in self.held_out:
             split.put_away()

@@ -24,6 +24,7 @@ from loopwright.improve.artifact import build_artifact
 from loopwright.improve.gating import ROUNDED, about_unproven, best_refused, needed
 from loopwright.improve.session import Progress, money, tell_spent
 from loopwright.improve.unused import unused_text
+from loopwright.improve.uses import note_use
 from loopwright.worlds.files import Task
 from loopwright.worlds.held_out import HeldOut
 from loopwright.worlds.named import NamedWorld
@@ -46,6 +47,8 @@ class Proving:
     tried: list[str]
     failures: list[dict[str, Any]]
     held_out: list[HeldOut]
+    sketch: list[str]
+    used_before: int
 
     async def _prove(self) -> dict[str, Any]:
         """The one look at the test split, by the report alone."""
@@ -55,6 +58,7 @@ class Proving:
         winner = self.incumbent.candidate
         for split in self.held_out:
             split.bring_back()
+        note_use(self.engine.store, self.engine.run.id, self.sketch)
         examples = self.task.examples("test")
         before, after, cut = await self._tested(self.base, winner, examples)
         if cut:
@@ -201,7 +205,7 @@ class Proving:
         effect = sum(gain) / len(gain) if gain else 0.0
         await self.engine.event(
             "final", "test", **final.model_dump(), baseline=baseline.model_dump(), effect=effect, effect_low=low,
-            effect_high=high, reason=reason,
+            effect_high=high, reason=reason, test_used_before=self.used_before,
         )  # fmt: skip
         ledger = self.engine.ledger
         return {
@@ -212,6 +216,7 @@ class Proving:
             "rejected": [look for look in looks if not look["accepted"]],
             "screened": screened,
             "counts": self.incumbent.gate.counts,
+            "test_used_before": self.used_before,
             "seconds": round(ledger.seconds, 2),
             **money(ledger.spent),
             "artifact": str(artifact),

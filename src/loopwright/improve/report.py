@@ -73,6 +73,7 @@ def build_report(store: Store, run_id: str) -> Report:
         created=row.created,
         seconds=row.seconds,
         budget={**(started.get("budget") or row.budget), **(_last(events, CAPS).get("caps") or {})},
+        test_used_before=int(final.get("test_used_before") or 0),
         fork=about(parent) if (parent := row.spec.get("parent")) else "",
         splits=started.get("splits") or {},
         counts=started.get("counts") or "examples",

@@ -215,6 +215,7 @@ class Report(Frozen):
     repeated_offers: int = 0
     notice: str = ""  # what gain the gate could notice, as said beforehand
     earlier_runs: int = 0  # that asked the gate of the same questions before
+    test_used_before: int = 0  # runs that used the same test examples before
     fork: str = ""  # of a run that goes on from another: which, what had changed and what was taken over
     made_by: str = ""  # the earlier run on the same questions that made what this one started from
     unproven: str = ""  # of the best refused candidate, what was left of it

@@ -116,3 +116,11 @@ def test_a_store_that_cannot_be_written(tmp_path: Path, server: Server, seen: Se
         assert code != 0 and "Traceback" not in said and "unexpected" not in said, said
     assert not server.bodies
     seen(f"--store below a file, on a read-only file system: refused, {len(server.bodies)} calls made")
+
+
+@pytest.mark.fault(34)
+def test_a_cap_on_money_without_a_price(tmp_path: Path, server: Server, seen: Seen) -> None:
+    server.url = "http://loopwright.invalid/v1,api_key_env=SOME_KEY"  # models of one's own machine cost nothing
+    code, said = improve(tmp_path, server, "--budget", "money=1", SOME_KEY="key-for-no-server-0001")
+    assert code == 2 and "price" in said and "Traceback" not in said and "Cannot connect" not in said, said
+    seen(f"money=1 and a model without a price: exit {code}, no connection tried")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from loopwright import __version__
-from loopwright.cli import catalogue, doctor, judging, keeping, using, watching, working
+from loopwright.cli import catalogue, doctor, judging, keeping, pruning, using, watching, working
 from loopwright.cli.interrupts import own_process
 from loopwright.cli.shared import State, StoreOption, emit, say
 from loopwright.cli.streams import forgive, let_go, open_streams
@@ -52,6 +52,8 @@ app.command("compare", rich_help_panel="Use")(using.compare)
 app.command("export", rich_help_panel="Use")(keeping.export)
 app.command("runs", rich_help_panel="Look")(keeping.runs)
 app.command("report", rich_help_panel="Look")(keeping.report)
+app.command("prune", rich_help_panel="Look")(pruning.prune)
+app.command("vacuum", rich_help_panel="Look")(pruning.vacuum)
 app.command("judge-report", rich_help_panel="Look")(judging.judge_report)
 app.command("doctor", rich_help_panel="Look")(doctor.doctor)
 app.command("watch", rich_help_panel="Methods")(watching.watch)

@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
+from loopwright.core.errors import InputError
 from loopwright.core.feedback import FREE, Cost
 from loopwright.core.model import Blobs
 
-RunStatus = Literal["running", "paused", "done", "failed"]
+RunStatus = Literal["running", "paused", "done", "failed", "pruned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +273,12 @@ def shown_status(row: RunRow, driven: Collection[str]) -> tuple[str, str]:
     if row.status == "running" and row.id not in driven:
         return "killed", f"{KILLED}; go on with: loopwright resume {row.id[:13]}"
     return row.status, row.reason
+
+
+def refuse_pruned(row: RunRow) -> None:
+    """Raises InputError for a run of which only its name and its looks at the gate are kept."""
+    if row.status == "pruned":
+        raise InputError(f"run {row.id} was pruned: what it recorded was removed, so it can be neither resumed nor looked into")
 
 
 HELD = ("gate", "test")  # splits whose attempts decide, so that nobody may choose by them while a run goes on

@@ -24,7 +24,7 @@ from typing import Any, Literal, get_args
 
 from loopwright.core.errors import InputError, UnknownName
 from loopwright.core.feedback import Demonstration, Edit, Feedback, Preference, parse_feedback
-from loopwright.core.store import HELD, Store
+from loopwright.core.store import HELD, Store, refuse_pruned
 from loopwright.core.types import Example, Rollout, Turn, digest
 from loopwright.core.world import Split
 
@@ -115,6 +115,7 @@ def export_lines(
     if not 0.0 <= threshold <= 1.0:
         raise InputError(f"a threshold is between 0 and 1, got {threshold:g}")
     found = store.run(run_id)
+    refuse_pruned(found)
     if split in HELD and found.status != "done":
         raise InputError(
             f"attempts on {split} examples are shown when a run is done, as choosing by them would bias what follows; run "

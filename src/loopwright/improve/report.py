@@ -18,7 +18,7 @@ from loopwright.core.identity import recorded
 from loopwright.core.origins import Origins
 from loopwright.core.policy import Prompt
 from loopwright.core.statistics import mean_interval
-from loopwright.core.store import CandidateRow, EventRow, Store, shown_status, told_rollouts
+from loopwright.core.store import CandidateRow, EventRow, Store, refuse_pruned, shown_status, told_rollouts
 from loopwright.core.types import Candidate, Rollout, input_text
 from loopwright.improve.caps import EVENT as CAPS
 from loopwright.improve.changed import about
@@ -46,8 +46,9 @@ _LONG = 1200  # characters of an output in the report
 
 
 def build_report(store: Store, run_id: str) -> Report:
-    """Everything known of a run, finished or not. Raises UnknownName."""
+    """Everything known of a run, finished or not. Raises UnknownName, and InputError for one that was pruned."""
     row = store.run(run_id)
+    refuse_pruned(row)
     events: dict[str, list[EventRow]] = {}
     for event in store.events(row.id):
         events.setdefault(event.type, []).append(event)

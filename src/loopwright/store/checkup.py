@@ -40,11 +40,12 @@ class Finding:
 
 
 @dataclass
-class _Seen:
+class Seen:
+    """Of all rows: how many they are, what is damaged, and the blobs that they name."""
+
     rows: int = 0
     damage: list[str] = field(default_factory=list)
-    blobs: set[bytes] = field(default_factory=set)  # named by what is stored
-    whole: bool = False  # all of it could be read
+    blobs: set[bytes] = field(default_factory=set)  # their names
 
     def note(self, *data: bytes | str) -> None:
         for one in data:
@@ -70,14 +71,14 @@ def check_up(path: Path) -> Iterator[Finding]:
         connection, copy = connect_to_read(path, 5.0)
     except (sqlite3.Error, OSError) as error:
         yield Finding("database", "damaged", str(translate(error, path, 5.0)), rescue)
-        yield _blobs(path, _Seen())
+        yield _blobs(path, [])
         return
     try:
-        seen = _Seen()
+        seen: list[Seen] = []
         reader = Reader(connection, path, 5.0)
         looks: dict[str, Callable[[], Finding]] = {
             "log": lambda: _log(path, known, connection), "pages": lambda: _pages(path, connection, rescue),
-            "rows": lambda: _rows(path, connection, reader, seen, rescue), "runs": lambda: _drivers(reader),
+            "rows": lambda: _read(path, connection, reader, seen, rescue), "runs": lambda: _drivers(reader),
             "blobs": lambda: _blobs(path, seen), "free pages": lambda: _free(connection),
         }  # fmt: skip
         for name, look in looks.items():
@@ -126,8 +127,22 @@ def _pages(path: Path, connection: sqlite3.Connection, rescue: str) -> Finding:
     return Finding("pages", "damaged", f"{path.name}: {'; '.join(wrong)}", rescue)
 
 
-def _rows(path: Path, connection: sqlite3.Connection, reader: Reader, seen: _Seen, rescue: str) -> Finding:
+def _read(path: Path, connection: sqlite3.Connection, reader: Reader, seen: list[Seen], rescue: str) -> Finding:
     refuse_older(path, connection)
+    seen.append(check_rows(reader))
+    return _rows(seen[0], rescue)
+
+
+def check_rows(reader: Reader) -> Seen:
+    """Read every row that a store keeps.
+
+    Args:
+        reader: of the store.
+
+    Returns:
+        How many there are, what is damaged, and the blobs that they name. Raises StoreError where no more can be read.
+    """
+    seen = Seen()
     for number, id, spec in reader.read("SELECT n, id, spec FROM run ORDER BY n"):
         seen.note(str(spec))
         for kind in (EFFECTS, CANDIDATES, ROLLOUTS, FEEDBACKS, EVENTS):
@@ -154,7 +169,10 @@ def _rows(path: Path, connection: sqlite3.Connection, reader: Reader, seen: _See
                 seen.damage.append(f"the table {table} is out of order")
                 break
             last = page[-1][-1]
-    seen.whole = not seen.damage
+    return seen
+
+
+def _rows(seen: Seen, rescue: str) -> Finding:
     if seen.damage:
         more = f", and {len(seen.damage) - _TOLD} more" if len(seen.damage) > _TOLD else ""
         return Finding("rows", "damaged", f"{'; '.join(seen.damage[:_TOLD])}{more}", rescue)
@@ -185,19 +203,19 @@ def _drivers(reader: Reader) -> Finding:
     return Finding("runs", "limited" if killed else "ok", f"{len(runs)} runs; {'; '.join(told) or 'nobody drives one now'}", next)
 
 
-def _blobs(path: Path, seen: _Seen) -> Finding:
+def _blobs(path: Path, seen: list[Seen]) -> Finding:
     wrong, orphaned, free, names = [], 0, 0, set()
     for file in blob_files(path.parent / "blobs"):
         names.add(file.name.encode())
         with file.open("rb") as opened:
             if hashlib.file_digest(opened, "sha256").hexdigest() != file.name:
                 wrong.append(file.name[:13])
-        if file.name.encode() not in seen.blobs:
+        if seen and file.name.encode() not in seen[0].blobs:
             orphaned, free = orphaned + 1, free + file.stat().st_size
     if wrong:
         next = "restore them from a copy; or delete them, and resume the run that made them"
         return Finding("blobs", "damaged", f"{len(wrong)} of {len(names)} are damaged: {', '.join(wrong[:_TOLD])}", next)
-    if not seen.whole:
+    if not seen or seen[0].damage:
         return Finding("blobs", "ok", f"{len(names)} are whole; which of them are in use cannot be told of damaged rows")
     if orphaned:
         told = f"{len(names)} are whole; nothing that is stored names {orphaned} of them ({told_bytes(free)})"

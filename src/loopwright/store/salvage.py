@@ -14,6 +14,7 @@ from loopwright.core.errors import InputError, StoreCorrupt, StoreVersion
 from loopwright.store import statements as sql
 from loopwright.store.blobs import FileBlobs, blob_files
 from loopwright.store.codec import checksum, unpack
+from loopwright.store.commits import Acknowledged, counted
 from loopwright.store.faults import faults
 from loopwright.store.learners import LEARNER, TRIAL
 from loopwright.store.migrate import prepare, refuse_older
@@ -70,9 +71,13 @@ def salvage(path: Path, folder: Path) -> tuple[Counter[str], Counter[str]]:
                 for table in ("effect", "candidate", "rollout", "feedback", "event"):  # they came in no order
                     first = f"SELECT min(n) FROM {table} WHERE {table}.run = tally.run"
                     made.execute(f"UPDATE tally SET first = ({first}) WHERE part = '{table}' OR part LIKE '{table}/%'")
+                number = counted(made)
                 made.execute("COMMIT")
             finally:
                 made.close()
+        acknowledged = Acknowledged(target)
+        acknowledged.note(number)
+        acknowledged.close()
         _blobs(path.parent / "blobs", FileBlobs(folder / "blobs"), copied, left)
     finally:
         source.close()

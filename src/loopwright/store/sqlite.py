@@ -24,6 +24,7 @@ from loopwright.core.store import (
     Row,
     RunRow,
     RunStatus,
+    refuse_pruned,
 )
 from loopwright.core.types import digest
 from loopwright.store import statements as sql
@@ -217,9 +218,11 @@ class SqliteStore:
         Two things say so: a lock on a file beside the database, which ends with the process, and the driver's row in the
         database, which is still there where the lock file was deleted or lies elsewhere.
         """
-        run = self.run(id).id
+        row = self.run(id)
+        run = row.id
         if self.read_only:
             raise read_only(self.path)
+        refuse_pruned(row)
         with faults(self.path, self.wait):
             lock = FileLease(self.path.parent / "locks" / f"{run}.lock", run)
         try:
@@ -234,7 +237,13 @@ class SqliteStore:
         except BaseException:
             lock.release()
             raise
-        return _Driving(self, lock, mine)
+        lease = _Driving(self, lock, mine)
+        try:
+            refuse_pruned(self.run(run))  # as it is now that nobody may prune it
+        except BaseException:
+            lease.release()
+            raise
+        return lease
 
     def _driver(self, run: str) -> Driver | None:
         rows = self.reader.read(f"{SELECT} WHERE run = ?", [run])

@@ -71,7 +71,7 @@ def test_a_limit_still_cuts(model):
     assert choice.finish == "length" and choice.text.startswith('{"cit')
 
 
-@pytest.mark.parametrize("schema", [{"type": "town"}, {"type": "string", "pattern": "("}])
+@pytest.mark.parametrize("schema", [{"type": "town"}, {"type": "string", "pattern": "("}, {"multipleOf": 10**400}])
 def test_what_is_no_schema_is_said(model, schema):
     with pytest.raises(InputError, match="expected a JSON schema that answers can be held to"):
         said(model, asked("where", max_tokens=9, schema=schema))

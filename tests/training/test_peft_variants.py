@@ -243,7 +243,9 @@ def test_damaged_adapters_are_told(tmp_path):
         ({"r": 8}, "has rank 8, its tensors have 4"), ({"r": "4"}, "r is a number"), ({"lora_alpha": None}, "lora_alpha"),
         ({"lora_alpha": float("inf")}, "lora_alpha"), ({"alpha_pattern": {"q_proj": "x"}}, "alpha_pattern of 'q_proj'"),
         ({"alpha_pattern": [1]}, "alpha_pattern is an object"), ({"target_modules": ["v_proj"]}, "not of one adapter"),
-        ({"alpha_pattern": {"q_(proj": 3}}, "not a regular expression"), ({"rank_pattern": {"q_proj": 2}}, "has rank 2"),
+        ({"alpha_pattern": {"q_(proj": 3}}, "not a regular expression"),
+        ({"alpha_pattern": {r"((\w|\.|\w\w|\w\.|\w\w\w)+)+(?<=x)": 3}}, "took longer than 1 s"),
+        ({"rank_pattern": {"q_proj": 2}}, "has rank 2"),
     ]:  # fmt: skip
         (tmp_path / "adapter_config.json").write_text(json.dumps({**config, **change}))
         with pytest.raises(InputError, match=match):

@@ -53,7 +53,10 @@ class Grammars:
 
         text = json.dumps(schema, sort_keys=False)
         if text not in self._known:
-            grammar = LLMatcher.grammar_from_json_schema(text, overrides=STYLE)
+            try:
+                grammar = LLMatcher.grammar_from_json_schema(text, overrides=STYLE)
+            except ValueError as error:  # a number beyond what it reads
+                raise InputError(f"expected a JSON schema that answers can be held to: {error}") from None
             if wrong := LLMatcher.validate_grammar(grammar, self._tokenizer):
                 raise InputError(f"expected a JSON schema that answers can be held to: {wrong}")
             self._known[text] = LLMatcher(self._tokenizer, grammar)

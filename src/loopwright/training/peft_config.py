@@ -7,15 +7,17 @@ adapter of a newer kind is not read as a plain one.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import regex
 
 from loopwright.core.errors import InputError
 
 FILE = "adapter_config.json"
 MERGE = "merge it into its model with PEFT (merge_and_unload, save_pretrained) and give the merged folder as the model"
+_SECONDS = 1.0  # for one pattern of a file on one name
 DEFAULT = 8  # PEFT's own r and lora_alpha, where a file leaves them out
 READ = frozenset(
     """peft_type r lora_alpha use_rslora rank_pattern alpha_pattern target_modules fan_in_fan_out trainable_token_indices
@@ -129,10 +131,12 @@ def _by_pattern(patterns: Mapping[str, float], module: str, default: float) -> f
     """PEFT's rule (get_pattern_key): the first pattern that is all of the name, or all of it from some dot on."""
     for pattern, value in patterns.items():
         try:
-            if re.match(rf"(.*\.)?({pattern})$", module):
+            if regex.match(rf"(.*\.)?({pattern})$", module, timeout=_SECONDS):
                 return value
-        except re.error as error:
+        except regex.error as error:
             raise InputError(f"{FILE}: {pattern!r} is not a regular expression: {error}") from None
+        except TimeoutError:
+            raise InputError(f"{FILE}: {pattern!r} took longer than {_SECONDS:g} s on the name {module}") from None
     return default
 
 

@@ -1,23 +1,30 @@
 """Runs a candidate program against tests, so that the program cannot write its own report.
 
-Two processes in one sandbox. The *judge* holds the tests and the nonce that marks a verdict; the *program* is asked
-to call its functions and answers with data. So these change no verdict: printing a forged report, ``os._exit(0)``,
-patching ``builtins`` or AssertionError, defining an own ``all``, leaving modules for the tests to import, tracing or
-reading frames, an object whose ``__eq__`` says yes to everything, reading the tests from disk. The program never sees
-an expected value.
+Two processes in one sandbox. The *judge* holds the tests and the nonce that marks a verdict; the *program* is asked to call
+its functions and answers with data. So these change no verdict: printing a forged report, ``os._exit(0)``, patching
+``builtins`` or AssertionError, defining an own ``all``, leaving modules for the tests to import, tracing or reading frames,
+reading the tests from disk, raising StopIteration.
 
-What remains possible: the program sees the inputs, so it may answer them from a table; between two objects of its own
-classes its own ``__eq__`` decides; truth, length and ``repr`` of its own objects are its own word; and it may spoil
-its own report, by using up the time or ending the judge: tests without a verdict count as failed.
+What comes back is plain data, of exact types: numbers, text, containers, Decimal, Fraction, dates, arrays, members of an
+Enum. It is compared on the judge's side, so the program never sees an expected value. An object of the program's own classes
+has methods called and attributes read; a test that compares it, or asks an operator or ``in`` of it, fails by name
+(``_objects.py``).
+
+What remains possible: the program sees the inputs, so it may answer them from a table; a method that answers True or False
+(``isinstance`` too) is its word; and it may spoil its own report, by using up the time or ending the judge: tests without a
+verdict count as failed.
 
 Data crosses by copy: a subclass of a built-in arrives as the built-in; coroutines do not cross; a program's name that
-is also a built-in is not seen by the tests.
+is also a built-in is not seen by the tests; a global is what it was when the program was loaded.
 """
 
 from __future__ import annotations
 
 import ast
+import functools
 import json
+import marshal
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +35,7 @@ from loopwright.sandbox.box import Sandbox
 from loopwright.sandbox.types import Limits, Status
 
 _SHARE = 0.9  # of the wall clock, for the tests; the rest starts and ends the judge
+_NAN = re.compile(r"(?<![a-z])(is_?)?nan(?![a-z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +73,11 @@ async def run_tests(
     names, sources, setups = _plan(tests)
     limits = limits or sandbox.limits
     nonce = secrets.token_hex(16)
-    here = Path(__file__)
-    wire, judge, worker = (here.with_name(f"_{name}.py").read_text("utf-8") for name in ("wire", "judge", "program"))
     spec = {
-        "nonce": nonce, "program": program, "setups": setups, "tests": sources, "wire": wire, "worker": worker,
-        "seconds": limits.seconds * _SHARE,
+        "nonce": nonce, "program": program, "setups": setups, "tests": sources, "seconds": limits.seconds * _SHARE,
+        "nan": any(map(_NAN.search, [tests] if isinstance(tests, str) else tests)),
     }  # fmt: skip
-    outcome = await sandbox.run(wire + judge, stdin=json.dumps(spec), limits=limits)
+    outcome = await sandbox.run(_judge(), stdin=json.dumps(spec), limits=limits)
     verdicts: dict[int, str | None] = {}
     for line in outcome.stdout.splitlines():
         mark, _, body = line.partition(" ")
@@ -88,6 +94,15 @@ async def run_tests(
     return TestReport(len(names) - len(failures), len(names), tuple(failures), status, outcome.seconds)
 
 
+@functools.cache
+def _judge() -> str:
+    """What runs inside. Compiled here, once: the interpreter inside is the same."""
+    texts = {name: Path(__file__).with_name(f"_{name}.py").read_text("utf-8") for name in ("wire", "objects", "judge", "program")}
+    compiled = {name: f"marshal.loads({marshal.dumps(compile(text, name, 'exec'))!r})" for name, text in texts.items()}
+    constants = f"import marshal\n_PROGRAM = {texts['wire'] + texts['program']!r}\n_PROGRAM_CODE = {compiled['program']}\n"
+    return constants + "".join(f"exec({compiled[name]})\n" for name in ("wire", "objects", "judge"))
+
+
 def _plan(tests: str | Sequence[str]) -> tuple[list[str], list[tuple[str, int]], list[str]]:
     """Names; (source, how many of the setups come before it); setups."""
     names: list[str] = []
@@ -96,7 +111,7 @@ def _plan(tests: str | Sequence[str]) -> tuple[list[str], list[tuple[str, int]],
     whole = isinstance(tests, str)
     for at, text in enumerate([tests] if isinstance(tests, str) else tests, 1):
         try:
-            tree = _Explain().visit(ast.parse(text))
+            tree = ast.fix_missing_locations(_Rewrite().visit(ast.parse(text)))
         except (SyntaxError, ValueError) as error:
             raise InputError(f"tests: item {at} is not Python: {error}") from error
         functions = [
@@ -108,6 +123,8 @@ def _plan(tests: str | Sequence[str]) -> tuple[list[str], list[tuple[str, int]],
             sources += [(f"{name}()", len(setups)) for name in functions]
         elif whole:
             for node in tree.body:
+                if _is_hook(node):
+                    continue
                 if isinstance(node, ast.Assert):
                     names.append(ast.get_source_segment(text, node) or f"line {node.lineno}")
                     sources.append((ast.unparse(node), len(setups)))
@@ -121,22 +138,69 @@ def _plan(tests: str | Sequence[str]) -> tuple[list[str], list[tuple[str, int]],
     return names, sources, setups
 
 
-class _Explain(ast.NodeTransformer):
-    """Gives an assert without a message one that shows both sides."""
+def _hook(name: str, *args: ast.expr) -> ast.Call:
+    """A call of ``_judge._Hooks``."""
+    judge = ast.Name("__judge__", ast.Load())
+    return ast.Call(ast.Attribute(judge, name, ast.Load()), list(args), [])
 
-    def visit_Assert(self, node: ast.Assert) -> ast.Assert:
-        if node.msg is not None:
+
+def _is_hook(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and ast.unparse(node) == "__judge__.settle()"
+
+
+def _calls(node: ast.expr) -> bool:
+    return any(isinstance(part, ast.Call) for part in ast.walk(node))
+
+
+class _Rewrite(ast.NodeTransformer):
+    """Gives an assert without a message one that shows both sides; asks the judge about ``is``; says where the test may see
+    what calls changed in their arguments: from one statement, operand of ``and`` or item of a tuple or list to the next.
+    """
+
+    def visit_Assert(self, node: ast.Assert) -> ast.AST:
+        if node.msg is None:
+            told = ast.unparse(node)
+            if isinstance(node.test, ast.Compare) and len(node.test.ops) == 1:
+                sides = [node.test.left, node.test.comparators[0]]
+                stored = [
+                    ast.NamedExpr(ast.Name(name, ast.Store()), side) for name, side in zip(("left_", "right_"), sides, strict=True)
+                ]
+                node.test = ast.copy_location(ast.Compare(stored[0], node.test.ops, [stored[1]]), node)
+                shown = [ast.Constant(told), ast.Name("left_", ast.Load()), ast.Name("right_", ast.Load())]
+                node.msg = _hook("shown", *shown)
+            else:
+                node.msg = ast.Constant(f"{told} failed")
+        return self.generic_visit(node)
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        self.generic_visit(node)
+        if len(node.ops) != 1 or not isinstance(node.ops[0], ast.Is | ast.IsNot) or isinstance(node.comparators[0], ast.Constant):
             return node
-        told = ast.unparse(node)
-        if not isinstance(node.test, ast.Compare) or len(node.test.ops) != 1:
-            node.msg = ast.Constant(f"{told} failed")
-            return node
-        left, right = node.test.left, node.test.comparators[0]
-        stored = [
-            ast.NamedExpr(ast.Name(name, ast.Store()), side) for name, side in (("left_", left), ("right_", right))
-        ]
-        node.test = ast.Compare(stored[0], node.test.ops, [stored[1]])
-        node.msg = ast.parse(
-            f"{told + ': left was '!r} + repr(left_) + ', right was ' + repr(right_)", mode="eval"
-        ).body
-        return ast.fix_missing_locations(node)
+        same = _hook("same", node.left, node.comparators[0])
+        return same if isinstance(node.ops[0], ast.Is) else ast.UnaryOp(ast.Not(), same)
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
+        self.generic_visit(node)
+        node.values = [_hook("settled", value) if _calls(value) else value for value in node.values]
+        return node
+
+    def _display(self, node: ast.Tuple | ast.List) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.ctx, ast.Load):
+            node.elts = [_hook("settled", e) if _calls(e) and not isinstance(e, ast.Starred) else e for e in node.elts]
+        return node
+
+    visit_Tuple = visit_List = _display
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        for field in ("body", "orelse", "finalbody"):
+            lines = getattr(node, field, None)
+            if isinstance(lines, list):
+                setattr(node, field, [part for line in lines for part in self._settled(line)])
+        return node
+
+    def _settled(self, line: ast.stmt) -> list[ast.stmt]:
+        if isinstance(line, ast.ImportFrom | ast.FunctionDef | ast.ClassDef):
+            return [line]
+        return [ast.Expr(_hook("settle")), line]

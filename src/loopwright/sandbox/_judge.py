@@ -1,7 +1,7 @@
 # ruff: noqa: F821
 # mypy: ignore-errors
 """Runs the tests, in a process the program cannot see into, and reports each verdict under a nonce. Follows _wire.py and
-_objects.py; _PROGRAM is the text of _wire.py and _program.py, _PROGRAM_CODE the second compiled."""
+_objects.py; _PROGRAM is what makes a Python of the program's process, _PROGRAM_CODE what makes a copy of this one."""
 
 import _signal
 
@@ -15,14 +15,14 @@ class _ProgramError(Exception):
 
 class _Judge:
     """``raised``: the errors that the program raised in this test, by id. ``changed``: what calls did to their arguments,
-    not yet shown to the test. ``spoiled``: why this test has failed, whatever becomes of it. ``torn``: the program's process
+    not yet shown to the test. ``copies``: by id, what calls returned that is one of their arguments, and that argument. ``spoiled``: why this test has failed, whatever becomes of it. ``torn``: the program's process
     cannot be asked again.
     """
 
     def __init__(self):
-        self.pid, self.line, self.spec = None, Line(-1, -1), {}
+        self.pid, self.line, self.spec, self.unloadable = None, Line(-1, -1), {}, None
         self.exported, self.kinds, self.members = {}, {}, {}
-        self.raised, self.changed, self.spoiled, self.torn = {}, [], None, False
+        self.raised, self.copies, self.changed, self.spoiled, self.torn = {}, {}, [], None, False
         self.label, self.made, self.read_as, self.owner_made = "", False, "", False
 
     # ---- the program's process
@@ -76,10 +76,16 @@ class _Judge:
 
     def start(self):
         """The program loaded into a fresh process, and the name space a test sees."""
+        if self.unloadable is not None:
+            raise self.unloadable
         if self.pid is None:
             self.spawn()
         self.kinds, self.members, self.exported = {}, {}, {}
-        loaded = self.ask("load", [self.spec["program"]], raw=True)
+        try:
+            loaded = self.ask("load", [self.spec["program"]], raw=True)
+        except (Exception, Gone) as error:
+            self.unloadable = error
+            raise
         try:
             for name, described in loaded["enumerations"].items():
                 self.enumeration(name, *described)
@@ -162,7 +168,7 @@ class _Judge:
         handle, name, bases = described
         if handle not in self.kinds:
             bases = tuple(dict.fromkeys(map(self.kind, bases)))
-            own = {"__module__": "program", "__str__": lambda error: vars(error).get("_text", "")}
+            own = {"__module__": "program", "__str__": lambda error: vars(error).get("_text") or Exception.__str__(error)}
             try:
                 self.kinds[handle] = type(name, bases, own)
             except TypeError:  # two bases of different layout
@@ -181,7 +187,7 @@ class _Judge:
             except TypeError:
                 kind, error = _ProgramError, _ProgramError()
         if kind is _ProgramError:
-            error.args = (f"{told['name']}: {told['text']}",)
+            error.args = (f"the program raised {told['name']}: {told['text']}".removesuffix(": "),)
         for name, value in extra.items():
             if name.isidentifier() and name[0] != "_" and not hasattr(BaseException, name):
                 setattr(error, name, value)
@@ -201,7 +207,7 @@ class _Judge:
             def __getattr__(self, attribute):
                 if attribute[:1] == "_":
                     raise AttributeError(attribute)
-                return judge.ask("getattr", [self, attribute], label=f"{self}.{attribute}")
+                return judge.ask("getattr", [self, attribute], label=f"{self}.{attribute}", read_as=attribute)
 
         base = {"int": enum.IntEnum, "str": getattr(enum, "StrEnum", enum.Enum)}.get(base, enum.Enum)
         values = [(str(member), self.decoded(value, name)) for member, value in members]
@@ -247,8 +253,13 @@ class _Judge:
                 for at, packed in message.get("changed", []):
                     mine = args[at] if type(at) is int else kwargs[at]
                     self.changed.append((mine, self.decoded(packed, f"an argument of {label}")))
-                if "same" in message:
+                if "same" in message and message["same"] not in [at for at, _ in message.get("changed", [])]:
                     return args[message["same"]]
+                if "same" in message:
+                    at, packed = next(entry for entry in message["changed"] if entry[0] == message["same"])
+                    value = self.decoded(packed, label)
+                    self.copies[id(value)] = value, args[at]
+                    return value
                 return self.decoded(message["value"], label, made, read_as, owner_made)
         except Exception as problem:
             raise Gone("the program's answer could not be read") from problem
@@ -292,11 +303,11 @@ class _Judge:
 
     def verdict(self, source, upto, done, space):
         """(message or None where it passed, the name space for the next test or None where a fresh one is needed)."""
-        self.raised, self.changed, self.spoiled, self.torn = {}, [], None, False
+        self.raised, self.copies, self.changed, self.spoiled, self.torn = {}, {}, [], None, False
         fresh, message = space is None, None
         try:
             if fresh:
-                if done is not None:
+                if done is not None and self.unloadable is None:
                     self.stop()
                 space, done = self.start(), 0
             for setup in self.spec["setups"][done:upto]:
@@ -308,7 +319,7 @@ class _Judge:
         except (Late, Gone, Refused) as error:
             message = _text(error)
         except BaseException as error:
-            message = f"{type(error).__name__}: {_text(error)}"
+            message = _text(error) if type(error) is _ProgramError else f"{type(error).__name__}: {_text(error)}"
         return self.spoiled or message, None if fresh or self.torn or self.ended() else space
 
     def run(self):
@@ -350,6 +361,7 @@ class _Hooks:
 
     def same(self, one, other):
         """``is``. Whether two of the program's objects are one is its own word, asked only of what the test made."""
+        one, other = (self.judge.copies.get(id(value), (None, value))[1] for value in (one, other))
         ours = [type(value) in _HANDLES for value in (one, other)]
         if not all(ours) or one is other:
             return one is other

@@ -1,4 +1,3 @@
-# ruff: noqa: F821
 # mypy: ignore-errors
 """The judge's side of an object of the program: methods are called and attributes read, nothing is decided by it.
 
@@ -28,14 +27,14 @@ class _Known:
     """What the judge knows of a handle.
 
     label: how the test came by it. made: by calling a class (a name with a capital), or as a name of the program itself;
-    then its methods are what is tested, whatever they are called.
+    then its methods are what is tested, whatever they are called. decides: what such a method of another object gave.
     """
 
-    __slots__ = ("cls", "handle", "judge", "label", "made", "owner_made", "read_as")
+    __slots__ = ("cls", "decides", "handle", "judge", "label", "made", "owner_made", "read_as")
 
     def __init__(self, judge, handle, cls, label, made=False, read_as="", owner_made=False):
         self.judge, self.handle, self.cls, self.label, self.made = judge, handle, cls, label, made
-        self.read_as, self.owner_made = read_as, owner_made
+        self.read_as, self.owner_made, self.decides = read_as, owner_made, False
 
     def told(self):
         return f"{self.label} is an object of class {self.cls}"
@@ -56,6 +55,8 @@ class _Object:
         if name == "__class__":
             return type(self)
         known = _of(self)
+        if name in ("__copy__", "__deepcopy__"):  # looked up on the object by the module copy
+            return lambda *_: known.judge.ask(name.strip("_"), [self], label=known.label)
         label = f"{known.label}.{name}"
         return known.judge.ask("getattr", [self, name], label=label, read_as=name, owner_made=known.made)
 
@@ -87,6 +88,12 @@ class _Object:
 
     def __subclasscheck__(self, cls):
         return type(cls) in _HANDLES and _bool(_of(self).judge.ask("issubclass", [cls, self]), self)
+
+    def __bool__(self):
+        known = _of(self)
+        if known.decides:
+            known.refuse("a truth value", "")
+        return _bool(known.judge.ask("bool", [self]), self)
 
     def __next__(self):
         known = _of(self)
@@ -121,9 +128,11 @@ class _Callable(_Object):
         label = f"{known.label}({'...' if args or kwargs else ''})"
         made = name.lstrip("_")[:1].isupper()
         found = known.judge.ask("call", [self, *args], kwargs, label=label, made=made, ends=known.read_as == "__next__")
-        if known.read_as in _PLAIN_METHODS and not known.owner_made and found is not None and type(found) not in _HANDLES:
-            deciding = name.startswith("is") or name in ("all", "any", "equals")
-            if args or kwargs or deciding:
+        deciding = args or kwargs or name.startswith("is") or name in ("all", "any")
+        if known.read_as in _PLAIN_METHODS and not known.owner_made and deciding and found is not None:
+            if type(found) in _HANDLES:
+                _of(found).decides = True
+            else:
                 owner = known.label[: -len(name) - 1]
                 known.judge.refuse(
                     f"{owner} is an object of a class of the program's own; .{name}() of plain data is not asked of it: "
@@ -191,7 +200,7 @@ for _name, _sign in {
     setattr(_Object, f"__r{_name}__", _binary(_name, _sign, True))
 
 for _name, _kinds in {
-    "len": (int,), "bool": (bool,), "str": (str,), "repr": (str,), "format": (str,), "int": (int,), "float": (float,),
+    "len": (int,), "str": (str,), "repr": (str,), "format": (str,), "int": (int,), "float": (float,),
     "complex": (complex,), "index": (int,), "bytes": (bytes,), "iter": None, "reversed": None,
     "round": None, "abs": None, "neg": None, "pos": None, "invert": None, "trunc": None, "floor": None, "ceil": None,
     "copy": None, "deepcopy": None, "setitem": None, "delitem": None,

@@ -78,7 +78,7 @@ class _Program:
             changed = []
             for at, arg in (*enumerate(args), *kwargs.items()):
                 packed = (message["args"] if type(at) is int else message["kwargs"])[at]
-                if type(packed) is list or type(packed) is dict and _CHANGEABLE & packed.keys():
+                if type(packed) is list or (type(packed) is dict and _CHANGEABLE & packed.keys()):
                     now = pack(arg, self)
                     if now != packed:
                         changed.append([at, now])

@@ -11,7 +11,6 @@ import builtins
 import json
 import os
 import select
-import sys
 import time
 
 _SMALL = 1 << 62
@@ -24,7 +23,7 @@ def pack(value, side):
     kind = type(value)
     if value is None or kind is bool or kind is str:
         return value
-    if kind is int and -_SMALL < value < _SMALL or kind is float and value - value == 0:
+    if (kind is int and -_SMALL < value < _SMALL) or (kind is float and value - value == 0):
         return value
     if kind is list:
         return [pack(item, side) for item in value]

@@ -99,7 +99,8 @@ def _judge() -> str:
     """What runs inside. Compiled here, once: the interpreter inside is the same."""
     texts = {name: Path(__file__).with_name(f"_{name}.py").read_text("utf-8") for name in ("wire", "objects", "judge", "program")}
     compiled = {name: f"marshal.loads({marshal.dumps(compile(text, name, 'exec'))!r})" for name, text in texts.items()}
-    constants = f"import marshal\n_PROGRAM = {texts['wire'] + texts['program']!r}\n_PROGRAM_CODE = {compiled['program']}\n"
+    program = f"import marshal\nexec({compiled['wire']})\nexec({compiled['program']})"
+    constants = f"import marshal\n_PROGRAM = {program!r}\n_PROGRAM_CODE = {compiled['program']}\n"
     return constants + "".join(f"exec({compiled[name]})\n" for name in ("wire", "objects", "judge"))
 
 

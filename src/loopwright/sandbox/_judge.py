@@ -4,6 +4,12 @@
 _objects.py; _PROGRAM is what makes a Python of the program's process, _PROGRAM_CODE what makes a copy of this one."""
 
 import _signal
+import builtins
+import contextlib
+import json
+import os
+import sys
+import time
 
 _END = (GeneratorExit, KeyboardInterrupt)
 _CONTROL = (StopIteration, StopAsyncIteration)
@@ -14,9 +20,11 @@ class _ProgramError(Exception):
 
 
 class _Judge:
-    """``raised``: the errors that the program raised in this test, by id. ``changed``: what calls did to their arguments,
-    not yet shown to the test. ``copies``: by id, what calls returned that is one of their arguments, and that argument. ``spoiled``: why this test has failed, whatever becomes of it. ``torn``: the program's process
-    cannot be asked again.
+    """Fields of one test:
+
+    raised: the errors that the program raised, by id. changed: what calls did to their arguments, not yet shown to the test.
+    copies: by id, what calls returned that is one of their arguments, and that argument. spoiled: why the test has failed,
+    whatever becomes of it. torn: the program's process cannot be asked again.
     """
 
     def __init__(self):
@@ -37,18 +45,17 @@ class _Judge:
             os.close(ours[1])
             os.close(theirs[0])
             sys.argv[1:] = [str(ours[0]), str(theirs[1])]
-            exec(_PROGRAM_CODE, {name: globals()[name] for name in ("builtins", "os", "sys", "pack", "unpack", "Line")})
+            exec(_PROGRAM_CODE, {name: globals()[name] for name in ("pack", "unpack", "Line")})
             os._exit(0)
         self.attach(ours, theirs)
 
     def spawn(self):
         """Another one, with nothing of this process in it."""
         ours, theirs = os.pipe(), os.pipe()
-        actions = [
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, 2, 1),
-            *((os.POSIX_SPAWN_DUP2, fd, 100 + at) for at, fd in enumerate((ours[0], theirs[1]))),
-        ]  # fmt: skip
-        argv = [sys.executable, "-I", "-S", "-B", "-c", _PROGRAM, "100", "101"]
+        for fd in (ours[0], theirs[1]):
+            os.set_inheritable(fd, True)
+        actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, 2, 1)]
+        argv = [sys.executable, "-I", "-S", "-B", "-c", _PROGRAM, str(ours[0]), str(theirs[1])]
         self.pid = os.posix_spawn(sys.executable, argv, os.environ, file_actions=actions)
         self.attach(ours, theirs)
 
@@ -419,8 +426,6 @@ def _text(error):
 # The program can write to the working folder; a module left there must not be what a test imports.
 sys.path.remove(os.getcwd())
 for _fd in range(3, 64):
-    try:
+    with contextlib.suppress(OSError):
         os.set_inheritable(_fd, False)
-    except OSError:
-        pass
 _Judge().run()

@@ -2,7 +2,9 @@
 # mypy: ignore-errors
 """Runs the program under test, in its own process: loads it, then does what the judge asks. Follows _wire.py."""
 
+import builtins
 import operator
+import sys
 
 _MUTABLE = (list, dict, set, bytearray)
 _CHANGEABLE = frozenset("dsBCODqa")  # marks of _wire.py

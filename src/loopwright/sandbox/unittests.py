@@ -163,9 +163,8 @@ class _Rewrite(ast.NodeTransformer):
             told = ast.unparse(node)
             if isinstance(node.test, ast.Compare) and len(node.test.ops) == 1:
                 sides = [node.test.left, node.test.comparators[0]]
-                stored = [
-                    ast.NamedExpr(ast.Name(name, ast.Store()), side) for name, side in zip(("left_", "right_"), sides, strict=True)
-                ]
+                names = ("left_", "right_")
+                stored = [ast.NamedExpr(ast.Name(name, ast.Store()), side) for name, side in zip(names, sides, strict=True)]
                 node.test = ast.copy_location(ast.Compare(stored[0], node.test.ops, [stored[1]]), node)
                 shown = [ast.Constant(told), ast.Name("left_", ast.Load()), ast.Name("right_", ast.Load())]
                 node.msg = _hook("shown", *shown)

@@ -134,7 +134,7 @@ def test_the_program_on_its_page_runs_and_is_improved(tmp_path: Path) -> None:
 
     async def go() -> dict[str, Any]:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("loopwright.improve.job.load_model", lambda *args, **kwargs: ScriptedModel(say))
+            patch.setattr("loopwright.improve.parts.load_model", lambda *args, **kwargs: ScriptedModel(say))
             return await run_recipe(
                 "trace-opto", task_folder=tmp_path, options={"rounds": 1, "examples": 2, "held": 4}, out=tmp_path / "out",
                 store_path="memory:", model="scripted:said",

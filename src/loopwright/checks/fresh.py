@@ -19,7 +19,8 @@ from typing import Any
 SECONDS = 120.0  # that one call may take
 
 _SERVER = """
-import importlib, json, os, sys, traceback
+import contextlib, importlib, json, os, signal, sys, traceback
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # who asked has ended, and nothing is to be said of it
 answers = os.fdopen(os.dup(1), "wb", 0)
 os.dup2(2, 1)  # what is printed is no answer
 for name in sys.argv[1:]:
@@ -29,13 +30,15 @@ for line in iter(sys.stdin.buffer.readline, b""):
     child = os.fork()
     if not child:
         os.setsid()
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # as Python has it
         try:
             sys.path[:] = asked["path"]
             module, _, function = asked["function"].partition(":")
             said = {"value": getattr(importlib.import_module(module), function)(*asked["arguments"])}
         except BaseException as error:
             said = {"error": traceback.format_exception_only(error)[-1].strip()}
-        answers.write(json.dumps(said).encode() + b"\\n")
+        with contextlib.suppress(BrokenPipeError):
+            answers.write(json.dumps(said).encode() + b"\\n")
         os._exit(0)
     answers.write(json.dumps({"pid": child}).encode() + b"\\n")
     _, status = os.waitpid(child, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import random
 import shutil
@@ -11,6 +12,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,6 +32,7 @@ from loopwright.core.store import CacheRow, LearnerRow
 from loopwright.store import SqliteStore
 from loopwright.store.commits import acknowledged, commits_file
 from loopwright.store.drivers import Driver, this_process
+from loopwright.store.faults import disk_fault
 from loopwright.store.modes import parts, readable_by_others
 
 Python = Callable[..., "subprocess.Popen[str]"]
@@ -461,3 +464,78 @@ def test_a_limit_on_the_size_of_files_is_a_full_store(path: Path, python: Python
         assert len(store.cached([*map(str, range(2000)), "after"])) == int(count)
     assert issubclass(StoreFull, StoreUnwritable)
     seen(f"files of at most 1 MB: {count} writes safe, the next refused by name, all goes on once the limit is raised")
+
+
+@pytest.mark.fault(66)
+@pytest.mark.parametrize("name", ["ENOSPC", "EDQUOT", "EFBIG", "EIO", "EROFS"])
+def test_what_the_disk_says_is_one_kind_of_error(path: Path, name: str) -> None:
+    told = disk_fault(OSError(getattr(errno, name), os.strerror(getattr(errno, name))), path)
+    assert isinstance(told, StoreUnwritable)
+    assert str(path) in str(told)
+    assert disk_fault(OSError(errno.ENOENT, ""), path) is None
+
+
+@pytest.mark.fault(66)
+@pytest.mark.parametrize("words", [["runs", "--json"], ["doctor", "--json"], ["runs"]])
+def test_a_full_output_is_told_without_a_traceback(path: Path, words: list[str], seen: Seen) -> None:
+    with SqliteStore(path) as store:
+        new_run(store)
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", "from loopwright.cli import main; main()", *words, "--store", path],
+            stdout=full, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert done.returncode not in (0, 70), done.stderr
+    assert "no space left" in done.stderr.lower()
+    assert "Traceback" not in done.stderr
+    seen(f"{' '.join(words)} > /dev/full: exit code {done.returncode}, one line")
+
+
+# ---- a user who may not write -----------------------------------------------------------------------------------------
+
+NOBODY = 65534
+
+
+@pytest.mark.fault(55, 65)
+def test_another_user_reads_what_is_opened_to_them_and_nothing_else(path: Path, tmp_path: Path, seen: Seen) -> None:
+    """By the real rights of a real other user: a new store is closed to them; one that was opened to them is read."""
+    if os.getuid():
+        pytest.skip("only root may act for another user")
+    folder = Path(tempfile.mkdtemp())
+    try:
+        folder.chmod(0o755)
+        with SqliteStore(folder / "store" / "loopwright.db") as store:
+            run = new_run(store).id
+            write(store, "a")
+
+        def by_nobody(*words: str | Path) -> subprocess.CompletedProcess[str]:
+            return subprocess.run(
+                [sys.executable, "-c", AS_NOBODY, *words, "--store", folder / "store"], capture_output=True, text=True
+            )
+
+        closed = by_nobody("runs", "--json")
+        assert run not in closed.stdout
+        assert "Traceback" not in closed.stderr
+        for part in (folder / "store", *(folder / "store").rglob("*")):
+            part.chmod(0o755 if part.is_dir() else 0o644)
+        opened = by_nobody("runs", "--json")
+        assert opened.returncode == 0, opened.stderr
+        assert run in opened.stdout
+        refused = by_nobody("prune", run, "--yes")
+        assert refused.returncode == 2
+        assert "may only be read" in refused.stderr
+        seen("another user: nothing of a new store, all of an opened one, and no write")
+    finally:
+        shutil.rmtree(folder)
+
+
+AS_NOBODY = f"""
+import os, sys
+from loopwright.cli import main
+import loopwright.cli.keeping, loopwright.store.sqlite, loopwright.cli.pruning, loopwright.store.pruning, rich.table, rich.console
+import loopwright.models.names
+os.setgroups([])
+os.setresgid({NOBODY}, {NOBODY}, {NOBODY})
+os.setresuid({NOBODY}, {NOBODY}, {NOBODY})
+main()
+"""

@@ -96,12 +96,17 @@ def execute(arguments: Sequence[str] | None = None) -> int:
             return _usage(error, json)
         if type(error).__name__ == "Abort":
             return _fail(error, "stopped", 130, json)
+        if isinstance(error, OSError):
+            from loopwright.store.faults import disk_fault
+
+            if (fault := disk_fault(error, error.filename or "the output")) is not None:
+                return _fail(fault, str(fault), fault.exit_code, json)
         return _fail(error, f"unexpected {type(error).__name__}: {error}\nThe traceback is in {_saved(error)}", 70, json)
 
 
 def _fail(error: BaseException, message: str, code: int, json: bool) -> int:
     message = mask(message)
-    if json:
+    if json and not getattr(sys.stdout, "gone", False):
         emit({"error": {"type": type(error).__name__, "message": message}})
     else:
         say(f"loopwright: {message}", style="bold red", first_line_only=True)
@@ -126,6 +131,9 @@ def _saved(error: BaseException) -> str:
     from loopwright.store.redaction import redact
 
     text = redact("".join(traceback.format_exception(error)))
-    with tempfile.NamedTemporaryFile("wb", prefix="loopwright-", suffix=".log", delete=False) as file:
-        file.write(visible(text).encode())
+    try:
+        with tempfile.NamedTemporaryFile("wb", prefix="loopwright-", suffix=".log", delete=False) as file:
+            file.write(visible(text).encode())
+    except OSError as refused:
+        return f"no file: {refused.strerror} in {tempfile.gettempdir()}"
     return file.name

@@ -52,6 +52,8 @@ class Guarded(Told):
 class Result(Told):
     """Standard output: what cannot be written there is an error with a name. A reader that has gone is BrokenPipeError."""
 
+    gone = False  # nothing more can be written there, errors neither
+
     def write(self, text: str) -> int:
         with self._named():
             return self.stream.write(text)
@@ -68,6 +70,7 @@ class Result(Told):
             raise
         except OSError as error:
             let_go(self.stream)
+            self.gone = True
             raise LoopwrightError(f"standard output cannot be written to: {error.strerror}") from error
 
 

@@ -14,6 +14,7 @@ from loopwright.core.errors import RunBusy, StoreCorrupt, StoreFull
 from loopwright.store import statements as sql
 from loopwright.store.blobs import blob_files
 from loopwright.store.checkup import check_rows, told_bytes
+from loopwright.store.codec import name
 from loopwright.store.commits import Acknowledged, counted
 from loopwright.store.faults import faults
 from loopwright.store.pieces import references
@@ -140,7 +141,7 @@ def _remove(connection: sqlite3.Connection, run: str, forget: bool) -> int:
     for table in (*_HEAVY, *(_RECORD if forget else ())):
         gone += connection.execute(f"DELETE FROM {table} WHERE run = ?", [number]).rowcount
         connection.execute("DELETE FROM tally WHERE run = ? AND (part = ? OR part LIKE ? || '/%')", [number, table, table])
-    gone += connection.execute("DELETE FROM cache WHERE run = ?", [sql.name(run)]).rowcount
+    gone += connection.execute("DELETE FROM cache WHERE run = ?", [name(run)]).rowcount
     connection.execute("DELETE FROM driver WHERE run = ?", [run])
     if forget:
         return gone + connection.execute("DELETE FROM run WHERE n = ?", [number]).rowcount

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from store_rows import PAID, effect, new_run
 
+from loopwright.core import secrets
 from loopwright.core.errors import InputError, RunBusy, StoreError, UnknownName
 from loopwright.core.store import CacheRow, CandidateRow, EventRow, FeedbackRow, RolloutRow, Store
 from loopwright.core.types import digest
@@ -301,3 +302,26 @@ def test_recorded_attempts_are_known_by_id(store: Store) -> None:
 def test_rows_of_a_run_that_is_not_there_are_refused(store: Store) -> None:
     with pytest.raises(InputError, match="create_run"):
         write(store, effect("nobody"))
+
+
+@pytest.mark.fault(54)
+def test_a_key_of_this_process_is_stored_nowhere(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "_known", {})
+    monkeypatch.setattr(secrets, "_pattern", None)
+    secrets.remember(["key-of-mine-0042"])
+    told = '{"text": "key-of-mine-0042"}'
+    with pytest.raises(InputError, match="holds the value of a key"):
+        new_run(store, prompt="say key-of-mine-0042")
+    run = new_run(store).id
+    with pytest.raises(InputError, match="holds the value of a key"):
+        asyncio.run(store.write([CandidateRow(run, "h", {"prompt": "key-of-mine-0042"}, "me", 0)]))
+    asyncio.run(store.write([
+        RolloutRow(run, "r", "c", "e", "train", 0, 0, 1.0, told.encode()),
+        FeedbackRow(run, "f", "r", "score", "m", "program", told.encode()),
+        EventRow(run, "told", {"key-of-mine-0042": told}), effect(run, summary=told, error=told),
+    ]))  # fmt: skip
+    store.set_run(run, status="failed", reason=told)
+    rows = [*store.effects(run), *store.rollouts(run), *store.feedback(run), *store.events(run), store.run(run)]
+    assert len(rows) == 5
+    assert "0042" not in repr(rows)
+    assert all("[secret]" in repr(row) for row in rows)

@@ -14,6 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,8 +22,11 @@ from typing import Any
 
 import pytest
 
-from loopwright.core.errors import StoreCorrupt
+from loopwright.core.errors import ModelError, StoreCorrupt
+from loopwright.core.model import Request, Sampling
 from loopwright.core.store import EffectRow
+from loopwright.core.types import Turn
+from loopwright.models.openai import OpenAIModel
 from loopwright.store import SqliteStore
 from loopwright.store.codec import unpack
 from loopwright.store.pieces import _places
@@ -162,3 +166,45 @@ def test_a_key_that_the_server_repeats_is_in_no_file_and_no_output(url: str, tmp
     leaks = sorted({f"{where}: {around!r}" for where, around in found})
     assert not leaks, "\n".join(leaks[:10])
     seen(f"{turns} replies that repeat the keys in bodies, errors and headers: in none of {len(said)} files, values and outputs")
+
+
+BROKEN = (
+    "HTTP/1.1 200 OK\r\nno colon {key}\r\n\r\n",
+    "HTTP/1.1 2x0 {key}\r\nContent-Length: 2\r\n\r\n{{}}",
+    "{key}\r\n\r\n",
+    "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/{key}\r\nContent-Length: 0\r\n\r\n",
+    "HTTP/1.1 401 {key}\r\nWWW-Authenticate: {key}\r\nContent-Length: 40\r\n\r\n{key}",
+    "HTTP/1.1 200 OK\r\nContent-Encoding: {key}\r\nContent-Length: 40\r\n\r\n{key}",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{key}\r\n",
+)
+
+
+@pytest.mark.fault(54)
+@pytest.mark.parametrize("answer", BROKEN)
+def test_a_key_in_a_broken_answer_is_in_no_error_traceback_or_log(
+    answer: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("ECHO_KEY", CANARY)
+
+    async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer.format(key=CANARY).encode())
+        writer.close()
+
+    async def ask() -> str:
+        server = await asyncio.start_server(reply, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        model = OpenAIModel("toy", base_url=url, api_key_env="ECHO_KEY", attempts=1, backoff=0.0)
+        try:
+            await model.generate([Request(turns=(Turn(role="user", text="?"),), sampling=Sampling())])
+        except ModelError as error:
+            return "".join(traceback.format_exception(error)) + repr(error)
+        finally:
+            await model.close()
+            server.close()
+        raise AssertionError("a broken answer was taken for one")
+
+    caplog.set_level("DEBUG")
+    told = asyncio.run(ask())
+    assert CANARY not in told
+    assert CANARY not in caplog.text

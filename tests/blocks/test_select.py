@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from loopwright.blocks import select
 from loopwright.blocks.select import better_first, majority, mixed_groups, top_per_example
 from loopwright.blocks.shots import from_rollouts, from_targets
+from loopwright.core.errors import InputError
 from loopwright.core.feedback import Score
 from loopwright.core.types import Example, Rollout, Turn
 
@@ -53,3 +57,12 @@ def test_mixed_groups_leave_out_what_is_all_right_or_all_wrong() -> None:
     ((group, rate),) = mixed_groups([*alike[:2], *mixed, *alike[2:]])
     assert ([r.output for r in group], rate) == (["a", "b", "d"], 1 / 3)
     assert mixed_groups(mixed, threshold=0.5)[0][1] == 2 / 3
+
+
+@pytest.mark.parametrize("pattern", ["(", "(?P<a>x", "(a|aa)+$"])
+def test_a_pattern_that_is_none_or_takes_for_ever_is_named(pattern: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(select, "SECONDS", 0.2)
+    turn = Turn(role="assistant", text="a" * 60 + "!")
+    attempt = Rollout(id="r", example=Example(id="e", input="q"), turns=(turn,))
+    with pytest.raises(InputError, match="extract = "):
+        select.final_answer(attempt, pattern)

@@ -59,7 +59,7 @@ MANIFESTS: list[tuple[str, Any, str]] = [
     ("binary", bytes(range(128, 256)) * 10, "is no text: byte 0x80 at 0 is not UTF-8"),
     ("a zip file", b"PK\x03\x04\xff\xfe" + bytes(100), "is no text"),
     ("UTF-16", json.dumps(GOOD).encode("utf-16"), "is no text"),
-    ("huge", json.dumps({**GOOD, "task": "x" * (17 << 20)}), "more than the 16,777,216 bytes"),
+    ("huge", json.dumps({**GOOD, "task": "x" * (17 << 20)}), "more than the 16,777,216 that are read here"),
     ("a list", [GOOD], "expected an object, {...}, got a list"),
     ("a text", '"embedded"', "expected an object, {...}, got text"),
     ("null", "null", "expected an object, {...}, got null"),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+import regex
+
+from loopwright.core.errors import InputError
 from loopwright.core.fences import split_thinking
 from loopwright.core.types import Rollout
 
 Pair = tuple[Rollout, Rollout]
+SECONDS = 5.0  # for one answer: some patterns take for ever on some texts
 
 
 def majority(answers: Sequence[str | None]) -> int:
@@ -25,14 +28,22 @@ def final_answer(rollout: Rollout, extract: str = "") -> str | None:
     """What a rollout votes for: the first group, or the whole match, of the regular expression ``extract`` in its output.
 
     Without ``extract`` the whole output, white space folded. Thinking in ``<think>`` tags before it is left out. None where it
-    failed, its thinking was never ended, or nothing matches.
+    failed, its thinking was never ended, or nothing matches. Raises InputError for what is no regular expression, and for one
+    that takes longer than SECONDS on an output.
     """
     said = split_thinking(rollout.output)
     if rollout.status != "ok" or said.unended:
         return None
     if not extract:
         return " ".join(said.answer.split())
-    found = re.search(extract, said.answer)
+    try:
+        found = regex.search(extract, said.answer, timeout=SECONDS)
+    except TimeoutError:
+        raise InputError(
+            f"extract = {extract[:80]!r} took longer than {SECONDS:g} s on one answer; make its repetitions unambiguous"
+        ) from None
+    except regex.error as error:
+        raise InputError(f"extract = {extract[:80]!r} is not a regular expression: {error}") from None
     return (found.group(1) if found.re.groups else found.group(0)) if found else None
 
 

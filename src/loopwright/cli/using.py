@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from loopwright.cli.shared import JsonOption, StoreOption, console, emit, emit_text, existing_store, say
+from loopwright.cli.shared import JsonOption, StoreOption, console, emit, emit_text, existing_store, parse_budget, say
 from loopwright.cli.working import JudgeOption, ProposerOption
 from loopwright.core.errors import InputError
 
@@ -37,6 +37,13 @@ def answer(
     ] = False,
     judge_model: JudgeOption = None,
     proposer_model: ProposerOption = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            "--budget", "-b", metavar="CAPS", help="What the answer may take, such as calls=50,money=0.1.",
+            show_default="calls=1000,tokens=5000000",
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Answer a question as the improved version does.
@@ -55,11 +62,14 @@ def answer(
         raise InputError("expected a question, got an empty one")
     if not artifact.is_dir():
         raise InputError(f"--artifact: {artifact} is not a folder; it is the folder 'artifact' in improve's --out")
-    from loopwright.improve.answering import answer_with
+    from loopwright.improve.answering import MOST, answer_with
 
+    caps = parse_budget(budget) or MOST
     others = {role: name for role, name in (("judge", judge_model), ("proposer", proposer_model)) if name is not None}
     text = asyncio.run(
-        answer_with(artifact, question, model=model_, others=others, trust=trust or _asked, unproven=unproven, tell=say)
+        answer_with(
+            artifact, question, model=model_, others=others, trust=trust or _asked, budget=caps, unproven=unproven, tell=say
+        )
     )
     if json:
         emit({"question": question, "answer": text, "artifact": str(artifact), **({"unproven": True} if unproven else {})})

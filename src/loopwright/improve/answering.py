@@ -14,6 +14,7 @@ from loopwright.core.errors import InputError
 from loopwright.core.policy import prompt_of
 from loopwright.core.registry import get_recipe
 from loopwright.core.types import Budget
+from loopwright.core.visible import visible_line
 from loopwright.improve.allowing import Trust, allow, uses_of
 from loopwright.improve.artifact import MANIFEST, read_artifact, staged
 from loopwright.improve.parts import models_of, store_folder
@@ -22,6 +23,8 @@ from loopwright.improve.untrusted import AGAIN
 from loopwright.models.names import ModelName
 from loopwright.store import open_store
 from loopwright.worlds.single import Single
+
+MOST = Budget(calls=1000, tokens=5_000_000)  # what one answer may take where nothing is said
 
 
 def _nothing(line: str) -> None:
@@ -43,6 +46,7 @@ async def answer_with(
     model: ModelName | None = None,
     others: Mapping[str, ModelName] | None = None,
     trust: Trust = False,
+    budget: Budget = MOST,
     store_path: Path | str = "memory:",
     unproven: bool = False,
     tell: Callable[[str], None] = _nothing,
@@ -55,6 +59,7 @@ async def answer_with(
         model: instead of the one that the artifact names. others: of the roles "judge" and "proposer".
         trust: whether the artifact may use what it asks for beyond its plain data: a server, keys, weights at a path, Python
             code. True allows all of it; a function is given what is asked for, as ``allowing.Use``, and says whether it may be.
+        budget: what the answer may take; an artifact's Solver may ask a model as often as it likes.
         store_path: where the run of one answer is recorded.
         unproven: ``artifact`` is the folder of a candidate that the gate refused.
         tell: is given what the user should know of the artifact.
@@ -65,6 +70,7 @@ async def answer_with(
     Raises:
         NotAllowed: the artifact asks for what ``trust`` does not allow; nothing of it was used.
         InputError: it is no artifact, a damaged one, or the model gave no usable answer.
+        BudgetExhausted: the answer would have taken more than ``budget``.
     """
     folder = Path(artifact)
     if not (folder / MANIFEST).is_file() and (folder / "artifact").is_dir() and not (folder / "artifact").is_symlink():
@@ -78,7 +84,7 @@ async def answer_with(
             asked = uses_of(candidate, manifest, task if solver else None, model=model, others=given)
             allow(asked, trust)
             for line in manifest.get("left_out", ()):
-                tell(f"the artifact was made without {line}")
+                tell(f"the artifact was made without {visible_line(line)}")
             roles: dict[str, Any] = {**manifest.get("others", {}), **given} if solver else {}
             spec = {"job": "answer", "model": model or manifest["model"], "others": roles}
             runs_code = any(use.kind == "code" for use in asked)
@@ -86,12 +92,13 @@ async def answer_with(
                 use_folder(task)
             if solver:
                 _check(candidate.parts["solver"])
-            async with models_of(spec, store, Budget()) as models:
+            async with models_of(spec, store, budget) as models:
                 if not runs_code:
                     kept.enter_context(without_modules())
                 world = Single.from_artifact(manifest, task if solver else None)
-                row = store.create_run(spec, seed=0, budget={}, code_version=__version__)
-                async with driving(store, row, models.pop("policy"), cache=False, progress=quiet, others=models) as engine:
+                row = store.create_run(spec, seed=0, budget=budget.model_dump(), code_version=__version__)
+                policy = models.pop("policy")
+                async with driving(store, row, policy, cache=False, progress=quiet, budget=budget, others=models) as engine:
                     ctx = Context(engine, "answer", world=world, policy=candidate, split="test")
                     rollout = await solve(candidate, world.example(prompt_of(candidate).typed(question)), ctx)
                     if rollout.status != "ok":

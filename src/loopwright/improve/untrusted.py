@@ -23,10 +23,12 @@ from loopwright.critics.section import Section, kind_of, near, not_plain, shown
 from loopwright.models.names import BACKENDS, recorded, split_name, table_of
 from loopwright.worlds.model_table import ROLES
 from loopwright.worlds.toml_file import validated
+from loopwright.worlds.tools import TEXT_FILES
 
 FORMATS = (1, 2)
 TEXT_BYTES = 16 << 20  # of a file that is read as a whole: a manifest, a prompt, a solver, a program
-FILE_BYTES = 4 << 30  # of any other but weights
+CORPUS_BYTES = 1 << 30  # of all other texts together, which a search tool reads
+FILE_BYTES = 4 << 30  # of any other file but weights
 ENTRIES, DEPTH = 20_000, 20  # files and folders in an artifact, and how deep they lie
 AGAIN = "copy the whole folder again from where it was made, or write it again there with: loopwright resume RUN"
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")
@@ -41,7 +43,7 @@ def walk(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
 
     Raises InputError for what is neither file nor folder, for files that are too large, and where there are too many.
     """
-    found, waiting = 0, [(folder, 0)]
+    found, texts, waiting = 0, 0, [(folder, 0)]
     while waiting:
         here, depth = waiting.pop()
         for entry in sorted(islice(os.scandir(here), ENTRIES + 1), key=lambda entry: entry.name):
@@ -62,18 +64,25 @@ def walk(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
                     f"{folder / visible_line(name)} is {kind}{to}; an artifact holds files and folders alone. Remove it, if you "
                     "trust the rest, or take another copy"
                 )
-            limit = _weights_limit() if name.startswith("adapter/") else FILE_BYTES
+            limit = _limit(name, texts)
+            if Path(name).suffix.lower() in TEXT_FILES:
+                texts += about.st_size
             if about.st_size > limit:
+                place = folder / visible_line(name)
                 raise InputError(
-                    f"{folder / visible_line(name)} has {about.st_size:,} bytes, more than the {limit:,} that are read here; "
-                    "take another copy"
+                    f"{place} has {about.st_size:,} bytes, more than the {limit:,} that are read here; {AGAIN}"
                 )
             yield name, about
 
 
-def _weights_limit() -> int:
-    """Half of this machine's memory: weights are read as a whole."""
-    return max(1 << 30, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
+def _limit(name: str, texts: int) -> int:
+    """How large a file may be, after so many bytes of texts."""
+    kind = Path(name).suffix.lower()
+    if name.startswith("adapter/") and kind not in TEXT_FILES:  # weights, which are read as a whole: half of the memory
+        return max(1 << 30, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
+    if kind in (".toml", ".py") or (kind in TEXT_FILES and not name.startswith("task/")):
+        return TEXT_BYTES
+    return CORPUS_BYTES - texts if kind in TEXT_FILES else FILE_BYTES
 
 
 def read_bytes(path: Path, limit: int = TEXT_BYTES) -> bytes:
@@ -236,6 +245,6 @@ def refuse_pickles(folder: Path, names: Collection[str]) -> None:
     for name in names:
         if Path(name).suffix.lower() in PICKLES:
             raise InputError(
-                f"{folder / name} may be a pickle, which runs code when it is read; adapters are read from .safetensors alone. "
-                "Save the adapter again with PEFT's save_pretrained"
+                f"{folder / visible_line(name)} may be a pickle, which runs code when it is read; adapters "
+                "are read from .safetensors alone. Save the adapter again with PEFT's save_pretrained"
             )

@@ -27,14 +27,17 @@ HASH = "0" * 64
 
 
 def write(folder: Path, manifest: object = None, **files: str | bytes) -> Path:
-    """An artifact; a manifest that is text or bytes is written as it is. files: by name, with __ for a slash and _ for a dot."""
+    """An artifact; a manifest that is text or bytes is written as it is.
+
+    files: by name, with __ for a slash, _ for a dot and + for _.
+    """
     folder.mkdir(exist_ok=True)
     text = manifest if isinstance(manifest, str | bytes) else json.dumps(GOOD if manifest is None else manifest)
     (folder / "artifact.json").write_bytes(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text)
     if "prompt_json" not in files:
         (folder / "prompt.json").write_text("{}")
     for name, content in files.items():
-        path = folder / name.replace("__", "/").replace("_", ".")
+        path = folder / name.replace("__", "/").replace("_", ".").replace("+", "_")
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content.encode() if isinstance(content, str) else content)
     return folder
@@ -47,6 +50,18 @@ def but(**changes: Any) -> dict[str, Any]:
 
 def solved(toml: str, **more: Any) -> tuple[Any, dict[str, str | bytes]]:
     return but(parts=["prompt", "solver"], **more), {"solver_toml": toml}
+
+
+def adapter(config: str, weights: bytes | None = None) -> tuple[Any, dict[str, str | bytes]]:
+    header = {
+        f"base_model.model.model.layers.0.self_attn.q_proj.lora_{part}.weight": {
+            "dtype": "F32", "shape": [1, 1], "data_offsets": [4 * i, 4 * i + 4],
+        } for i, part in enumerate("AB")
+    }  # fmt: skip
+    text = json.dumps(header).encode()
+    made = len(text).to_bytes(8, "little") + text + bytes(8) if weights is None else weights
+    files: dict[str, str | bytes] = {"adapter__adapter+config_json": config, "adapter__adapter+model_safetensors": made}
+    return but(parts=["adapter", "prompt"]), files
 
 
 # What was wrong, the manifest, further files, and what the message says of what was expected and of what arrived.
@@ -132,7 +147,18 @@ OTHERS: list[tuple[str, Any, dict[str, str | bytes], str]] = [
     ("a part in the wrong file", None, {"parts_json": '{"solver": {"recipe": "x"}}'}, "solver has a file of its own"),
     ("further part not named", None, {"parts_json": '{"library": []}'}, "library is there, and the manifest does not name it"),
     ("critics of another kind", *solved('recipe = "best-of-n"'), "critics"),
-    ("adapter without weights", but(parts=["adapter", "prompt"]), {"adapter__adapter.config_json": "{}"}, "PEFT adapter"),
+    ("two solvers", but(parts=["prompt", "solver"]), {"solver_toml": 'recipe = "x"', "solver_json": "{}"}, "expected one solver"),
+    ("task nested deep", *solved('recipe = "best-of-n"'), "nested too deeply"),
+    ("task binary", *solved('recipe = "best-of-n"'), "not UTF-8"),
+    ("an address that is none", but(model="openai:m@http://[::1,api_key_env="), {}, "got no address"),
+    ("a port that is none", but(model="openai:m@https://api.openai.com:99999999/v1"), {}, "got no address"),
+    ("weights of a world", but(parts=["adapter", "prompt"]), {"adapter__weights_bin": b"x" * 99}, "belongs to a world's model"),
+    ("adapter of a list", *adapter("[]"), "expected an object"),
+    ("adapter nested deep", *adapter("[" * 50_000), "not a PEFT adapter"),
+    ("adapter's modules", *adapter('{"r": 1, "lora_alpha": 1, "target_modules": 5}'), "target_modules is a list of names"),
+    ("adapter's tokens", *adapter('{"r": 1, "lora_alpha": 1, "trainable_token_indices": ["x"]}'), "is a list of token ids"),
+    ("adapter's weights", *adapter("{}", b"\xff" * 100), "not a PEFT adapter"),
+    ("adapter without weights", but(parts=["adapter", "prompt"]), {"adapter__adapter+config_json": "{}"}, "PEFT adapter"),
 ]  # fmt: skip
 
 
@@ -161,11 +187,16 @@ def test_each_malformed_part_is_named(
     what: str, manifest: Any, files: dict[str, Any], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = write(tmp_path / "a", manifest, **files)
-    if what.startswith("critics"):
-        (folder / "task").mkdir()
-        (folder / "task" / "task.toml").write_text('name = "t"\ncritics = "none"\n')
+    if "adapter" in what:
+        pytest.importorskip("torch")
+    critics = b'name = "t"\ncritics = "none"\n'
+    tasks = {"critics": critics, "task nested": b"a = " + b"[" * 50_000, "task binary": bytes(range(256))}
+    for begins, text in tasks.items():
+        if what.startswith(begins):
+            (folder / "task").mkdir()
+            (folder / "task" / "task.toml").write_bytes(text)
     message = told(folder, capsys)
-    assert said in message, message
+    assert said in message and "loopwright-artifact-" not in message, message
 
 
 def test_a_folder_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

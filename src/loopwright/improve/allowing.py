@@ -21,7 +21,9 @@ from loopwright.models.places import LAB, roles
 from loopwright.models.smollm2 import NAME
 from loopwright.worlds.equipment import code_of
 
-_HARMLESS = ("dtype", "device")  # options of a built-in model that decide how it computes
+_HARMLESS: dict[str, tuple[str, ...]] = {  # options of a built-in model that decide how it computes
+    "dtype": ("auto", "float32", "bfloat16", "float16"), "device": ("auto", "cpu", "cuda"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,8 @@ def _built_in(backend: str, options: Mapping[str, Any]) -> bool:
     if backend == "world":
         return set(options) == {"world"} and ":" not in str(options["world"])
     if backend != "embedded" or set(options) - {"path", "adapter", "model", *_HARMLESS}:
+        return False
+    if not all(options.get(key, "auto") in known for key, known in _HARMLESS.items()):
         return False
     named = [str(options[key]) for key in ("path", "model") if options.get(key) is not None]
     adapters = [str(options["adapter"])] if options.get("adapter") is not None else []

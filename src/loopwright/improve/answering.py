@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,15 @@ MOST = Budget(calls=1000, tokens=5_000_000)  # what one answer may take where no
 
 def _nothing(line: str) -> None:
     pass
+
+
+@contextmanager
+def _in_the_artifact(task: Path | None, folder: Path) -> Iterator[None]:
+    """Errors name the files in the artifact, not those of the copy that was read."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(str(error).replace(str(task), str(folder / "task"))) from None
 
 
 def _check(solver: Any) -> None:
@@ -81,7 +90,8 @@ async def answer_with(
         with staged(folder, manifest) as task, ExitStack() as kept:
             solver = "solver" in candidate.parts
             given = {role: name for role, name in (others or {}).items() if solver}
-            asked = uses_of(candidate, manifest, task if solver else None, model=model, others=given)
+            with _in_the_artifact(task, folder):
+                asked = uses_of(candidate, manifest, task if solver else None, model=model, others=given)
             allow(asked, trust)
             for line in manifest.get("left_out", ()):
                 tell(f"the artifact was made without {visible_line(line)}")
@@ -95,7 +105,8 @@ async def answer_with(
             async with models_of(spec, store, budget) as models:
                 if not runs_code:
                     kept.enter_context(without_modules())
-                world = Single.from_artifact(manifest, task if solver else None)
+                with _in_the_artifact(task, folder):
+                    world = Single.from_artifact(manifest, task if solver else None)
                 row = store.create_run(spec, seed=0, budget=budget.model_dump(), code_version=__version__)
                 policy = models.pop("policy")
                 async with driving(store, row, policy, cache=False, progress=quiet, budget=budget, others=models) as engine:

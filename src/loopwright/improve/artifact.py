@@ -208,13 +208,17 @@ def read_artifact(folder: Path, blobs: Blobs, *, unproven: bool = False) -> tupl
         if taken := sorted({"prompt", "solver", "adapter"} & set(further)):
             raise InputError(f"{folder / FURTHER}: {taken[0]} has a file of its own and does not belong here; {AGAIN}")
         parts |= further
-    for name in ("solver.toml", "solver.json"):
-        if name in there:
-            parts["solver"] = read_solver(folder / name)
+    solvers = [name for name in ("solver.toml", "solver.json") if name in there]
+    if len(solvers) > 1:
+        raise InputError(f"{folder}: expected one solver, got {' and '.join(solvers)}; {AGAIN}")
+    for name in solvers:
+        parts["solver"] = read_solver(folder / name)
     weights = [name for name in there if name.startswith("adapter/")]
     own = f"adapter/{OWN_FORM}"
     refuse_pickles(folder, [name for name in weights if name != own])
     if own in there:
+        if not str(manifest["model"]).startswith("world:"):
+            raise InputError(f"{folder / own} belongs to a world's model, and this one's is another; {AGAIN}")
         parts["adapter"] = blobs.put(read_bytes(folder / own, there[own]))
     elif weights:
         with named():

@@ -105,7 +105,11 @@ def checked_url(base_url: str) -> str:
     """The address without a slash at its end. Raises InputError; what is wrong is not repeated where it may hold a password."""
     if base_url.startswith("unix:"):
         return base_url
-    parts = urlsplit(base_url)
+    try:
+        parts = urlsplit(base_url)
+        _ = parts.port
+    except ValueError as error:
+        raise InputError(f"base_url: expected http://host:port/v1 or unix:/path, got no address: {error}") from None
     if parts.username or parts.password or parts.query or parts.fragment:
         raise InputError("base_url: user, password and query do not belong here; put the key in an environment variable")
     if parts.scheme not in ("http", "https") or not parts.hostname:

@@ -282,7 +282,7 @@ def import_adapter(folder: str | Path, *, base: str | None = None) -> bytes:
         if base is not None:
             config["base_model_name_or_path"] = base
         tensors = load((folder / ADAPTER_FILE).read_bytes())
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, RecursionError, SafetensorError) as error:
         old = folder / "adapter_model.bin"
         raise InputError(
             f"{folder} is not a PEFT adapter: {error}"

@@ -75,6 +75,8 @@ def settings(config: Mapping[str, Any], ranks: Mapping[str, int]) -> Settings:
         patterns[name] = {pattern: _positive(value, f"{name} of {pattern!r}") for pattern, value in given.items()}
     alphas = {}
     named = config.get("target_modules")
+    if not isinstance(named, str | None) and not (isinstance(named, list) and all(isinstance(n, str) for n in named)):
+        raise InputError(f"{FILE}: target_modules is a list of names, or a pattern, got {named!r:.80}")
     for module, found in ranks.items():
         if isinstance(named, list) and named and not any(matches(module, str(target)) for target in named):
             raise InputError(
@@ -162,4 +164,6 @@ def _tokens(config: Mapping[str, Any]) -> tuple[int, ...]:
                 f"read here: {MERGE}"
             )
         given = given.get(EMBEDDING, ())
-    return tuple(int(i) for i in given)
+    if not isinstance(given, list | tuple) or not all(type(i) is int and i >= 0 for i in given):
+        raise InputError(f"{FILE}: trainable_token_indices is a list of token ids, got {given!r:.80}")
+    return tuple(given)

@@ -49,6 +49,8 @@ class TomlFile:
             source = (self.text.split("\n")[line - 1 : line] or [""])[0].strip()
             problem = f"not TOML: {problem}, near {shown(source)}; texts go in quotes"
             raise TaskError(f"{path}:{line}", problem) from None
+        except RecursionError:
+            raise TaskError(str(path), "not TOML that can be read: its lists or tables are nested too deeply") from None
 
     def line(self, header: str, field: str, number: int = 0) -> int | None:
         """Line of a field under the ``number``-th ``header`` (as ``[answer]``; "" is the top), else of the header."""

@@ -6,7 +6,9 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -172,6 +174,38 @@ def test_one_ctrl_c_ends_what_has_not_begun_yet(tmp_path: Path, seen: Seen) -> N
         code, seconds = child.ended()
     assert code == 130 and b"Traceback" not in child.said
     seen(f"while a model was loaded: exit {code} after {seconds:.1f} s")
+
+
+@pytest.mark.fault(49, 80)
+def test_what_was_billed_before_a_wait_is_recorded(tmp_path: Path, seen: Seen) -> None:
+    """A server that bills each call and then cuts the connection; Ctrl-C comes while the calls wait to be made again."""
+    billed, counting = [0], threading.Lock()
+
+    class Cuts(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            with counting:
+                billed[0] += 1
+            self.connection.close()
+
+        def log_message(self, *given: object) -> None:
+            pass
+
+    task_folder(tmp_path, examples=80)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Cuts) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with on_terminal(tmp_path, *IMPROVE, "--model", f"openai:m@http://127.0.0.1:{server.server_port}/v1") as child:
+            child.read(lambda: billed[0] >= 30)
+            child.press()
+            code, seconds = child.ended()
+        server.shutdown()
+    store = open_store(tmp_path / "kept" / "loopwright.db")
+    try:
+        calls = sum(effect.cost.calls for effect in store.effects(store.run("last").id))
+    finally:
+        store.close()
+    assert code == 130 and calls == billed[0]
+    seen(f"connections cut, Ctrl-C while retrying: exit after {seconds:.1f} s, {billed[0]} billed, {calls} recorded")
 
 
 @pytest.mark.fault(80)

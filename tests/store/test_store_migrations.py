@@ -108,6 +108,7 @@ def test_head_is_the_newest_migration() -> None:
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
 
 
+@pytest.mark.fault(12)
 def test_an_older_store_is_backed_up_and_migrated(path: Path, tmp_path: Path) -> None:
     run = old(path)
     backup = prepare(path, 5.0, head="9001", scripts=scripts(tmp_path))
@@ -133,6 +134,7 @@ def test_a_store_from_before_origins_still_opens_and_reads(path: Path) -> None:
     assert path.with_name(f"{path.name}.0001.backup").is_file()
 
 
+@pytest.mark.fault(13)
 def test_a_failed_migration_changes_nothing(path: Path, tmp_path: Path) -> None:
     run = old(path)
     with pytest.raises(StoreError, match=r"9001.*left as it was.*backup"):
@@ -143,16 +145,19 @@ def test_a_failed_migration_changes_nothing(path: Path, tmp_path: Path) -> None:
         store.set_run(run, status="done")
 
 
+@pytest.mark.fault(13)
 def test_a_killed_migration_changes_nothing(
-    path: Path, tmp_path: Path, python: Callable[..., subprocess.Popen[str]]
+    path: Path, tmp_path: Path, python: Callable[..., subprocess.Popen[str]], seen: Callable[[str], None]
 ) -> None:
     run = old(path)
-    assert python(OPEN, path, scripts(tmp_path, "os._exit(9)")).wait() == 9
+    assert python(OPEN, path, scripts(tmp_path, "os.kill(os.getpid(), 9)")).wait() == -9
     assert "extra" not in columns(path)
     with SqliteStore(path) as store:
         assert [row.key for row in store.effects(run)] == ["k"]
+    seen("kill -9 in the middle of a migration: the store opens as it was, its row is there")
 
 
+@pytest.mark.fault(12)
 def test_a_newer_store_is_refused(path: Path, tmp_path: Path) -> None:
     old(path)
     prepare(path, 5.0, head="9001", scripts=scripts(tmp_path))

@@ -8,7 +8,8 @@ def engine() -> Any:
     """The engine of the run that this is called in."""
     frame = sys._getframe()
     while frame is not None:
-        found = getattr(frame.f_locals.get("ctx"), "engine", None) or frame.f_locals.get("engine")
+        ctx = frame.f_locals.get("ctx")
+        found = getattr(ctx, "__dict__", {}).get("engine") or frame.f_locals.get("engine")
         if found is not None and hasattr(found, "past"):
             return found
         frame = frame.f_back  # type: ignore[assignment]

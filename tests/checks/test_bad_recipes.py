@@ -136,7 +136,7 @@ def test_an_import_of_torch_is_caught() -> None:
 
 def test_every_check_has_a_sentence_and_is_broken_by_somebody() -> None:
     broken = set().union(*CAUGHT.values(), *CRITICS.values(), *MEASURES.values())
-    broken |= {"no-clock-no-globals", "imports-without-torch"}
+    broken |= {"no-clock-no-globals", "imports-without-torch", "held-out-stays-hidden"}  # see test_peeking_recipes
     assert set(all_checks()) == broken
     for one in all_checks().values():
         assert one.summary.endswith(".") and "\n" not in one.summary

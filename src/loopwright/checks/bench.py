@@ -12,7 +12,7 @@ import numpy as np
 from loopwright.blocks.convert import convert
 from loopwright.checks import bench_critic, bench_measure
 from loopwright.checks.bench_critic import ListeningEngine, Told
-from loopwright.checks.toy import ToyModel, ToySandbox, ToyWorld, is_right, share
+from loopwright.checks.toy import ToyModel, ToySandbox, ToyWorld, is_right, looking, share
 from loopwright.checks.toy_judge import ToyJudge
 from loopwright.core import loop
 from loopwright.core.budget import Ledger
@@ -25,8 +25,8 @@ from loopwright.core.policy import prompt_of
 from loopwright.core.registry import Recipe
 from loopwright.core.seen import Judgement
 from loopwright.core.store import EffectRow, Row, RunRow
-from loopwright.core.types import Budget, Candidate, Rollout, Trial, digest
-from loopwright.core.world import Stream
+from loopwright.core.types import Budget, Candidate, Example, Rollout, Trial, digest
+from loopwright.core.world import Split, Stream
 from loopwright.store.memory import MemoryStore
 from loopwright.worlds.bandit import LinearBandit
 from loopwright.worlds.baskets import Baskets
@@ -161,6 +161,7 @@ class Bench:
     silence: str | None = "?"  # this, or with None nothing at all
     examples: int = EXAMPLES
     store: KillableStore = field(default_factory=KillableStore)
+    world: Callable[..., ToyWorld] = ToyWorld
     row: RunRow | None = None
     calls: int = 0  # of the model in the latest run, however it ended
 
@@ -218,12 +219,17 @@ class Bench:
             run.heard.append(judgement)
             return judgement if self.scramble is None else self.scramble(id, judgement)
 
-        world = ToyWorld(judgements=self.judgements, watching=run.used.add, hear=engine.hear)
+        world = self.world(judgements=self.judgements, watching=run.used.add, hear=engine.hear)
         policy = Candidate(parts={"prompt": world.prompt.model_dump(mode="json", exclude_defaults=True)})
         return Context(engine, "check", world=world, policy=policy, recipe=self.recipe, scramble=listen)
 
+    def _held_out(self, ctx: Context, split: Split) -> Sequence[Example]:
+        """Examples that the bench itself reads."""
+        with looking():
+            return ctx.at("bench", recipe=None).world.examples(split)
+
     async def _solver(self, run: Run, ctx: Context, model: ToyModel) -> None:
-        examples = ctx.at("bench", recipe=None).world.examples("test")[: self.examples]
+        examples = self._held_out(ctx, "test")[: self.examples]
 
         async def answer(example: Any, ctx: Context) -> Any:
             return await self.recipe(example.hidden(), ctx)
@@ -234,7 +240,7 @@ class Bench:
         run.gain = float(np.mean([is_right(r.output) for r in rollouts]) - np.mean(base))
 
     async def _critic(self, run: Run, ctx: Context) -> None:
-        rollouts = bench_critic.answers(ctx, ctx.at("bench", recipe=None).world.examples("test")[: self.examples], self.seed)
+        rollouts = bench_critic.answers(ctx, self._held_out(ctx, "test")[: self.examples], self.seed)
         judgements = await bench_critic.judge(self.recipe, ctx, rollouts)
         run.result = [j.model_dump(mode="json") for j in judgements]
         run.judged = list(zip(rollouts, judgements, strict=True))
@@ -256,7 +262,7 @@ class Bench:
 
         await loop.improve(self.recipe, base, ctx.at("recipe"), offer, short(self.recipe))
         run.result = {"offered": [c.model_dump(mode="json") for c in offered], "best": best.hash}
-        examples = ctx.at("bench", recipe=None).world.examples("test")
+        examples = self._held_out(ctx, "test")
 
         async def true_score(candidate: Candidate) -> float:
             if candidate.parts.get("solver"):  # what comes of a prompt through a Solver is known by asking alone
@@ -274,7 +280,7 @@ class Bench:
         """Mean score on the gate split, as it is heard; what it uses is not the recipe's doing."""
         before = set(run.used)
         branch = ctx.at(f"gate.{candidate.hash[:12]}", recipe=None, split="gate")
-        scores = [r.score for r in await branch.evaluate(candidate, branch.world.examples("gate"))]
+        scores = [r.score for r in await branch.evaluate(candidate, self._held_out(branch, "gate"))]
         run.used.intersection_update(before)
         known = [s for s in scores if s is not None]
         return float(np.mean(known)) if known else 0.0

@@ -80,9 +80,9 @@ def check(*shapes: Shape) -> Callable[[Callable[[Recipe], str | None]], Check]:
 
 def all_checks() -> dict[str, Check]:
     """Every check by name, cheap ones first."""
-    from loopwright.checks import behaviour, form, learning, measuring  # their import fills the table
+    from loopwright.checks import behaviour, form, hidden, learning, measuring  # their import fills the table
 
-    order = [form, behaviour, learning, measuring]
+    order = [form, hidden, behaviour, learning, measuring]
     modules = [module.__name__ for module in order]
     return dict(sorted(_TABLE.items(), key=lambda item: modules.index(item[1].function.__module__)))
 

@@ -18,7 +18,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -26,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from loopwright.core.context import Context
-from loopwright.core.errors import BadOutput
+from loopwright.core.errors import BadOutput, HiddenFromRecipes
 from loopwright.core.feedback import FREE, Cost, Feedback, Gradient, Missing, Verdict
 from loopwright.core.model import Blobs, FitJob, Fitted, Pair, Reading, Reply, Request, Sample, Sampling
 from loopwright.core.policy import Prompt
@@ -288,10 +290,10 @@ class ToyWorld:
         self.critics = (self.checker,)
         self.tools = {"calculator": self._calculator, "search": self._search}
         self.fingerprint = digest(["toy", self.judgements])
-        self._examples = {s: _split(s, n) for s, n in (("train", 24), ("gate", 24), ("test", 40))}
+        self._held: dict[str, Sequence[Example]] = {s: _split(s, n) for s, n in (("train", 24), ("gate", 24), ("test", 40))}
 
     def examples(self, split: Split) -> Sequence[Example]:
-        return self._examples[split]
+        return self._held[split]
 
     async def _check(self, rollout: Rollout, ctx: Context) -> Feedback:
         """The objective; the sum can be read off the question, so it is also the critic."""
@@ -322,6 +324,58 @@ class ToyWorld:
         found = re.findall(r"(\d+) \+ (\d+)", text)
         said = " ".join(f"{a} + {b} is {int(a) + int(b)}." for a, b in found) or "Nothing was found."
         return self.hear(ctx.scope, "search", said)
+
+
+_LOOKING: ContextVar[bool] = ContextVar("looking", default=False)
+
+
+@contextmanager
+def looking() -> Iterator[None]:
+    """What is read of held-out examples in here is read by a check, not by a recipe. Nothing may be awaited in here."""
+    token = _LOOKING.set(True)
+    try:
+        yield
+    finally:
+        _LOOKING.reset(token)
+
+
+class Trapped(Sequence[Example]):
+    """Examples that are made when a check looks at them. Whoever else does is noted, and gets nothing."""
+
+    def __init__(self, split: str, size: int, noted: list[str]) -> None:
+        self._split, self._size, self._noted = split, size, noted
+
+    def _made(self) -> tuple[Example, ...]:
+        if not _LOOKING.get():
+            self._noted.append(f"the {self._split} examples")
+            raise HiddenFromRecipes(f"the {self._split} examples are shown to no recipe")
+        return _split(self._split, self._size)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[Example]:
+        return iter(self._made())
+
+    def __getitem__(self, at: Any) -> Any:
+        return self._made()[at]
+
+
+@dataclass
+class GuardedWorld(ToyWorld):
+    """The toy with held-out examples that note who looks at them. ``noted``: what was looked at by no check."""
+
+    noted: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for split in ("gate", "test"):
+            self._held[split] = Trapped(split, len(self._held[split]), self.noted)
+
+    def examples(self, split: Split) -> Sequence[Example]:
+        """Those of a check are as they are; whoever else asks for held-out ones is noted."""
+        found = super().examples(split)
+        return tuple(found) if isinstance(found, Trapped) else found
 
 
 def _split(split: str, n: int) -> tuple[Example, ...]:

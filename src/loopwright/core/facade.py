@@ -9,6 +9,7 @@ their attributes. It is no wall: a recipe is Python in this process, and ``gc``,
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -30,6 +31,15 @@ AWAIT = (
     "unused",
 )  # fmt: skip
 _BRANCH = ("policy", "sampling")  # what ``ctx.at`` may change
+# Where refusals are noted as well, so that a recipe that catches them is found out: a list that ``checks`` puts here.
+REFUSALS: ContextVar[list[str] | None] = ContextVar("refusals", default=None)
+
+
+def _refused(message: str) -> HiddenFromRecipes:
+    noted = REFUSALS.get()
+    if noted is not None:
+        noted.append(message)
+    return HiddenFromRecipes(message)
 
 
 class _Behind(NamedTuple):
@@ -78,7 +88,7 @@ def _classes() -> tuple[type[Any], type[Any], Callable[[Any], Any]]:
             world, recipe = seen[self]
             if name in type(self)._OPEN:
                 return getattr(world, name)
-            raise HiddenFromRecipes(
+            raise _refused(
                 f"{recipe.slug} used ctx.world.{name}, which no recipe may; use ctx.rollout or ctx.judge"
             )
 
@@ -93,7 +103,7 @@ def _classes() -> tuple[type[Any], type[Any], Callable[[Any], Any]]:
         def examples(self, split: Split) -> Sequence[Example]:
             world, recipe = seen[self]
             if split != "train":
-                raise HiddenFromRecipes(f"{recipe.slug} asked for the {split} examples, which no recipe is shown")
+                raise _refused(f"{recipe.slug} asked for the {split} examples, which no recipe is shown")
             shown = world.examples(split)
             return [e.hidden() for e in shown] if recipe.card.shape == "solver" else shown
 
@@ -109,7 +119,7 @@ def _classes() -> tuple[type[Any], type[Any], Callable[[Any], Any]]:
             if name.startswith("__"):
                 raise AttributeError(name)
             recipe = behind[self].recipe
-            raise HiddenFromRecipes(f"{recipe.slug} used ctx.{name}, which is not for recipes; there are {', '.join(_OFFERED)}")
+            raise _refused(f"{recipe.slug} used ctx.{name}, which is not for recipes; there are {', '.join(_OFFERED)}")
 
         @property
         def world(self) -> Visible:
@@ -121,7 +131,7 @@ def _classes() -> tuple[type[Any], type[Any], Callable[[Any], Any]]:
             ctx, recipe = behind[self]
             for change in changes:
                 if change not in _BRANCH:
-                    raise HiddenFromRecipes(
+                    raise _refused(
                         f"{recipe.slug} used ctx.at(..., {change}=...); a recipe may change {' and '.join(_BRANCH)}"
                     )
             return RecipeContext(ctx.at(name, **changes), recipe)

@@ -67,7 +67,7 @@ class Billing:
             return web.json_response(
                 {"error": {"message": "slow down"}}, status=429, headers={"Retry-After": self.retry_after}
             )
-        if what in ("400", "413", "422"):
+        if what in ("400", "402", "413", "422"):
             return web.json_response({"error": {"message": "this prompt cannot be read"}}, status=int(what))
         n = {"one-choice": 1, "more-choices": body.get("n", 1) + 2}.get(what, body.get("n", 1))
         prompt, completion = self.bill(body, n)

@@ -138,4 +138,4 @@ def test_a_reply_that_cannot_be_unpacked_is_asked_for_again_and_named(body: byte
         server.will(completion, lambda _: packed(body, encoding), lambda _: packed(body, encoding), completion)
         first, second, third = ask(server)["said"]  # type: ignore[misc]
     assert first[0] == third[0] == "ok"
-    assert second[:2] == ["ModelUnavailable", "connection"] and "packed" in second[2]
+    assert second[:2] == ["ModelUnavailable", "cut"] and "packed" in second[2]

@@ -133,17 +133,28 @@ def test_a_cached_reply_says_where_it_comes_from_and_gives_way_to_another_runs(s
         write(store, CacheRow("b", b"1", time=float("nan")))
 
 
+def test_a_rollout_without_a_score_is_replaced_by_one_with_a_score_alone(store: Store) -> None:
+    """An attempt that had an error, and was asked again when its run was resumed."""
+    run = new_run(store).id
+    lost = RolloutRow(run, "r", "h", "e", "train", 1, 0, None, b'{"a": 1}')
+    told = replace(lost, score=0.0, data=b'{"a": 2}')
+    better = replace(told, score=1.0)
+    for written, read in ((lost, lost), (replace(lost, data=b"{}"), lost), (told, told), (lost, told), (better, told)):
+        write(store, written)
+        assert list(store.rollouts(run)) == list(store.rollouts(run, "train")) == [read]
+
+
 def test_duplicates_change_nothing(store: Store) -> None:
     run, other = new_run(store).id, new_run(store).id
     candidate = CandidateRow(run, "h", {"parts": {"x": 1}}, "me", 1)
     rollout = RolloutRow(run, "r", "h", "e", "train", 1, 0, None, b"{}")
     feedback = FeedbackRow(run, "i", "r", "score", "checker", "code", b"{}")
     for round in range(2):
-        write(store, replace(candidate, round=1 + round), replace(rollout, score=[None, 1.0][round]), feedback)
+        write(store, replace(candidate, round=1 + round), replace(rollout, score=[0.5, 1.0][round]), feedback)
     write(store, replace(candidate, run=other))
     assert store.candidates(run) == [candidate]
     assert store.candidates(other) == [replace(candidate, run=other)]
-    assert list(store.rollouts(run)) == [rollout]
+    assert list(store.rollouts(run)) == [replace(rollout, score=0.5)]
     assert list(store.feedback(run)) == [feedback]
 
 

@@ -73,6 +73,21 @@ FreshGateOption = Annotated[
         help="Draw train and gate anew, never test, as earlier runs asked the gate that there was; not from what they made.",
     ),
 ]
+FailOption = Annotated[
+    str | None,
+    typer.Option(
+        "--fail-on-error", metavar="HOW MANY",
+        help="End once more than this share (0.2) or number (5) of examples has an error; true: at the first, false: never.",
+        show_default="the task's, else 0.5",
+    ),
+]  # fmt: skip
+RetryOption = Annotated[
+    int | None,
+    typer.Option(
+        "--retry-on-error", metavar="N", help="Try an example that has an error so many times more.",
+        show_default="the task's, else 0",
+    ),
+]  # fmt: skip
 CacheOption = Annotated[
     bool,
     typer.Option(
@@ -104,6 +119,8 @@ def improve(
     stop: StopOption = None,
     cache: CacheOption = True,
     fresh_gate: FreshGateOption = False,
+    fail_on_error: FailOption = None,
+    retry_on_error: RetryOption = None,
     json: JsonOption = False,
     store: StoreOption = None,
 ) -> None:
@@ -119,7 +136,7 @@ def improve(
                 task, change=split_words(change), model=model, seed=seed, budget=caps, out=out or _out(task),
                 numbered=out is None, force=force, store_path=place, methods=options, only=tuple(method or ()), cache=cache,
                 stop=tuple(stop or ()), others=_others(judge_model, proposer_model), device=device, fresh_gate=fresh_gate,
-                progress=shown.tell,
+                fail_on_error=fail_on_error, retry_on_error=retry_on_error, progress=shown.tell,
             )  # fmt: skip
         )
 
@@ -158,6 +175,8 @@ def run(
     stop: StopOption = None,
     cache: CacheOption = True,
     fresh_gate: FreshGateOption = False,
+    fail_on_error: FailOption = None,
+    retry_on_error: RetryOption = None,
     json: JsonOption = False,
     store: StoreOption = None,
 ) -> None:
@@ -196,7 +215,8 @@ def run(
             run_recipe(
                 slug, task_folder=task, world=world or "", options=options.get(slug, {}), model=model, seed=seed, budget=caps,
                 out=out, numbered=numbered, force=force, store_path=place, cache=cache, stop=tuple(stop or ()),
-                others=_others(judge_model, proposer_model), device=device, fresh_gate=fresh_gate, progress=shown.tell,
+                others=_others(judge_model, proposer_model), device=device, fresh_gate=fresh_gate,
+                fail_on_error=fail_on_error, retry_on_error=retry_on_error, progress=shown.tell,
             )  # fmt: skip
         )
 
@@ -262,10 +282,14 @@ def resume(
         Path | None,
         typer.Option("--out", "-o", metavar="DIR", help="Of a fork: where its results go.", show_default="beside the parent's"),
     ] = None,
+    keep_failures: Annotated[
+        bool,
+        typer.Option("--keep-failures", help="Leave examples that had an error as they are, instead of asking them again."),
+    ] = False,
     json: JsonOption = False,
     store: StoreOption = None,
 ) -> None:
-    """Go on with a run that was stopped. Nothing that was recorded is done or paid again.
+    """Go on with a run that was stopped. Nothing that was recorded is done or paid again, but for what had an error.
 
     Where the task or code that it depends on changed meanwhile, that is told before anything is paid; --fork goes on knowingly.
     A cap of --budget takes the place of the one of that name and holds for the whole run; others stay.
@@ -281,6 +305,7 @@ def resume(
         shown.finish(
             resume_improve(
                 run, store_path=place, budget=caps, progress=shown.tell, model=model, fork=fork, out=out,
+                keep_failures=keep_failures,
                 others=_others(judge_model, proposer_model),
             )  # fmt: skip
         )

@@ -18,7 +18,7 @@ from loopwright.core.store import EffectRow, RunRow, Store
 from loopwright.core.types import Turn
 
 # Kinds of failure that one request may have alone; a server that cannot be reached, or wants no more calls, is so for all.
-_ALONE = ("timeout", "server")
+_ALONE = ("timeout", "server", "cut")
 _PROBE = Request(turns=(Turn(role="user", text="Say yes."),), sampling=Sampling(max_tokens=1, temperature=0.0))
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Self, TypeVar
 
 from loopwright.core.answers import measured, quoted, reasons, tally
 from loopwright.core.errors import BadOutput, InputError, LoopwrightError, NoReply, UnknownName
+from loopwright.core.failing import error_of
 from loopwright.core.feedback import Cost, Critique, Rater
 from loopwright.core.fences import without_thinking
 from loopwright.core.judging import Judging
@@ -20,6 +22,8 @@ from loopwright.core.store import RolloutRow
 from loopwright.core.types import Candidate, Example, Rollout, Turn, digest
 from loopwright.core.weights import Weights
 from loopwright.core.world import demonstration
+
+T = TypeVar("T")
 
 
 class Context(Judging, Weights, Rounds):
@@ -165,7 +169,9 @@ class Context(Judging, Weights, Rounds):
     ) -> list[Rollout]:
         async def attempt(item: tuple[Example, str | None, Rollout | None], ctx: Context) -> list[Rollout]:
             example, message, after = item
-            made = await ctx.samples(example, n, message, after=after, **sampling)
+            made = await ctx.tried(
+                lambda ctx: ctx.samples(example, n, message, after=after, **sampling), lambda made: made[0].status == "lost"
+            )
             if not judge:
                 return [r.model_copy(update={"example": example}) for r in made]
             return [await ctx._finish(r, example, i) for i, r in enumerate(made)]
@@ -175,6 +181,8 @@ class Context(Judging, Weights, Rounds):
         branch = self.at(f"rollout{self._next()}", policy=policy, critics=critics)
         groups = await branch.map(attempt, items)
         rollouts = [r for group in groups for r in group]
+        if judge:
+            self.engine.failures.note(self.split, rollouts)
         await self._recorded(rollouts, n)
         await self.tell_raised(rollouts)
         if self.round:
@@ -187,7 +195,20 @@ class Context(Judging, Weights, Rounds):
     async def _finish(self, rollout: Rollout, example: Example, index: int) -> Rollout:
         """Judge against the objective, which may look at the target."""
         whole = rollout.model_copy(update={"example": example})
-        return whole.told(*(await self._judged(whole, self._critics)).feedback)
+
+        async def judged(ctx: Context) -> Rollout:
+            return whole.told(*(await ctx._judged(whole, self._critics)).feedback)
+
+        return await self.tried(judged, lambda r: r.status != "lost" and error_of(r) is not None, of=f".{rollout.id}")
+
+    async def tried(self, attempt: Callable[[Self], Awaitable[T]], failed: Callable[[T], bool], *, of: str = "") -> T:
+        """What ``attempt`` comes to, made again in a new scope while it failed and the run's rules allow another try."""
+        made = await attempt(self)
+        for k in range(1, self.engine.failures.retries + 1):
+            if not failed(made):
+                break
+            made = await attempt(self.at(f"again{k}{of}"))
+        return made
 
     async def evaluate(
         self, candidate: Candidate, examples: Sequence[Example] | None = None, *, n: int = 1
@@ -198,19 +219,23 @@ class Context(Judging, Weights, Rounds):
         chosen = self.world.examples(self.split) if examples is None else examples
         objective = self._world.checker
 
+        async def solved(example: Example, ctx: Context) -> Rollout:
+            try:
+                return await solve(candidate, example, ctx)
+            except (BadOutput, NoReply) as error:  # of a Solver's own texts: then it has no answer to this example
+                turns = prompt_of(candidate).render(example)
+                return _without_answer(f"{ctx.scope}/unanswered", example, turns, candidate, error)
+
         async def attempt(item: tuple[Example, int], ctx: Context) -> Rollout:
             example, replicate = item
             ctx = ctx.at("solve", critics=self._world.critics, recipe=None, sampling=self._world.sampling)
-            try:
-                rollout = await solve(candidate, example, ctx)
-            except (BadOutput, NoReply) as error:  # of a Solver's own texts: then it has no answer to this example
-                turns = prompt_of(candidate).render(example)
-                rollout = _without_answer(f"{ctx.scope}/unanswered", example, turns, candidate, error)
+            rollout = await ctx.tried(partial(solved, example), lambda made: made.status == "lost")
             judge = ctx.at("check", critics=(objective,), scramble=self._scramble, recipe=self.recipe)
             return await judge._finish(rollout, example, replicate)
 
         branch = self.at(f"evaluate{self._next()}", policy=candidate, recipe=None, compared=True)
         rollouts = await branch.map(attempt, [(e, k) for e in chosen for k in range(n)])
+        self.engine.failures.note(self.split, rollouts)
         await self._recorded(rollouts, n)
         if len(rollouts) > 1:
             await branch.tell_unusual(rollouts, told=await self.tell_raised(rollouts))

@@ -31,6 +31,7 @@ from loopwright.core.errors import (
     Paused,
     QuotaExhausted,
 )
+from loopwright.core.failing import Failures
 from loopwright.core.feedback import FREE, Cost, Feedback
 from loopwright.core.heard import Heard
 from loopwright.core.identity import Asked, describe, tuple_hash
@@ -72,6 +73,7 @@ class Engine:
     models: by role; ``policy`` answers, others (``judge``, ``proposer``) fall back to it.
     convert: turns feedback into one of the kinds a recipe learns from, or raises NoConversion.
     cache: whether replies of earlier runs may be used again.
+    again: whether a resumed run asks again what failed and nothing was built on.
     watch: figures of a round's rollouts, by name, told with the round.
     halt: why a recipe should start no further round, from the figures of its last one, or "".
     doubts: why a judge should not be trusted, by what was heard of it: short names of reasons, with words for a person.
@@ -87,6 +89,7 @@ class Engine:
         sandbox: Any = None,
         convert: Callable[[Feedback, Sequence[str]], Feedback] = _accept_all,
         cache: bool = True,
+        again: bool = False,
         notify: Callable[[str, dict[str, Any]], None] | None = None,
         watch: Callable[[Sequence[Rollout]], dict[str, float]] = _see_nothing,
         halt: Callable[[Mapping[str, float]], str] = _never,
@@ -109,7 +112,8 @@ class Engine:
         self.cache = cache
         self.notify = notify or (lambda type, payload: None)
         self.optimisers: dict[str, str] = {}  # by hash of the weights: the state of the optimiser that made them
-        self.past = Past(store, run)
+        self.past = Past(store, run, again=again)
+        self.failures = Failures()  # examples that have an error
         self.inherited = Inherited(store, run)
         self.ledger.spend(self.past.spent)
         self.executed = 0  # effects done now
@@ -426,7 +430,7 @@ class Engine:
 
     def unrecorded(self, ids: Sequence[str]) -> Collection[str]:
         """Which of these attempts the store has not got: a resumed run comes to all of them again."""
-        known = self.store.recorded_rollouts(self.run.id, ids) if self.past.resumed else ()
+        known = self.store.recorded_rollouts(self.run.id, ids) if self.past.resumed and not self.past.anew else ()
         return set(ids).difference(known)
 
     async def event(self, type: str, key: str, **payload: Any) -> None:

@@ -11,6 +11,7 @@
     ├── HiddenFromRecipes     a recipe asked for what no recipe is shown: held-out examples, the engine, the store
     ├── BudgetExhausted       the next call could pass a cap, so it was not made
     │   └── OutOfTime         the seconds ran out while a call waited for its answer, and it was given up
+    ├── TooManyErrors         more examples had an error than the run bears
     ├── Diverged              a resumed run asked for something else than it had recorded
     ├── MethodEnded           a resumed run came to where a method had ended by an error
     ├── Paused                the run was asked to stop; it can be resumed
@@ -131,6 +132,10 @@ class OutOfTime(BudgetExhausted):
         self.args = (f"{self}; a call that had waited {waited:.1f} s for its answer was given up",)
 
 
+class TooManyErrors(LoopwrightError):
+    """More examples have an error than ``fail_on_error`` bears."""
+
+
 class Diverged(LoopwrightError):
     pass
 
@@ -152,7 +157,9 @@ class ModelNotFound(ModelError):
 
 
 class ModelUnavailable(ModelError):
-    """``kind`` groups failures for the report: timeout, connection, server, rate-limit, auth, bad-request."""
+    """``kind`` groups failures for the report: timeout, connection (none came about), cut (it broke off), server, rate-limit,
+    auth, bad-request.
+    """
 
     def __init__(self, message: str, *, kind: str = "server", attempts: int = 1) -> None:
         super().__init__(message)

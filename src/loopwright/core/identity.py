@@ -51,7 +51,7 @@ def billed(error: LoopwrightError, estimate: Cost) -> Cost:
     """What a failed call took: an unusable answer was paid for, and a server that was too slow may have answered."""
     if isinstance(error, BadOutput):
         return (error.cost or estimate) if error.paid else FREE
-    late = isinstance(error, OutOfTime) or (isinstance(error, ModelUnavailable) and error.kind == "timeout")
+    late = isinstance(error, OutOfTime) or (isinstance(error, ModelUnavailable) and error.kind in ("timeout", "cut"))
     return estimate if late else FREE
 
 

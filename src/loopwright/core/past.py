@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from loopwright.core.again import Again
 from loopwright.core.compact import Counts
 from loopwright.core.errors import BudgetExhausted, Diverged, MethodEnded, StoreCorrupt
 from loopwright.core.feedback import FREE, Cost
@@ -29,13 +30,22 @@ class Past:
     """The record of one run.
 
     asks: requests so far. replayed: those answered from the record. presumed: calls, over all resumes, that a killed process
-    may have paid and that were made again. spent: what all that is recorded took, or may have taken.
+    may have paid and that were made again. spent: what all that is recorded took, or may have taken. anew: recorded failures that
+    were asked again in this process.
+
+    Args:
+        store: that holds it.
+        run: whose record it is.
+        again: ask again what failed and nothing was built on (``core.again``).
     """
 
-    def __init__(self, store: Store, run: RunRow) -> None:
+    def __init__(self, store: Store, run: RunRow, *, again: bool = False) -> None:
         self.asks = 0
         self.replayed = 0
-        self.presumed = sum(event.type == "presumed-spent" for event in store.events(run.id))
+        events = store.events(run.id)
+        self.presumed = sum(event.type == "presumed-spent" for event in events)
+        self._again = Again([event.key.removeprefix("round/") for event in events if event.type == "round"]) if again else None
+        self.anew = 0
         self._run = run.id
         # A run that its budget ended as a whole: nothing was done after that, so with a larger one its calls are made after all.
         cut = run.status == "failed" and issubclass(recorded(run.reason), BudgetExhausted)
@@ -65,6 +75,9 @@ class Past:
             completion_tokens += row.completion_tokens
             seconds += row.seconds
             money += row.money
+            if self._again is not None:
+                record = self._store.effect(self._run, row.key) if row.status == "failed" else None
+                self._again.see(row.key, row.scope, row.kind, record.error if record is not None else "")
             if done:
                 self._left += 1
                 self._scopes.add(row.scope, 1, _LEFT)
@@ -144,7 +157,9 @@ class Past:
             self.replayed += 1
             return record.result
         if record is not None and record.status == "failed" and issubclass(recorded(record.error), self._lasting):
-            raise revive(record.error)
+            if self._again is None or record.key not in self._again.keys:
+                raise revive(record.error)
+            self.anew += 1
         for scope, why in self._ended.items():
             if f"{asked.scope}/".startswith(scope) and asked.kind != ENDED:
                 raise MethodEnded(why)

@@ -16,6 +16,7 @@ from loopwright.core.errors import (
     Paused,
     QuotaExhausted,
     StoreError,
+    TooManyErrors,
 )
 from loopwright.core.gate import counted
 from loopwright.core.policy import prompt_of
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from loopwright.core.store import Store
 
 # What no method can be blamed for: whatever comes next would end in the same way.
-_OF_THE_RUN = (Paused, StoreError, Diverged, QuotaExhausted, ModelUnavailable)
+_OF_THE_RUN = (Paused, StoreError, Diverged, QuotaExhausted, ModelUnavailable, TooManyErrors)
 _PROBED = 20  # examples on which the checker is asked what an empty answer is worth
 
 

@@ -16,6 +16,7 @@ from loopwright.core.budget import Reserve
 from loopwright.core.context import Context
 from loopwright.core.engine import Engine
 from loopwright.core.errors import BudgetExhausted, Diverged, InputError, MethodEnded, UnknownName
+from loopwright.core.failing import ErrorRules, Failures
 from loopwright.core.feedback import FREE, Cost
 from loopwright.core.gate import Gate, summarise
 from loopwright.core.groups import counts_of, unit_scores, units
@@ -80,6 +81,8 @@ async def run_improve(
     device: str = "auto",
     fresh_gate: bool = False,
     too_long: str = "",
+    fail_on_error: bool | float | str | None = None,
+    retry_on_error: int | None = None,
     progress: Progress = quiet,
 ) -> dict[str, Any]:
     """Improve what a task folder describes; see the command ``loopwright improve``.
@@ -96,6 +99,8 @@ async def run_improve(
     device: where embedded models compute: "auto" (CUDA where there is one), "cpu", "cuda".
     stop: rules such as "entropy<0.1" that end a recipe's rounds by what ``blocks.monitors`` sees of its last one.
     fresh_gate: draw train and gate anew, never test: earlier runs asked the gate that there was.
+    fail_on_error, retry_on_error: when examples that have an error end the run, and how often each is tried again, over those of
+    task.toml: see ``core.failing.ErrorRules``.
     Returns the result that ``--json`` prints. Raises LoopwrightError; a paused or failed run stays in the store.
     """
     if out is None:
@@ -127,6 +132,12 @@ async def run_improve(
         if too_long not in TOO_LONG:
             raise UnknownName("policy for prompts that are too long", too_long, TOO_LONG)
         spec["too_long"] = too_long
+    written = getattr(task, "errors", ErrorRules())
+    rules = ErrorRules.checked(
+        written.fail_on_error if fail_on_error is None else fail_on_error,
+        written.retry_on_error if retry_on_error is None else retry_on_error,
+    )
+    spec["errors"] = rules.model_dump()
     caps = budget or task.budget
     chosen = methods_of(task, spec)  # a mistyped recipe or option is found before anything is loaded
     spec["code"] = code_of(__version__, task, {m.slug: m.recipe for m in chosen})
@@ -158,7 +169,7 @@ async def run_improve(
 async def resume_improve(
     run: str, *, store_path: Path | str = ".loopwright/", progress: Progress = quiet, budget: Budget | None = None,
     model: ModelName | None = None, others: Mapping[str, ModelName] | None = None, fork: bool = False,
-    out: Path | str | None = None,
+    out: Path | str | None = None, keep_failures: bool = False,
 ) -> dict[str, Any]:
     """Go on with a run that was paused, killed or failed. Nothing that was recorded is done or paid again.
 
@@ -170,6 +181,7 @@ async def resume_improve(
         model: the same model reached in another way, as where a key has another variable now.
         others: likewise of other roles.
         fork: go on although task or code changed: in a new run that takes over what the old one recorded and is still valid.
+        keep_failures: leave examples as they are that failed before; else those that nothing was built on are asked again.
         out: of a fork: the folder for its results; None for one beside the parent's.
 
     Returns:
@@ -211,7 +223,7 @@ async def resume_improve(
                     other = row.spec["model"] if role == "policy" else row.spec["others"][role]
                     raise Diverged(f"the model {shown_model(other)} is not the one run {row.id} began with; start a new run")
             if not fork:
-                return await _drive(store, row, task, models, caps, progress)
+                return await _drive(store, row, task, models, caps, progress, again=not keep_failures)
             with reserve(out or f"{row.spec['out']}-fork", names=LEFT, numbered=out is None) as folder:
                 told = {"parent": changes.parent(row.id), "out": str(folder.path.resolve())}
                 spec = {**row.spec, "task": task.spec(), "code": code, **told}
@@ -231,14 +243,14 @@ async def run_recipe(
 
 async def _drive(
     store: Store, row: RunRow, task: Task | NamedWorld, models: Mapping[str, Model], caps: Budget, progress: Progress,
-    folder: OutFolder | None = None,
+    folder: OutFolder | None = None, again: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
-    """folder: reserved for a run that begins; one that is gone on with takes its own again."""
+    """folder: reserved for a run that begins; one that is gone on with takes its own again. again: see ``driving``."""
     model, others = models["policy"], {role: model for role, model in models.items() if role != "policy"}
     # "cache" decides what is paid, not what comes out, except that a warm cache changes the composition of local batches.
     cache = row.spec["cache"]
     before, times = in_force(store, row)
-    async with driving(store, row, model, cache=cache, progress=progress, budget=caps, others=others) as engine:
+    async with driving(store, row, model, cache=cache, progress=progress, budget=caps, others=others, again=again) as engine:
         if (given := caps.model_dump()) != before:
             await engine.event(CAPS, str(times), caps=given)
         with folder or folder_of(row, progress) as out:
@@ -265,6 +277,8 @@ class _Job(Proving):
         self.made_by = made_by(engine.store, self.earlier, self.base, spec["model"])
         self._estimates: dict[str, Cost] = {}
         self.held_out = held_out(task, self.task)
+        if "errors" in spec:  # of a run of an earlier version no number of errors ends it
+            engine.failures = Failures(ErrorRules(**spec["errors"]), sum(len(self.task.examples(s)) for s in lengths.SPLITS))
         self.stopped = "every method has run"
         self.tried: list[str] = []
         self.failures: list[dict[str, Any]] = []  # methods that ended by an error

@@ -68,6 +68,9 @@ class Proving:
         last = first if winner.hash == self.base.hash else dict(zip(ids, after, strict=True))
         baseline, final, gain, _ = compare_units(examples, first, last)
         self.engine.past.finish()
+        if errors := self.engine.failures.message():
+            told = f"{errors}; their last attempt was not answered or not judged, which counts against a candidate"
+            await self.engine.event("warning", "errors", message=told, loud=True)
         artifact, manifest = self._artifact("artifact", winner)
         unproven = await self._write_unproven()
         packed: dict[str, Any] = {name: manifest[name] for name in ("taken", "left_out") if name in manifest}
@@ -226,6 +229,7 @@ class Proving:
             "reason": reason,
             "tried": self.tried,
             "failures": self.failures,
+            "errors": self.engine.failures.told(),
             "presumed_spent": self.engine.past.presumed,
             "replies": self.engine.origins.told(),
             **({"parent": {**parent, "taken": self.engine.inherited.taken}} if (parent := self.spec.get("parent")) else {}),

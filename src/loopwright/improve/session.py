@@ -66,11 +66,12 @@ def rarely_collected() -> Iterator[None]:
 @asynccontextmanager
 async def driving(
     store: Store, run: RunRow, model: Model | None, *, cache: bool, progress: Progress, budget: Budget | None = None,
-    others: Mapping[str, Model] | None = None,
+    others: Mapping[str, Model] | None = None, again: bool = False,
 ) -> AsyncIterator[Engine]:  # fmt: skip
     """An engine that holds the run's lease; on the way out the run's status says how it ended. A Learner needs no model.
 
     others: models of roles that ``model`` is not to play, such as the judge's.
+    again: ask again what failed and nothing was built on.
 
     Inside ``core.stopping.stoppable`` the run may be asked to stop: nothing new starts, what is in flight is finished and
     recorded, Paused is raised. A task that is cancelled leaves its run paused too, but without what was in flight. Signals
@@ -86,7 +87,7 @@ async def driving(
         sandbox = _LazySandbox()
         engine = Engine(
             store=store, run=run, ledger=ledger, models={"policy": model, **(others or {})} if model else {}, sandbox=sandbox,
-            convert=convert, cache=cache, notify=progress, watch=watch, doubts=doubts,
+            convert=convert, cache=cache, again=again, notify=progress, watch=watch, doubts=doubts,
             halt=partial(first_broken, [parse_rule(rule) for rule in run.spec.get("stop") or ()]),
         )  # fmt: skip
         store.set_run(run.id, status="running")

@@ -26,8 +26,8 @@ from loopwright.models.replies import no_answer, unechoed
 if TYPE_CHECKING:
     import aiohttp
 
-_RETRIED = ("connection", "timeout", "server", "rate-limit")
-_BILLED = ("connection", "timeout", "server")  # of these, which may have been billed once the request was sent
+_RETRIED = ("connection", "cut", "timeout", "server", "rate-limit")
+_BILLED = ("cut", "timeout", "server")  # of these, which may have been billed
 _REFUSED = re.compile(r"support param|UnsupportedParam|only one completion choice", re.I)  # of LiteLLM and llama.cpp, in a 500
 
 
@@ -210,7 +210,7 @@ class Transport:
         except (ClientError, OSError, ValueError) as error:
             made.sent = not isinstance(error, ClientConnectorError)
             said = self._redact(str(error) or type(error).__name__)
-            return ModelUnavailable(f"{where}: {said}", kind="connection"), None, None
+            return ModelUnavailable(f"{where}: {said}", kind="cut" if made.sent else "connection"), None, None
         if isinstance(outcome, tuple):
             failed, _, refusal = outcome
             billed = refusal is None and getattr(failed, "kind", "") in _BILLED

@@ -114,7 +114,9 @@ class MemoryStore:
         elif isinstance(row, CandidateRow):
             self._candidates.setdefault(row.run, {}).setdefault(row.hash, row)
         elif isinstance(row, RolloutRow):
-            self._rollouts.setdefault(row.run, {}).setdefault(row.id, row)
+            rollouts = self._rollouts.setdefault(row.run, {})
+            if row.id not in rollouts or (rollouts[row.id].score is None and row.score is not None):
+                rollouts[row.id] = row
         elif isinstance(row, FeedbackRow):
             self._feedback.setdefault(row.run, {}).setdefault(row.idempotency, row)
         else:

@@ -72,7 +72,11 @@ INSERT_CACHE = _insert(
     "system_fingerprint = excluded.system_fingerprint, time = excluded.time, sum = excluded.sum WHERE cache.run <> excluded.run",
 )
 INSERT_CANDIDATE = _insert("candidate", CANDIDATE, "(run, hash) DO NOTHING")
-INSERT_ROLLOUT = _insert("rollout", ROLLOUT, "(run, id) DO NOTHING")
+# An attempt that had an error and was asked again when its run was resumed has a score now.
+_JUDGED = ", ".join(f"{column} = excluded.{column}" for column in (*ROLLOUT.split(", ")[2:], "sum"))
+INSERT_ROLLOUT = _insert(
+    "rollout", ROLLOUT, f"(run, id) DO UPDATE SET {_JUDGED} WHERE rollout.score IS NULL AND excluded.score IS NOT NULL"
+)
 INSERT_FEEDBACK = _insert("feedback", FEEDBACK, "(run, idempotency) DO NOTHING")
 # The number is taken in the same statement, so a duplicate takes none and there is no gap.
 INSERT_EVENT = (

@@ -11,6 +11,7 @@ from typing import Any
 
 from loopwright.core.beside import files_of, use_folder
 from loopwright.core.errors import InputError, TaskError, UnknownName
+from loopwright.core.failing import ErrorRules
 from loopwright.core.model import Sampling
 from loopwright.core.policy import Prompt
 from loopwright.core.registry import get_recipe
@@ -31,7 +32,8 @@ from loopwright.worlds.tools import read_tools
 __all__ = ["Task", "load_task"]
 
 _TABLES = (
-    "prompt", "solver", "answer", "texts", "examples", "split", "checker", "compare", "tools", "budget", "gate", "artifact",
+    "prompt", "solver", "answer", "texts", "examples", "split", "checker", "compare", "tools", "budget", "gate", "errors",
+    "artifact",
 )  # fmt: skip
 _PROMPT_FIELDS = ("system", "instruction", "template")
 
@@ -69,6 +71,7 @@ def load_task(folder: Path | str) -> Task:
     splits = fractions.divide([example for _, example in located], gate["alpha"], graded=bool(checker.graded))
     tools, tool_specs = read_tools(file.section("tools"), folder)
     return Task(
+        errors=_errors(file.section("errors")),
         too_long=file.section("prompt").choice("too_long", TOO_LONG, "mark"),
         name=name, description=description, model=model, others=others, folder=folder,
         prompt=prompt, solver=(solver := _solver(file)), program=_program(solver),
@@ -93,6 +96,17 @@ def _gate(section: Section) -> dict[str, float]:
         "alpha": alpha, "min_effect": effect, **({"margin": margin} if goal == "not-worse" else {}),
         **({"planned": planned} if planned is not None else {}), **({"graded": graded} if graded is not None else {}),
     }  # fmt: skip
+
+
+def _errors(section: Section) -> ErrorRules:
+    given = {name: section.data[name] for name in ("fail_on_error", "retry_on_error") if section.has(name)}
+    section.close()
+    for name, value in given.items():
+        try:
+            ErrorRules.checked(**{name: value})
+        except InputError as error:
+            raise section.fail(name, str(error)) from None
+    return ErrorRules.checked(**given)
 
 
 def _prompt(section: Section, located: list[Located]) -> Prompt:

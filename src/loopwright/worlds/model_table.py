@@ -13,7 +13,7 @@ from loopwright.worlds.toml_file import TomlFile
 ROLES = ("judge", "proposer")
 _TABLES = ("options", "headers")
 _TEXTS = ("base_url", "api_key_env", "adapter", "dtype", "device")
-_NUMBERS = ("timeout", "deadline", "backoff", "longest_wait", "cooldown")
+_NUMBERS = ("timeout", "deadline", "backoff", "longest_wait", "cooldown", "max_reply_mb")
 _WHOLE = ("concurrency", "attempts", "circuit", "batch_rows", "threads")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from loopwright.core.errors import UnknownName
+from loopwright.core.failing import ErrorRules
 from loopwright.core.model import Sampling
 from loopwright.core.policy import Prompt
 from loopwright.core.types import Budget, Example, digest
@@ -57,6 +58,7 @@ class Task:
     compare_spec: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
     too_long: str = "mark"
     carries: tuple[str, ...] = ()
+    errors: ErrorRules = field(default_factory=ErrorRules)
 
     def examples(self, split: Split) -> Sequence[Example]:
         """The examples of a split, in the order of the file; of a task as a run uses it, test is a ``HeldOut``.

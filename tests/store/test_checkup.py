@@ -148,6 +148,19 @@ def test_what_is_whole_is_saved(copy: Path, tmp_path: Path, seed: int, seen: See
     seen(f"3 pages of {size // 4096} overwritten: {copied['effect']} of {3 * ROWS} effects saved, and a sound store made of them")
 
 
+@pytest.mark.fault(9)
+@pytest.mark.parametrize("kept", [0.4, 0.8])
+def test_what_is_left_of_a_cut_off_file_is_saved(copy: Path, tmp_path: Path, kept: float, seen: Seen) -> None:
+    os.truncate(copy, int(copy.stat().st_size * kept))
+    assert "damaged" in states(copy).values()
+    copied, _ = salvage(copy, tmp_path / "saved")
+    with SqliteStore(tmp_path / "saved" / copy.name) as store:
+        effects = [row for run in store.runs() for row in store.effects(run.id)]
+        assert len(effects) == copied["effect"]
+        assert all(row.result in {told(row.ordinal, n) for n in range(3)} for row in effects)
+    seen(f"cut to {kept:.0%}: {len(effects)} of {3 * ROWS} effects saved")
+
+
 def test_nothing_is_saved_over_a_store(copy: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is there already"):
         salvage(copy, copy.parent)

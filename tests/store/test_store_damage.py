@@ -13,6 +13,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from loopwright.core.errors import (
 from loopwright.core.store import CacheRow, LearnerRow
 from loopwright.store import SqliteStore
 from loopwright.store.commits import acknowledged, commits_file
-from loopwright.store.drivers import Driver, this_process
+from loopwright.store.drivers import SILENT, Driver, this_process
 from loopwright.store.faults import disk_fault
 from loopwright.store.modes import parts, readable_by_others
 
@@ -218,6 +219,17 @@ def test_a_store_that_went_is_noticed_at_the_next_write(path: Path, tmp_path: Pa
     seen(f"{what}: the next write is refused")
 
 
+@pytest.mark.fault(64)
+def test_a_shared_learner_notices_too(path: Path, tmp_path: Path) -> None:
+    with SqliteStore(path) as store:
+        assert store.learners.swap("a", expected=0, data=b"{}")
+        path.rename(tmp_path / "elsewhere")
+        for _ in range(2):
+            with pytest.raises(StoreMoved):
+                store.learners.swap("a", expected=1, data=b"[]")
+    assert not path.exists()
+
+
 # ---- who drives a run --------------------------------------------------------------------------------------------------------
 
 
@@ -310,6 +322,9 @@ def test_a_driver_is_its_process_not_its_number() -> None:
     assert mine.alive(0.0)  # whatever the clock says
     assert not Driver("r", "t", mine.boot, mine.space, mine.pid, "1").alive(1e12)  # the number was given to another since
     assert not Driver("r", "t", "before", mine.space, mine.pid, mine.began).alive(1e12)  # the machine was started anew
+    elsewhere = Driver("r", "t", mine.boot, "pid:[1]", mine.pid, mine.began)  # another container: known by its last sign alone
+    assert elsewhere.alive(time.time() - SILENT / 2)
+    assert not elsewhere.alive(time.time() - 2 * SILENT)
     ended = subprocess.Popen([sys.executable, "-c", ""])
     os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)  # ended, and nobody has asked how
     assert not Driver("r", "t", mine.boot, mine.space, ended.pid, "").alive(1e12)

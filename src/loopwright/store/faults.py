@@ -139,8 +139,9 @@ def read_only(path: Path) -> StoreReadOnly:
 
 def corrupt(path: Path, why: str) -> StoreCorrupt:
     return StoreCorrupt(
-        f"{path} is damaged ({why}). Work on a copy of it, and of {path.name}-wal if there is one. To save "
-        f"what can be read: sqlite3 {path} .recover | sqlite3 recovered.db. "
+        f"{path} is damaged ({why}). Work on a copy of it, and of {path.name}-wal if there is one. To see what is damaged: "
+        f"loopwright doctor --store {path}. To save what is whole in a new store: the same with --salvage FOLDER; where that "
+        f"reads nothing: sqlite3 {path} .recover | sqlite3 recovered.db. "
         f"A {path.name}.*.backup beside it, if any, is older and whole"
     )
 

@@ -55,7 +55,7 @@ def salvage(path: Path, folder: Path) -> tuple[Counter[str], Counter[str]]:
     copied: Counter[str] = Counter()
     left: Counter[str] = Counter()
     with faults(path, 5.0):
-        source, copy = connect_to_read(path.resolve(), 5.0)
+        source, copy = connect_to_read(path.resolve(), 5.0, cut=True)
     try:
         _refuse_other(path, source)
         private_folder(folder)

@@ -21,7 +21,8 @@ def ordered(xs):
             if xs[j] > xs[j + 1]: xs[j], xs[j + 1] = xs[j + 1], xs[j]
     return xs
 def sort(xs): xs.sort()
-def half(x): return x / 2
+def line(text): return f"{float(text) ** 2}"
+LIMIT, NAME, WORDS = 7, "Hello", ["a", "b", "a"]
 """
 
 BATTERY = [
@@ -120,6 +121,15 @@ BATTERY = [
     "assert dict(d('a b a')) == {'a': 2, 'b': 1}",
     "assert sorted(d('a b a').items()) == [('a', 2), ('b', 1)]",
     "assert [len(h(n)) for n in (1, 2, 4)] == [1, 2, 3]",
+    "assert float(line('1.5')) == 2.25",
+    "for a, b in [('2', 4.0), ('3', 9.0)]:\n    if abs(float(line(a)) - b) > 1e-6:\n        raise ValueError((a, b))",
+    # names of the program's
+    "assert LIMIT == 7 and LIMIT - 7 == 0",
+    "assert not LIMIT - 7",
+    "assert NAME.startswith('Hel')",
+    "assert WORDS.count('a') == 2 and 'b' in WORDS",
+    "assert WORDS.count('a')",
+    "assert 'b' in WORDS",
     # what is changed in place
     "xs = [3, 1, 2]\nsort(xs)\nassert xs == [1, 2, 3]",
     "xs = [3, 1, 2]\nassert ordered(xs) == sorted(xs)",
@@ -225,6 +235,30 @@ FORGERIES = {
     "a partial of operators": "import functools, operator\ndef f(*a): return functools.partial(operator.eq, 0)",
     "patches total_ordering": "import functools\n@functools.total_ordering\nclass Y:\n    __eq__ = lambda *a: True\n    __lt__ = lambda *a: True\n"
     "def f(*a): return Y()",
+    "constants that answer for themselves": returns(EVERYTHING) + "LIMIT = NAME = WORDS = Y()",
+    "constants with methods": returns("startswith = count = lambda *a: True\n__sub__ = lambda *a: 0\n__contains__ = lambda *a: True")
+    + "LIMIT = NAME = WORDS = Y()",
+    "classes in the place of constants": "class NAME:\n    startswith = count = staticmethod(lambda *a: True)\nWORDS = NAME\n"
+    "class M(type):\n    __sub__ = lambda *a: 0\nclass LIMIT(metaclass=M): pass\ndef f(*a): return NAME",
+    "a named tuple of functions": "import collections\nNames = 'startswith endswith count find issuperset isdisjoint get isprintable'\n"
+    "Y = collections.namedtuple('Y', Names)\ndef yes(*a): return True\ndef f(*a): return Y(*[yes] * 8)\nNAME = WORDS = f()",
+    "a namespace of functions": "import types\ndef yes(*a): return True\ndef f(*a): return types.SimpleNamespace(startswith=yes, count=yes, find=yes, "
+    "endswith=yes, issuperset=yes, isdisjoint=yes)\nNAME = WORDS = f()",
+    "a module": "import types\ndef yes(*a): return True\ndef f(*a):\n    m = types.ModuleType('m')\n    m.startswith = m.count = m.find = yes\n    return m",
+    "functions with methods": "def f(*a): return f\nf.startswith = f.count = f.find = f.endswith = f.issuperset = lambda *a: True\nNAME = WORDS = f",
+    "an exception that is returned": returns(EVERYTHING, base="(Exception)"),
+    "a type": "def f(*a): return str",
+    "NotImplemented": "def f(*a): return NotImplemented",
+    "an iterator that is a container": returns("__next__ = lambda s: True\n__iter__ = lambda s: s"),
+    "a proxy that watches": "seen = []\nclass Y:\n    def __getattr__(self, name):\n        def method(*args):\n            seen.extend(args)\n"
+    "            return seen[-1] if seen else 0\n        return method\n    def __getitem__(self, at): return seen[-1] if seen else 0\n"
+    "    __len__ = lambda s: 1\ndef f(*a): return seen[-1] if seen else Y()",
+    "answers what it was asked before": "seen = []\ndef f(*a):\n    seen.extend(a)\n    return seen[0]",
+    "a weak reference": "import weakref\nclass Y:\n    __eq__ = lambda *a: True\n    __hash__ = None\ny = Y()\ndef f(*a): return weakref.proxy(y)",
+    "an ABC with virtual subclasses": "import numbers\nclass Y:\n    __eq__ = __lt__ = __gt__ = lambda *a: True\n    __hash__ = None\n    numerator = 9\n"
+    "    denominator = 1\n    real = 9\n    imag = 0\nnumbers.Rational.register(Y)\ndef f(*a): return Y()",
+    "array interfaces": returns("__array__ = lambda s, *a: [9]\n__array_ufunc__ = lambda *a, **k: True\n__array_priority__ = 99\n__float__ = lambda s: 0.0\n"
+    "__index__ = lambda s: 0"),
     # subclasses of plain data
     "an int subclass": returns(COMPARES + "\n__hash__ = int.__hash__\n" + NUMBERS, base="(int)"),
     "a float subclass": returns(COMPARES + "\n__hash__ = float.__hash__\n" + NUMBERS, base="(float)"),
@@ -254,6 +288,7 @@ FORGERIES = {
     "an empty list": "def f(*a): return []",
     "the argument": "def f(*a): return a[0]",
     "a range": "def f(*a): return range(10 ** 5)",
+    "text that is NaN": "def f(*a): return 'nan'",
     # changes what it is given
     "empties its argument": "def f(x, *a):\n    if isinstance(x, list): x.clear()\n    return []",
     "fills its argument": "def f(x, *a):\n    if isinstance(x, list): x[:] = [7]\n    return [7]",

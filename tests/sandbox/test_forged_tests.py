@@ -32,7 +32,7 @@ def judge(box: Sandbox, program: str, tests: str | list[str], **limits: float) -
 
 def passed(report: TestReport, tests: list[str]) -> list[str]:
     failed = {name for name, _ in report.failures}
-    return [test for test in tests if test.strip() not in failed]
+    return [test.strip() for test in tests if test.strip() not in failed]
 
 
 def test_an_honest_program_passes_the_battery(box: Sandbox) -> None:
@@ -162,3 +162,35 @@ def test_a_test_that_is_endless_without_the_program_fails_alone(box: Sandbox) ->
     tests = ["assert f() == 7", "for _ in iter(int, f()):\n    pass", "assert f() == 7"]
     report = judge(box, "def f(): return 7", tests, seconds=4)
     assert [name for name, _ in report.failures] == [tests[1]]
+
+
+def test_arrays_are_plain_data_where_numpy_is_shown_inside() -> None:
+    import numpy
+
+    site = Path(numpy.__file__).parent.parent
+    begin = f"import sys\nsys.path.append({str(site)!r})\nimport numpy as np\n"
+    program = begin + (
+        "def square(x): return np.asarray(x) ** 2\ndef total(x): return np.sum(x)\ndef double(x): x *= 2\n"
+        "class Y(np.ndarray):\n    __eq__ = lambda *a: np.array(True)\n    __sub__ = lambda *a: np.zeros(2)\n"
+        "def forged(x): return np.zeros(2).view(Y)\ndef odd(x): return np.array([float('inf')]) * 0\n"
+    )
+    right = [
+        "assert list(square([1, 2])) == [1, 4] and total([1, 2]) == 3 and total([0.5]) == 0.5",
+        begin + "assert square([[1, 2]]).shape == (1, 2) and (square([[1, 2]]) == np.array([[1, 4]])).all()",
+        begin + "assert np.allclose(square(np.array([1.5])), [2.25])\nx = np.array([1, 2])\ndouble(x)\nassert x.tolist() == [2, 4]",
+    ]
+    wrong = [
+        begin + "assert (forged([1, 2]) == np.array([1, 4])).all()",
+        begin + "assert abs(forged([1, 2]) - np.array([1, 4])).max() < 1e-6",
+        begin + "assert not abs(odd([1]) - np.array([1])).max() > 1e-6",
+    ]
+    limits = Limits(seconds=30, cpu_seconds=30, memory_mb=2000, pids=64)
+    with_numpy = Sandbox(limits=limits, readable=[str(site / name) for name in ("numpy", "numpy.libs") if (site / name).exists()])
+    try:
+        first = asyncio.run(with_numpy.run(begin))
+        if not first.ok:
+            pytest.skip(f"numpy cannot be imported inside: {first.stderr.strip().splitlines()[-1]}")
+        report = asyncio.run(run_tests(with_numpy, program, right + wrong))
+    finally:
+        with_numpy.close()
+    assert passed(report, right + wrong) == [test.strip() for test in right]

@@ -98,7 +98,7 @@ class _Judge:
                 self.enumeration(name, *described)
             for described in loaded["errors"].values():
                 self.kind(described)
-            names = {name: self.decoded(packed, name, made=True) for name, packed in loaded["names"].items()}
+            names = {name: self.decoded(packed, name, made=_is_class_name(name)) for name, packed in loaded["names"].items()}
         except Exception as error:
             raise Gone("the program's names could not be read") from error
         # What a test takes for Python's own must be: no all() of the program's, no __builtins__.
@@ -109,7 +109,7 @@ class _Judge:
 
     def export(self, value):
         kind = type(value)
-        if kind in _HANDLES:
+        if _is_object(value):
             return {"o": _of(value).handle}
         for handle, cls in self.kinds.items():
             if cls is value:
@@ -140,7 +140,7 @@ class _Judge:
         if type(handle) is not str or type(cls) is not str:
             raise ValueError("no handle")
         known = _Known(self, handle, cls[:100], self.label, self.made, self.read_as, self.owner_made)
-        made = (_Callable if how == "callable" else _Object)(known)
+        made = _class_of(cls[:100], how == "callable")(known)
         return self.generator(made) if how == "generator" else made
 
     def generator(self, made):
@@ -154,9 +154,15 @@ class _Judge:
             sent = yield item
 
     def decoded(self, packed, label, made=False, read_as="", owner_made=False):
-        self.label, self.read_as, self.owner_made = label, read_as, owner_made
-        self.made = made and type(packed) is dict  # not what is within a container
+        direct = type(packed) is dict and "o" in packed  # not what is within a container
+        self.label, self.read_as = label, read_as if direct else ""
+        self.made, self.owner_made = made and direct, owner_made and direct
         return unpack(packed, self)
+
+    def saw_fields(self, fields, items):
+        # For obj.count(x) a tuple must not have a function of the program's.
+        if any(name in _PLAIN_METHODS and _is_object(item) for name, item in zip(fields, items, strict=True)):
+            self.refuse(f"{self.label} has objects of the program's in fields that are called as methods of plain data are")
 
     def saw_nan(self):
         if not self.spec["nan"]:
@@ -217,7 +223,7 @@ class _Judge:
                 return judge.ask("getattr", [self, attribute], label=f"{self}.{attribute}", read_as=attribute)
 
         base = {"int": enum.IntEnum, "str": getattr(enum, "StrEnum", enum.Enum)}.get(base, enum.Enum)
-        values = [(str(member), self.decoded(value, name)) for member, value in members]
+        values = [(member, self.decoded(value, name)) for member, value in members if member[0] != "_"]
         self.members[handle] = base(name, values, module="program", type=Asked if base is enum.Enum else None)
 
     # ---- questions and answers
@@ -228,12 +234,15 @@ class _Judge:
         packed = {name: pack(value, self) for name, value in (kwargs or {}).items()}
         question = {"do": what, "args": [pack(value, self) for value in args], "kwargs": packed}
         try:
-            self.line.send(question)
-            while True:
-                message = self.line.receive()
-                if "do" not in message:
-                    break
-                self.line.send(self.called_back(message))
+            try:
+                self.line.send(question)
+                while True:
+                    message = self.line.receive()
+                    if "do" not in message:
+                        break
+                    self.line.send(self.called_back(message))
+            except Exception as error:
+                raise Gone(f"{type(error).__name__} while the program was asked") from error
             return self.answer(message, args, kwargs, **how)
         except Gone as error:
             self.torn, self.spoiled = True, self.spoiled or str(error)
@@ -369,12 +378,20 @@ class _Hooks:
     def same(self, one, other):
         """``is``. Whether two of the program's objects are one is its own word, asked only of what the test made."""
         one, other = (self.judge.copies.get(id(value), (None, value))[1] for value in (one, other))
-        ours = [type(value) in _HANDLES for value in (one, other)]
+        ours = [_is_object(value) for value in (one, other)]
         if not all(ours) or one is other:
             return one is other
         if not (_of(one).made and _of(other).made):
             _of(one).refuse("is", "The program alone knows whether two of its objects are one.")
         return _of(one).handle == _of(other).handle
+
+    def order(self, sign, one, other):
+        """``one < other``; of NaN, which may come of text that the program gave, there is no order."""
+        if not self.judge.spec["nan"] and any(isinstance(side, float) and side != side for side in (one, other)):
+            self.judge.refuse(f"{sign} was asked of NaN, which every comparison lets pass or fail; the tests do not speak of it")
+        if sign in ("<", "<="):
+            return one < other if sign == "<" else one <= other
+        return one > other if sign == ">" else one >= other
 
     def shown(self, told, left, right):
         sides = []

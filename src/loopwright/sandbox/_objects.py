@@ -1,3 +1,4 @@
+# ruff: noqa: F821
 # mypy: ignore-errors
 """The judge's side of an object of the program: methods are called and attributes read, nothing is decided by it.
 
@@ -6,17 +7,8 @@ object may be the expected value. What sends nothing but the object itself, a po
 and its answer is data: len(), bool(), str(), abs(), iteration, obj[key], obj.name, obj.method(...).
 """
 
-# Methods of plain data: where a function should have returned that, obj.startswith("expected") must not ask the program.
-_PLAIN_METHODS = frozenset(
-    name
-    for kind in (str, bytes, int, float, complex, list, tuple, dict, set, frozenset, slice)
-    for name in dir(kind)
-    if name not in ("__init__", "__new__", "__class__", "__call__")
-) | {
-    "__contains__", "__getitem__", "__iter__", "__len__", "all", "any", "sum", "min", "max", "mean", "round", "tolist", "equals",
-    "is_nan", "is_zero", "is_signed", "is_finite", "is_infinite", "compare", "most_common", "total", "item", "isclose",
-    "total_seconds", "isoformat", "strftime", "weekday", "appendleft", "popleft", "elements", "subtract", "quantize",
-}  # fmt: skip
+# _PLAIN_METHODS: names of methods of plain data, made by unittests.py. Where a function should have returned that,
+# obj.startswith("expected") must not ask the program.
 
 
 class Refused(BaseException):
@@ -27,14 +19,14 @@ class _Known:
     """What the judge knows of a handle.
 
     label: how the test came by it. made: by calling a class (a name with a capital), or as a name of the program itself;
-    then its methods are what is tested, whatever they are called. decides: what such a method of another object gave.
+    then its methods are what is tested, whatever they are called.
     """
 
-    __slots__ = ("cls", "decides", "handle", "judge", "label", "made", "owner_made", "read_as")
+    __slots__ = ("cls", "handle", "judge", "label", "made", "owner_made", "read_as")
 
     def __init__(self, judge, handle, cls, label, made=False, read_as="", owner_made=False):
         self.judge, self.handle, self.cls, self.label, self.made = judge, handle, cls, label, made
-        self.read_as, self.owner_made, self.decides = read_as, owner_made, False
+        self.read_as, self.owner_made = read_as, owner_made
 
     def told(self):
         return f"{self.label} is an object of class {self.cls}"
@@ -84,16 +76,13 @@ class _Object:
         return any(one is item or one == item for one in found)
 
     def __instancecheck__(self, instance):
-        return type(instance) in _HANDLES and _bool(_of(self).judge.ask("isinstance", [instance, self]), self)
+        return _is_object(instance) and _bool(_of(self).judge.ask("isinstance", [instance, self]), self)
 
     def __subclasscheck__(self, cls):
-        return type(cls) in _HANDLES and _bool(_of(self).judge.ask("issubclass", [cls, self]), self)
+        return _is_object(cls) and _bool(_of(self).judge.ask("issubclass", [cls, self]), self)
 
     def __bool__(self):
-        known = _of(self)
-        if known.decides:
-            known.refuse("a truth value", "")
-        return _bool(known.judge.ask("bool", [self]), self)
+        return _bool(_of(self).judge.ask("bool", [self]), self)
 
     def __next__(self):
         known = _of(self)
@@ -107,7 +96,7 @@ class _Object:
         known = _of(self)
         entered = known.judge.ask("enter", [self], label=f"what {known.label} gives to with")
         # What most return is the object itself; it stays what the test made.
-        return self if type(entered) in _HANDLES and _of(entered).handle == known.handle else entered
+        return self if _is_object(entered) and _of(entered).handle == known.handle else entered
 
     def __exit__(self, kind, error, trace):
         """An exception of the test's own is not the program's to see, or to swallow."""
@@ -127,21 +116,42 @@ class _Callable(_Object):
         name = known.read_as or known.label
         label = f"{known.label}({'...' if args or kwargs else ''})"
         made = name.lstrip("_")[:1].isupper()
+        plain = known.read_as in _PLAIN_METHODS and not known.owner_made
+        if plain and (args or kwargs or name.startswith("is") or name in ("all", "any")) and name not in _CHANGES:
+            _refuse_plain(known, name)
         found = known.judge.ask("call", [self, *args], kwargs, label=label, made=made, ends=known.read_as == "__next__")
-        deciding = args or kwargs or name.startswith("is") or name in ("all", "any")
-        if known.read_as in _PLAIN_METHODS and not known.owner_made and deciding and found is not None:
-            if type(found) in _HANDLES:
-                _of(found).decides = True
-            else:
-                owner = known.label[: -len(name) - 1]
-                known.judge.refuse(
-                    f"{owner} is an object of a class of the program's own; .{name}() of plain data is not asked of it: "
-                    "tests compare plain data"
-                )
+        if plain and name in _CHANGES and found is not None and not _is_object(found):
+            _refuse_plain(known, name)
         return found
 
 
-_HANDLES = (_Object, _Callable)
+def _refuse_plain(known, name):
+    owner = known.label[: -len(name) - 1]
+    known.judge.refuse(
+        f"{owner} is an object of a class of the program's own; .{name}() of plain data is not asked of it: "
+        "tests compare plain data"
+    )
+
+
+# They are given what is to be in the object, and tell nothing.
+_CHANGES = ("append", "appendleft", "extend", "extendleft", "insert", "add", "update")
+_classes = {}
+
+
+def _class_of(name, callable):
+    """A class of the judge's with the name of the program's class, as type(obj).__name__ tells it."""
+    if (name, callable) not in _classes:
+        base = _Callable if callable else _Object
+        _classes[name, callable] = type(name, (base,), {"__slots__": (), "__module__": "program"})
+    return _classes[name, callable]
+
+
+def _is_object(value):
+    return issubclass(type(value), _Object)
+
+
+def _is_class_name(name):
+    return name.lstrip("_")[:1].isupper() and not (name.isupper() and len(name) > 1)
 
 
 def _bool(value, asked):
@@ -165,9 +175,9 @@ def _order(sign):
 def _binary(name, sign, reflected):
     """Between two objects that the test made of the program's classes the operator is a method under test."""
 
-    def method(self, other):
+    def method(self, other, *modulus):
         known = _of(self)
-        if not (known.made and type(other) in _HANDLES and _of(other).made):
+        if modulus or not (known.made and _is_object(other) and _of(other).made):
             known.refuse(sign, f"If its own __{name}__ is what is tested, call that by name.")
         pair = [other, self] if reflected else [self, other]
         return known.judge.ask(name, pair, label=f"({_of(pair[0]).label} {sign} {_of(pair[1]).label})")

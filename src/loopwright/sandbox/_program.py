@@ -51,6 +51,9 @@ class _Program:
     def saw_nan(self):
         pass
 
+    def saw_fields(self, fields, items):
+        pass
+
     def serve(self):
         """Does what is asked, until the answer to an own question comes."""
         while True:

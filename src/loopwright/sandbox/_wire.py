@@ -49,7 +49,8 @@ def unpack(data, side, depth=0):
     ((mark, body),) = data.items()
     if mark == "o":
         return side.resolve(body)
-    return _READERS[mark](body, lambda item: unpack(item, side, depth + 1))
+    read = lambda item: unpack(item, side, depth + 1)  # noqa: E731
+    return _read_named(body, read, side) if mark == "n" else _READERS[mark](body, read)
 
 
 def _whole(value, side):
@@ -136,14 +137,16 @@ _WRITERS = {
 _named = {}
 
 
-def _read_named(body, read):
+def _read_named(body, read, side):
     name, fields, items = body
     cls = _named.get((name, *fields))
     if cls is None:
         import collections
 
         cls = _named[(name, *fields)] = collections.namedtuple(name, fields)
-    return cls._make(map(read, items))
+    items = [read(item) for item in items]
+    side.saw_fields(fields, items)
+    return cls._make(items)
 
 
 def _read_pairs(make):
@@ -235,7 +238,6 @@ _READERS = {
     "b": lambda body, read: bytes.fromhex(body),
     "B": lambda body, read: bytearray.fromhex(body),
     "t": lambda body, read: tuple(map(read, body)),
-    "n": _read_named,
     "s": lambda body, read: set(map(read, body)),
     "z": lambda body, read: frozenset(map(read, body)),
     "d": _read_pairs(dict),

@@ -26,8 +26,12 @@ import json
 import marshal
 import re
 import secrets
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 from loopwright.core.errors import InputError
@@ -100,8 +104,17 @@ def _judge() -> str:
     texts = {name: Path(__file__).with_name(f"_{name}.py").read_text("utf-8") for name in ("wire", "objects", "judge", "program")}
     compiled = {name: f"marshal.loads({marshal.dumps(compile(text, name, 'exec'))!r})" for name, text in texts.items()}
     program = f"import marshal\nexec({compiled['wire']})\nexec({compiled['program']})"
-    constants = f"import marshal\n_PROGRAM = {program!r}\n_PROGRAM_CODE = {compiled['program']}\n"
+    constants = f"import marshal\n_PLAIN_METHODS = frozenset({sorted(_plain_methods())!r})\n_PROGRAM = {program!r}\n"
+    constants += f"_PROGRAM_CODE = {compiled['program']}\n"
     return constants + "".join(f"exec({compiled[name]})\n" for name in ("wire", "objects", "judge"))
+
+
+def _plain_methods() -> set[str]:
+    """What a test may call on the answer of a function that should be plain data; of arrays what decides or searches."""
+    kinds = (str, bytes, bytearray, int, float, complex, list, tuple, dict, set, frozenset, range, slice, Decimal, Fraction)
+    found = {name for kind in (*kinds, Counter, deque, datetime, time, timedelta) for name in dir(kind)}
+    found |= {"all", "any", "sum", "min", "max", "mean", "round", "item", "tolist", "equals", "isclose", "searchsorted"}
+    return found - {"__init__", "__new__", "__class__", "__call__"}
 
 
 def _plan(tests: str | Sequence[str]) -> tuple[list[str], list[tuple[str, int]], list[str]]:
@@ -153,6 +166,9 @@ def _calls(node: ast.expr) -> bool:
     return any(isinstance(part, ast.Call) for part in ast.walk(node))
 
 
+_ORDERS: dict[type[ast.cmpop], str] = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
+
+
 class _Rewrite(ast.NodeTransformer):
     """Gives an assert without a message one that shows both sides; asks the judge about ``is``; says where the test may see
     what calls changed in their arguments: from one statement, operand of ``and`` or item of a tuple or list to the next.
@@ -174,10 +190,15 @@ class _Rewrite(ast.NodeTransformer):
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         self.generic_visit(node)
-        if len(node.ops) != 1 or not isinstance(node.ops[0], ast.Is | ast.IsNot) or isinstance(node.comparators[0], ast.Constant):
+        if len(node.ops) != 1:
             return node
-        same = _hook("same", node.left, node.comparators[0])
-        return same if isinstance(node.ops[0], ast.Is) else ast.UnaryOp(ast.Not(), same)
+        operator, left, right = node.ops[0], node.left, node.comparators[0]
+        if type(operator) in _ORDERS:
+            return _hook("order", ast.Constant(_ORDERS[type(operator)]), left, right)
+        if not isinstance(operator, ast.Is | ast.IsNot) or isinstance(right, ast.Constant):
+            return node
+        same = _hook("same", left, right)
+        return same if isinstance(operator, ast.Is) else ast.UnaryOp(ast.Not(), same)
 
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
         self.generic_visit(node)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -221,3 +222,41 @@ def test_caps_that_are_given_at_a_resume_stay_in_force(sums: Sums) -> None:
         assert new_caps(store, row, Budget(seconds=900.0)) == Budget(calls=600, tokens=10**6, seconds=900.0)
         assert new_caps(store, row, Budget(calls=1), fork=True).calls == 1, "a fork has spent nothing yet"
     assert ModelUnavailable is not None and CHECK
+
+
+@pytest.mark.fault(11, 79)
+def test_on_the_command_line(sums: Sums, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from typer.testing import CliRunner
+
+    from loopwright.cli.main import app
+
+    stopped(sums, after=60)
+    edit(sums.folder / "method.py", ("[12:24]", "[12:30]"))
+    monkeypatch.chdir(tmp_path)
+    before = sums.asked
+    refused = CliRunner().invoke(app, ["resume", "last", "--store", f"{sums.store}/"])
+    assert isinstance(refused.exception, Diverged) and sums.asked == before
+    wrong = CliRunner().invoke(app, ["resume", "last", "--store", f"{sums.store}/", "--out", "there"])
+    assert isinstance(wrong.exception, InputError)
+    done = CliRunner().invoke(app, ["resume", "last", "--store", f"{sums.store}/", "--fork", "--out", "there"])
+    assert done.exit_code == 0, done.output
+    assert "fork of run" in done.output and (tmp_path / "there" / "result.json").is_file()
+
+
+@pytest.mark.fault(11)
+def test_a_learner_whose_code_changed_is_not_gone_on_with(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from loopwright.improve.stream import resume_stream, run_stream
+    from loopwright.store import open_store
+
+    made = asyncio.run(run_stream("ucb1", "bandit", steps=50, out=tmp_path / "out", store_path=f"{tmp_path}/s/"))
+    store = open_store(f"{tmp_path}/s/")
+    row = store.run(made["run"])
+    known = row.spec["code"]["files"].items()
+    files = {name: {**facts, "bytes": "0", "parts": {**facts["parts"], "ucb1": "0"}} for name, facts in known}
+    with pytest.raises(Diverged, match=r"ucb1\.py: ucb1\(\)"):
+        asyncio.run(resume_stream(store, replace(row, spec={**row.spec, "code": {**row.spec["code"], "files": files}})))
+    with pytest.raises(InputError, match="learner's run is not forked"):
+        asyncio.run(job.resume_improve(made["run"], store_path=f"{tmp_path}/s/", fork=True))
+    store.close()

@@ -130,7 +130,7 @@ def _reached(recipe: Recipe, noted: list[str]) -> int:
     engine = Engine(store=run, run=row, ledger=Ledger(Budget()), models={})
     ctx = Context(engine, "check", world=world, policy=Candidate(), recipe=recipe)
     with looking():
-        hidden = {e.id for split in ("gate", "test") for e in world.examples(split)}  # type: ignore[arg-type]
+        hidden = {e.id for split in ("gate", "test") for e in world.examples(split)}
     count = 0
     for place, found in walk(ctx.for_recipe(recipe), "ctx"):
         count += 1

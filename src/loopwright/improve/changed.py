@@ -91,6 +91,14 @@ def since(row: RunRow, task: Task | NamedWorld, code: Mapping[str, Any]) -> Chan
     return found
 
 
+def of_a_stream(row: RunRow, code: Mapping[str, Any]) -> Changes:
+    """What is another than it was when a Learner's run began; as ``since``."""
+    found = Changes()
+    if "code" in row.spec:
+        _code(found, row.spec["code"], code)
+    return found
+
+
 def kept_versions(row: RunRow, task: Task | NamedWorld, changes: Changes) -> Task | NamedWorld:
     """The task with checkers of which only comments changed under the versions that the run knows them by.
 

@@ -199,6 +199,8 @@ async def resume_improve(
         row = store.run(run)
         check_folder(str(row.spec.get("out", ".")), "out")
         if row.spec.get("job") == stream.JOB:
+            if fork:
+                raise InputError("a learner's run is not forked: its steps cost nothing but their time, so start a new run")
             return await stream.resume_stream(store, row, progress)
         if row.spec.get("job") != "improve":
             raise InputError(f"run {row.id} comes from {row.spec.get('job')!r}, not from 'improve'; it cannot be gone on with")

@@ -29,6 +29,8 @@ from loopwright.core.registry import Recipe, get_recipe
 from loopwright.core.store import RunRow, Store
 from loopwright.core.types import Budget, Candidate, digest
 from loopwright.core.world import Stream
+from loopwright.improve.changed import of_a_stream
+from loopwright.improve.fingerprints import fingerprint
 from loopwright.improve.page import POLICY, STYLE, escape
 from loopwright.improve.plots.files import Draw, inline, save
 from loopwright.improve.session import Progress, driving, folder_of, quiet
@@ -78,7 +80,7 @@ async def run_stream(
         steps = int(stream.ends(seed)[-1]) if hasattr(stream, "ends") else STEPS
     spec = {
         "job": JOB, "task": f"{slug} on {world}", "recipe": slug, "world": world, "options": dict(options or {}), "steps": steps,
-        "spec": digest(stream.spec), "out": "",
+        "spec": digest(stream.spec), "code": fingerprint(__version__, None, {slug: recipe}).spec(), "out": "",
     }  # fmt: skip
     store = open_store(store_path)
     try:
@@ -91,10 +93,17 @@ async def run_stream(
 
 
 async def resume_stream(store: Store, row: RunRow, progress: Progress = quiet) -> dict[str, Any]:
-    """Go on with a stopped run: at most the block it was in is done again. Raises Diverged if the stream is another now."""
+    """Go on with a stopped run: at most the block it was in is done again. Raises Diverged if stream or code is another."""
     stream = named_stream(str(row.spec["world"]))
     if digest(stream.spec) != row.spec["spec"]:
         raise Diverged(f"the stream {row.spec['world']} is not the one that run {row.id} began with; start a new run")
+    slug = str(row.spec["recipe"])
+    changes = of_a_stream(row, fingerprint(__version__, None, {slug: get_recipe(slug)}).spec())
+    if changes.matters:
+        raise Diverged(
+            f"run {row.id} is not gone on with, as this changed since it began: {changes.told()}. Put it back, or start a new "
+            "run: a learner's steps cost nothing but their time"
+        )
     return await _drive(store, row, stream, progress)
 
 

@@ -32,14 +32,16 @@ def status(store: Path) -> tuple[str, str]:
 def test_a_killed_run_is_shown_as_killed(server: Server, start: Start, tmp_path: Path, seen: Seen) -> None:  # noqa: F811
     store = tmp_path / "store"
     before = server.received
+    server.will(latency=0.5)  # so that it lives while it is looked at
     process = start()
-    assert server.wait_for(before + 20, process)
+    assert server.wait_for(before + 5, process)
     assert status(store)[0] == "running"
     process.send_signal(signal.SIGKILL)
     process.wait()
     told, reason = status(store)
     assert told == "killed"
     assert "loopwright resume" in reason
+    server.will()
     assert succeeded(start("resume"))["status"] == "done"
     assert status(store)[0] == "done"
     seen("kill -9: running, then killed, then done after resume")
@@ -52,6 +54,7 @@ def test_a_store_that_goes_during_a_run_pauses_it(
 ) -> None:
     store, elsewhere = tmp_path / "store", tmp_path / "elsewhere"
     before = server.received
+    server.will(latency=0.1)
     process = start()
     assert server.wait_for(before + 20, process)
     if how == "moved":
@@ -67,6 +70,7 @@ def test_a_store_that_goes_during_a_run_pauses_it(
     later = server.received - at
     assert later <= 2 * LANES, "it went on paying for what it could not keep"
     assert not store.exists()
+    server.will()
     if how == "moved":
         safe = recorded(elsewhere)
         sent = server.received

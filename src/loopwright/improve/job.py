@@ -28,7 +28,7 @@ from loopwright.core.outputs import check_folder
 from loopwright.core.policy import prompt_of
 from loopwright.core.raised import told
 from loopwright.core.registry import get_recipe
-from loopwright.core.store import RunRow, Store
+from loopwright.core.store import RunRow, Store, refuse_pruned
 from loopwright.core.types import Budget, Candidate
 from loopwright.core.world import Split, start
 from loopwright.improve import faults, lengths, stream, uses
@@ -197,6 +197,7 @@ async def resume_improve(
     store = open_store(store_folder(store_path))
     try:
         row = store.run(run)
+        refuse_pruned(row)
         check_folder(str(row.spec.get("out", ".")), "out")
         if row.spec.get("job") == stream.JOB:
             if fork:

@@ -41,14 +41,21 @@ def answer(body: dict[str, Any]) -> Any:
     return completion(body, [str(a + b if right else a - b)])
 
 
-def make_task(folder: Path, n: int = 120, checker: str = "python", **files: str) -> Path:
-    """A task folder of n sums, with files of its own by name (``check`` is check.py)."""
+def make_task(folder: Path, n: int = 120, checker: str = "python", generator: bool = False, **files: str) -> Path:
+    """A task folder of n sums, from a file or a generator, with files of its own by name (``check`` is check.py)."""
     folder.mkdir(parents=True)
     rows = [{"id": f"e{i}", "input": f"{10 + i} + {3 * i % 37}", "target": str(10 + i + 3 * i % 37)} for i in range(n)]
     (folder / "examples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     kinds = {"python": 'kind = "python"\nfunction = "check.py:check"', "exact": 'kind = "exact"'}
+    source = f'generator = "make.py:make"\ncount = {n}' if generator else 'file = "examples.jsonl"'
+    if generator:
+        (folder / "make.py").write_text(
+            "import json, pathlib\ndef make(count, seed):\n"
+            "    lines = pathlib.Path(__file__).with_name('examples.jsonl').read_text().splitlines()\n"
+            "    return [json.loads(line) for line in lines]\n"
+        )
     (folder / "task.toml").write_text(
-        f'name = "sums"\n[examples]\nfile = "examples.jsonl"\n[answer]\nmax_tokens = 16\n[checker]\n{kinds[checker]}\n'
+        f'name = "sums"\n[examples]\n{source}\n[answer]\nmax_tokens = 16\n[checker]\n{kinds[checker]}\n'
     )
     for name, text in {"check": CHECK, "method": METHOD, **files}.items():
         (folder / f"{name}.py").write_text(text)

@@ -77,10 +77,15 @@ async def spy(base, ctx):
 
 
 @pytest.fixture
-def sums(tmp_path: Path) -> Iterator[Sums]:
+def generator() -> bool:
+    return False
+
+
+@pytest.fixture
+def sums(tmp_path: Path, generator: bool) -> Iterator[Sums]:
     with serving() as server:
         server.will(answer)
-        yield Sums(server, make_task(tmp_path / "task", checker="exact", spying=SPY), tmp_path)
+        yield Sums(server, make_task(tmp_path / "task", checker="exact", generator=generator, spying=SPY), tmp_path)
 
 
 REFUSED = ("HiddenFromRecipes", "AttributeError", "TypeError", "KeyError")
@@ -94,6 +99,7 @@ def wanted(folder: Path) -> int:
 
 
 @pytest.mark.fault(56)
+@pytest.mark.parametrize("generator", [False, True], ids=["file", "generator"])
 def test_the_test_examples_are_not_in_the_process_while_a_method_runs(sums: Sums, seen: Callable[[str], None]) -> None:
     size = wanted(sums.folder)
     (sums.folder / "attempts.json").write_text(json.dumps(ATTEMPTS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loopwright.core.errors import UnknownName
 from loopwright.core.identity import ENDED, Asked
 from loopwright.core.model import Reply
 from loopwright.core.store import RunRow, Store
@@ -27,9 +28,12 @@ class Inherited:
         self._store = store
         spec, same = run.spec, True
         while (parent := spec.get("parent")) and parent["run"] not in self.parents:
+            try:
+                row = store.run(str(parent["run"]))
+            except UnknownName:  # it is gone: what was not taken over by now is done anew
+                break
             same = same and not parent["code"]
-            self.parents[str(parent["run"])] = same
-            spec = store.run(str(parent["run"])).spec
+            self.parents[row.id], spec = same, row.spec
 
     def take(self, asked: Asked) -> bytes | None:
         """The result that a parent recorded; None where none did, or where it may be another now."""

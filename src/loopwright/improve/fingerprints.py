@@ -108,8 +108,12 @@ def _follow(code: Code, folder: Path | None, todo: list[Path]) -> list[str]:
         if path in seen or not path.is_file():
             continue
         seen.add(path)
-        raw = path.read_bytes()
         name = _name(path, folder)
+        try:
+            raw = path.read_bytes()
+        except OSError as error:
+            code.unseen.append(f"{name} ({error.strerror})")
+            continue
         try:
             tree = ast.parse(raw)
         except (SyntaxError, ValueError):
@@ -227,7 +231,10 @@ def _data(code: Code, folder: Path, texts: list[str]) -> None:
             if path.suffix in (".py", ".toml") or inside == examples or path.is_symlink() or not path.is_file():
                 continue
             size = path.stat().st_size
-            code.data[inside] = _short(path.read_bytes()) if size <= _LARGEST else f"{size} bytes"
+            try:
+                code.data[inside] = _short(path.read_bytes()) if size <= _LARGEST else f"{size} bytes"
+            except OSError as error:
+                code.unseen.append(f"{inside} ({error.strerror})")
 
 
 # ---- what has no file -------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -15,6 +15,7 @@ from loopwright.cli.streams import Told, raw
 from loopwright.core.visible import visible
 
 _NARROW = 60  # columns
+_SHORT = 6  # characters that a cut text keeps
 
 
 class SafeConsole(Console):
@@ -42,9 +43,14 @@ class SafeConsole(Console):
                 style = style.update_link(None)
             yield Segment(visible(segment.text), style)
 
+    @property
+    def narrow(self) -> bool:
+        """Whether columns would not fit."""
+        return self.width < _NARROW
+
     def print_table(self, table: Table) -> None:
         """A table; on a narrow terminal a line for each cell, as columns there would cut names that are to be copied."""
-        if self.width >= _NARROW:
+        if not self.narrow:
             self.print(table)
             return
         if table.title:
@@ -65,3 +71,20 @@ class SafeConsole(Console):
 def cell(text: object, style: str = "") -> Text:
     """A text from anywhere in a style of its own, for a table."""
     return Text(visible(str(text)), style=style)
+
+
+def fit(lines: Sequence[Sequence[Text]], columns: Sequence[int], width: int) -> None:
+    """Cut texts of these columns so that each line has one row in a table of ``width`` characters, the longest columns first.
+
+    Args:
+        lines: the cells of a table, all as long; they are changed.
+        columns: which may be cut.
+        width: of all columns together, without what is between them.
+    """
+    needs = [max((line[at].cell_len for line in lines), default=0) for at in range(len(lines[0]) if lines else 0)]
+    room = width - sum(need for at, need in enumerate(needs) if at not in columns)
+    for left, at in zip(range(len(columns), 0, -1), sorted(columns, key=lambda at: needs[at] if lines else 0), strict=True):
+        most = max(_SHORT, room // left)
+        for line in lines:
+            line[at].truncate(most, overflow="ellipsis")
+        room -= min(most, needs[at]) if lines else 0

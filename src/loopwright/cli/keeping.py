@@ -31,8 +31,24 @@ if TYPE_CHECKING:
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Its id, the beginning of it, or 'last'.")]
 
 
-def runs(ctx: typer.Context, json: JsonOption = False, store: StoreOption = None) -> None:
-    """List the runs, the newest first. "running" is one that a live process drives; "killed" one whose process has gone."""
+_PAGE = 20  # runs that are shown at once
+
+
+def runs(
+    ctx: typer.Context,
+    limit: Annotated[
+        int | None, typer.Option("--limit", "-n", min=1, help="Only so many.", show_default=f"{_PAGE}; all with --json")
+    ] = None,
+    offset: Annotated[int, typer.Option("--offset", min=0, help="Leave out so many of the newest.")] = 0,
+    all_: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    json: JsonOption = False,
+    store: StoreOption = None,
+) -> None:
+    """List the runs, the newest first, a line each. "running" is one that a live process drives; "killed" one whose process has
+    gone.
+    """
+    if all_ and limit is not None:
+        raise InputError("expected --limit or --all, got both")
     if not store_path(ctx, store).is_file():
         if json:
             emit([])
@@ -41,9 +57,11 @@ def runs(ctx: typer.Context, json: JsonOption = False, store: StoreOption = None
         return
     from loopwright.models.names import shown_model
 
+    most = None if all_ else limit or (None if json else _PAGE)
     with existing_store(ctx, store) as opened:
         driven = opened.driven()
-        told = [(r, *shown_status(r, driven)) for r in reversed(opened.runs())]
+        found = opened.runs(None if most is None else most + 1, offset)[::-1]  # one more tells that there are more
+        told = [(r, *shown_status(r, driven)) for r in found[:most]]
         rows = [
             {
                 "run": r.id, "job": r.spec.get("job", ""), "task": _name(r.spec.get("task")),
@@ -60,26 +78,32 @@ def runs(ctx: typer.Context, json: JsonOption = False, store: StoreOption = None
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from loopwright.cli.consoles import cell
+    from loopwright.cli.consoles import cell, fit
     from loopwright.cli.progress import duration
 
+    screen = console(wraps=True)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    # A server's address is in --json. A run is named by the beginning of its id; what is copied from here is never cut.
     for name in ("run", "began", "task", "model", "took", "status", "reason"):
-        table.add_column(name, no_wrap=name not in ("task", "model", "reason"), overflow="fold")
+        table.add_column(name, no_wrap=True)
     styles = {"done": "green", "failed": "red", "killed": "red", "paused": "yellow"}
-    for row in rows:
-        began = datetime.fromtimestamp(row["created"]).strftime("%Y-%m-%d %H:%M")
-        table.add_row(
-            row["run"][:13], began, row["task"], str(row["model"]).partition("@")[0], duration(row["seconds"]),
-            cell(row["status"], styles.get(row["status"], "")), _cut(row["reason"]),
-        )  # fmt: skip
-    console(wraps=True).print_table(table)
-
-
-def _cut(reason: str) -> str:
-    first = reason.partition("\n")[0]
-    return first if len(first) <= 60 else first[:57] + "..."
+    # A server's address is in --json, and so is all of a reason. A run is named by the beginning of its id, which is never cut.
+    lines = [
+        [
+            cell(row["run"][:13]), cell(datetime.fromtimestamp(row["created"]).strftime("%Y-%m-%d %H:%M")), cell(row["task"]),
+            cell(str(row["model"]).partition("@")[0]), cell(duration(row["seconds"])),
+            cell(row["status"], styles.get(row["status"], "")), cell(row["reason"].partition("\n")[0]),
+        ]
+        for row in rows
+    ]  # fmt: skip
+    if not screen.narrow:
+        fit(lines, [2, 3, 6], screen.width - 2 * (len(table.columns) - 1))
+    for line in lines:
+        table.add_row(*line)
+    screen.print_table(table)
+    if len(found) > len(rows):
+        say(f"there are older ones: add --offset {offset + len(rows)}, or --all")
+    elif not rows:
+        say(f"no runs are left out after --offset {offset}; leave it out to see the newest")
 
 
 def _name(task: object) -> str:

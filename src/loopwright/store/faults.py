@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -126,6 +127,10 @@ def translate(error: BaseException, path: Path, wait: float) -> StoreError:
         return read_only(path)
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return corrupt(path, str(error))
+    if isinstance(error, UnicodeDecodeError):  # in what SQLite says of it
+        return corrupt(path, "a text is no UTF-8")
+    if undecodable := re.match(r"Could not decode to UTF-8 (column '\w+')", str(error)):  # the rest is the text itself
+        return corrupt(path, f"a text is no UTF-8, {undecodable[1]}")
     name = getattr(error, "sqlite_errorname", None) or type(error).__name__
     return StoreError(f"{path}: {error} ({name})")
 
@@ -151,5 +156,5 @@ def faults(path: Path, wait: float) -> Iterator[None]:
     """Turns SQLite and operating system errors inside the block into StoreErrors."""
     try:
         yield
-    except (sqlite3.Error, OSError, OverflowError) as error:
+    except (sqlite3.Error, OSError, OverflowError, UnicodeDecodeError) as error:
         raise translate(error, path, wait) from error

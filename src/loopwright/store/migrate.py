@@ -17,11 +17,19 @@ from loopwright.store.commits import acknowledged, commits_in, refuse_lost
 from loopwright.store.faults import corrupt
 from loopwright.store.modes import FILE
 from loopwright.store.presence import is_open_here
+from loopwright.store.soundness import (
+    APPLICATION,
+    FIRST,
+    TABLES,
+    refuse_damaged_pages,
+    refuse_header,
+    refuse_schema,
+    refuse_unsound,
+)
 from loopwright.store.writer import connect
 
 HEAD = "0005"  # the newest revision in migrations/versions
 MIGRATIONS = Path(__file__).parent / "migrations"
-TABLES = Path(__file__).parent / "tables.sql"
 
 
 def current(connection: sqlite3.Connection) -> str:
@@ -37,19 +45,18 @@ def current(connection: sqlite3.Connection) -> str:
 
 
 def check_length(path: Path) -> None:
-    """Raises StoreCorrupt for a file shorter than its header says; SQLite would tell only on reading the lost pages."""
+    """Raises StoreCorrupt for a damaged header, or a file shorter than it says; SQLite would tell only on reading lost pages."""
     wal = Path(f"{path}-wal")
-    if not path.exists() or (wal.exists() and wal.stat().st_size):
-        return  # with pages in the log the header may run ahead of the file
-    if is_open_here(path):
+    if not path.exists() or is_open_here(path):
         return
     with path.open("rb") as file:
         header = file.read(100)
         size = os.fstat(file.fileno()).st_size
     if not header:
         return
-    if len(header) < 100 or header[:16] != b"SQLite format 3\0":
-        raise corrupt(path, "it does not start as a SQLite database does")
+    refuse_header(path, header)
+    if wal.exists() and wal.stat().st_size:
+        return  # with pages in the log the header may run ahead of the file
     page = int.from_bytes(header[16:18], "big")
     page = 65536 if page == 1 else page
     pages = int.from_bytes(header[28:32], "big")
@@ -65,7 +72,7 @@ def prepare(path: Path, wait: float, *, head: str = HEAD, scripts: Path = MIGRAT
     """
     check_length(path)
     known = acknowledged(path)
-    found, commits = _found(path, wait)
+    found, commits = _found(path, wait, head)
     refuse_lost(path, known, commits)
     if found == head:
         return None
@@ -79,7 +86,7 @@ def prepare(path: Path, wait: float, *, head: str = HEAD, scripts: Path = MIGRAT
         if not found and head == HEAD and _created(connection):
             return None
         if found:
-            _check(connection, path)
+            refuse_damaged_pages(path, connection, indexes=True)  # what is read past here would be lost for good
         backup = _backup(connection, path, found) if found else None
         _upgrade(connection, path, found, head, scripts, backup)
         if found:
@@ -90,13 +97,6 @@ def prepare(path: Path, wait: float, *, head: str = HEAD, scripts: Path = MIGRAT
         connection.close()
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
-    """Raises StoreCorrupt for a damaged database: what a migration read past would be lost for good."""
-    (said,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-    if said != "ok":
-        raise corrupt(path, said)
-
-
 def refuse_older(path: Path, connection: sqlite3.Connection) -> None:
     """Raises StoreVersion for a database that would have to be migrated, or is newer, and may only be read."""
     found = current(connection)
@@ -105,17 +105,24 @@ def refuse_older(path: Path, connection: sqlite3.Connection) -> None:
             f"{path} has schema {found or 'none'}, this version reads {HEAD}, and the store may not be changed here. "
             "Copy its folder to where you may write, and name that with --store"
         )
+    refuse_unsound(path, connection, found)
 
 
-def _found(path: Path, wait: float) -> tuple[str, int]:
+def _found(path: Path, wait: float, head: str) -> tuple[str, int]:
     """The revision and the number of commits, read without changing anything in a file that may not be ours, or is damaged."""
     if not path.exists():
         return "", 0
     connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=wait)
     try:
-        return current(connection), commits_in(connection)
-    except StoreError as error:
-        raise StoreError(f"{path} is {error}") from None
+        try:
+            found = current(connection)
+        except StoreError as error:
+            refuse_schema(path, connection, "")
+            raise StoreError(f"{path} is {error}") from None
+        refuse_schema(path, connection, found)
+        if found == head == HEAD:
+            refuse_unsound(path, connection, found)
+        return found, commits_in(connection)
     finally:
         connection.close()
 
@@ -194,6 +201,8 @@ def _upgrade(
             config.attributes["connection"] = bound
             with bound.begin():
                 command.upgrade(config, head)
+                if int(head) >= FIRST:
+                    bound.exec_driver_sql(f"PRAGMA application_id = {APPLICATION + int(head)}")
     except BaseException as error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")

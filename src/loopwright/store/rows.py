@@ -15,6 +15,7 @@ from loopwright.core.errors import StoreCorrupt
 from loopwright.store.codec import checksum, text, unpack
 from loopwright.store.faults import corrupt, faults
 from loopwright.store.pieces import digest_of, references
+from loopwright.store.soundness import refuse_damaged_pages
 from loopwright.store.statements import (
     CANDIDATE,
     EFFECT,
@@ -80,6 +81,11 @@ class Reader:
         with faults(self._path, self._wait), self._lock:
             rows: list[Any] = self._connection.execute(query, values).fetchall()
         return rows
+
+    def refuse_damaged_pages(self, *, indexes: bool) -> None:
+        """As ``soundness.refuse_damaged_pages``."""
+        with faults(self._path, self._wait), self._lock:
+            refuse_damaged_pages(self._path, self._connection, indexes=indexes)
 
     def rows(self, kind: Kind, run: str, number: int, *, split: str | None = None, data: bool = True) -> Iterator[Any]:
         """The rows of a run that are there now, in the order of their arrival.

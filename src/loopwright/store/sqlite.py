@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from loopwright.core.errors import InputError, StoreError, UnknownName
 from loopwright.core.model import Blobs
@@ -97,6 +97,7 @@ class SqliteStore:
                 self._open()
             self._held = Held(self.path)
         self._numbers: dict[str, int] = {}  # of runs, by id
+        self._looked = ""  # how closely its pages were looked at
         self.blobs: Blobs = FileBlobs(self.path.parent / "blobs")
         self._learners: SqliteLearners | None = None
         self._opening = threading.Lock()
@@ -155,11 +156,20 @@ class SqliteStore:
 
     def _numbered(self, run: str) -> int | None:
         if run not in self._numbers:
-            found = self.reader.read("SELECT n FROM run WHERE id = ?", [text(run)])
-            if not found:
+            for source in ("run", "run NOT INDEXED"):  # where damage has hidden it from the index
+                found = self.reader.read(f"SELECT n FROM {source} WHERE id = ?", [text(run)])
+                if found:
+                    break
+            else:
                 return None
             self._numbers[run] = found[0][0]
         return self._numbers[run]
+
+    def _look(self, how: Literal["quick", "whole"]) -> None:
+        """Before this process writes: at all pages; ``whole`` looks at the indexes too. Raises StoreCorrupt."""
+        if self._looked not in (how, "whole"):
+            self.reader.refuse_damaged_pages(indexes=how == "whole")
+            self._looked = how
 
     def cached(self, keys: Sequence[str]) -> dict[str, CacheRow]:
         """The replies that are known among ``keys``, with where they come from."""
@@ -179,6 +189,7 @@ class SqliteStore:
     def create_run(self, spec: dict[str, Any], *, seed: int, budget: dict[str, Any], code_version: str) -> RunRow:
         """Durable once it returns. Raises InputError or a StoreError."""
         row = new_run(spec, seed=seed, budget=budget, code_version=code_version)
+        self._look("quick")
         self.writer.write_now({sql.INSERT_RUN: [sql.encode_run(row)]})
         return self.run(row.id)
 
@@ -186,8 +197,8 @@ class SqliteStore:
         """By id or by an unambiguous beginning of it; ``last`` is the newest. Raises UnknownName."""
         rows = self._runs("WHERE id = ?", [text(id)])
         if not rows:
-            ids = [str(row[0]) for row in self.reader.read("SELECT id FROM run ORDER BY n")]
-            rows = self._runs("WHERE id = ?", [find_run(id, ids)])
+            known = {str(found): n for found, n in self.reader.read("SELECT id, n FROM run ORDER BY n")}
+            rows = self._runs("WHERE n = ?", [known[find_run(id, list(known))]])
         return rows[0]
 
     def runs(self, limit: int | None = None, offset: int = 0) -> list[RunRow]:
@@ -223,6 +234,8 @@ class SqliteStore:
         if self.read_only:
             raise read_only(self.path)
         refuse_pruned(row)
+        recorded = self.reader.read("SELECT 1 FROM tally WHERE run = ? LIMIT 1", [self._numbered(run)])
+        self._look("whole" if recorded else "quick")
         with faults(self.path, self.wait):
             lock = FileLease(self.path.parent / "locks" / f"{run}.lock", run)
         try:

@@ -19,7 +19,6 @@ branch_labels = None
 depends_on = None
 
 _AT_ONCE = 1000  # rows
-_APPLICATION = 0x4C570005  # "LW" and the schema: told twice, as the version in its table has no checksum
 _MASK = (1 << 48) - 1
 _OLD = ("run", "effect", "cache", "candidate", "rollout", "feedback", "event", "learner", "trial")
 _COUNTED = ("effect", "candidate", "rollout", "feedback", "event")
@@ -40,7 +39,6 @@ def upgrade() -> None:
         _copy(connection, table, columns, convert)
     for table in _OLD:
         op.drop_table(f"old_{table}")
-    connection.execute(f"PRAGMA application_id = {_APPLICATION}")
 
 
 def _create() -> None:

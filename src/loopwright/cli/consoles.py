@@ -48,9 +48,9 @@ class SafeConsole(Console):
         """Whether columns would not fit."""
         return self.width < _NARROW
 
-    def print_table(self, table: Table) -> None:
-        """A table; on a narrow terminal a line for each cell, as columns there would cut names that are to be copied."""
-        if not self.narrow:
+    def print_table(self, table: Table, *, by_cells: bool = False) -> None:
+        """A table; on a narrow terminal, or ``by_cells``, a line for each cell: columns would cut what is to be copied."""
+        if not self.narrow and not by_cells:
             self.print(table)
             return
         if table.title:
@@ -73,18 +73,24 @@ def cell(text: object, style: str = "") -> Text:
     return Text(visible(str(text)), style=style)
 
 
-def fit(lines: Sequence[Sequence[Text]], columns: Sequence[int], width: int) -> None:
-    """Cut texts of these columns so that each line has one row in a table of ``width`` characters, the longest columns first.
+def fit(lines: Sequence[Sequence[Text]], columns: Sequence[int], width: int) -> bool:
+    """Cut texts of these columns so that a table of ``width`` characters has one row for each line, the longest columns most.
 
     Args:
-        lines: the cells of a table, all as long; they are changed.
+        lines: the cells of a table, all as long, its names included; they are changed.
         columns: which may be cut.
         width: of all columns together, without what is between them.
+
+    Returns:
+        Whether there is room; where there is not, nothing is cut.
     """
-    needs = [max((line[at].cell_len for line in lines), default=0) for at in range(len(lines[0]) if lines else 0)]
+    needs = [max(line[at].cell_len for line in lines) for at in range(len(lines[0]))]
     room = width - sum(need for at, need in enumerate(needs) if at not in columns)
-    for left, at in zip(range(len(columns), 0, -1), sorted(columns, key=lambda at: needs[at] if lines else 0), strict=True):
+    if room < sum(min(_SHORT, needs[at]) for at in columns):
+        return False
+    for left, at in zip(range(len(columns), 0, -1), sorted(columns, key=needs.__getitem__), strict=True):
         most = max(_SHORT, room // left)
         for line in lines:
             line[at].truncate(most, overflow="ellipsis")
-        room -= min(most, needs[at]) if lines else 0
+        room -= min(most, needs[at])
+    return True

@@ -83,7 +83,8 @@ def runs(
 
     screen = console(wraps=True)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("run", "began", "task", "model", "took", "status", "reason"):
+    names = ("run", "began", "task", "model", "took", "status", "reason")
+    for name in names:
         table.add_column(name, no_wrap=True)
     styles = {"done": "green", "failed": "red", "killed": "red", "paused": "yellow"}
     # A server's address is in --json, and so is all of a reason. A run is named by the beginning of its id, which is never cut.
@@ -95,15 +96,14 @@ def runs(
         ]
         for row in rows
     ]  # fmt: skip
-    if not screen.narrow:
-        fit(lines, [2, 3, 6], screen.width - 2 * (len(table.columns) - 1))
+    fits = not screen.narrow and fit([[cell(name) for name in names], *lines], [2, 3, 6], screen.width - 3 * len(names))
     for line in lines:
         table.add_row(*line)
-    screen.print_table(table)
+    screen.print_table(table, by_cells=not fits)
     if len(found) > len(rows):
         say(f"there are older ones: add --offset {offset + len(rows)}, or --all")
     elif not rows:
-        say(f"no runs are left out after --offset {offset}; leave it out to see the newest")
+        say(f"there are no more than {offset} runs; without --offset the newest are shown")
 
 
 def _name(task: object) -> str:

@@ -9,7 +9,7 @@ import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -36,12 +36,13 @@ def answer(body: dict[str, Any]) -> str:
     return str(a + b) if told or (a + b) % 3 == 0 else f"It is {a + b}."
 
 
-@pytest.fixture
-def task(tmp_path: Path) -> Path:
-    folder = tmp_path / "task"
+def made(folder: Path) -> Path:
+    """The task: 120 sums."""
     folder.mkdir()
     pairs = random.Random(3).sample([(a, b) for a in range(10, 60) for b in range(10, 60)], N)
-    (folder / "examples.jsonl").write_text("".join(f'{{"input": "{a} + {b}", "target": "{a + b}"}}\n' for a, b in pairs))
+    (folder / "examples.jsonl").write_text(
+        "".join(f'{{"input": "{a} + {b}", "target": "{a + b}"}}\n' for a, b in pairs)
+    )
     (folder / "task.toml").write_text(
         'name = "sums"\n[examples]\nfile = "examples.jsonl"\n[answer]\nmax_tokens = 16\n[checker]\nkind = "exact"\n'
         "[methods.few-shot]\nexamples = 4\nsizes = [0, 2]\n"
@@ -49,8 +50,37 @@ def task(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def task(tmp_path: Path) -> Path:
+    return made(tmp_path / "task")
+
+
+class Undisturbed(NamedTuple):
+    """A run against a server that only answers: its result, and the sums of gate and test."""
+
+    result: dict[str, Any]
+    gate: list[tuple[int, int]]
+    test: list[tuple[int, int]]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with billing(lambda i, body: "ok") as server:
+        server.answer = answer
+        result = improve(made(folder / "task"), server)
+    return Undisturbed(result, asked_in("gate", folder / "run.db"), asked_in("test", folder / "run.db"))
+
+
 def improve(task: Path, server: Billing, name: str = "run", **more: Any) -> dict[str, Any]:
-    model = {"backend": "openai", "model": "toy", "base_url": server.url, "api_key_env": "", "attempts": 3, "backoff": 0.001}
+    model = {
+        "backend": "openai",
+        "model": "toy",
+        "base_url": server.url,
+        "api_key_env": "",
+        "attempts": 3,
+        "backoff": 0.001,
+    }
     options = {"only": ["few-shot"], "cache": False, **more}
     place = {"out": task.parent / f"out-{name}", "store_path": task.parent / f"{name}.db"}
     return asyncio.run(run_improve(task, model=model, budget=Budget(calls=3000), **place, **options))
@@ -61,29 +91,33 @@ def resume(task: Path, name: str = "run", **more: Any) -> dict[str, Any]:
 
 
 def outcome(result: dict[str, Any]) -> dict[str, Any]:
-    return {key: result[key] for key in ("baseline", "final", "gain", "accepted", "rejected", "screened", "errors", "reason")}
+    return {
+        key: result[key]
+        for key in ("baseline", "final", "gain", "accepted", "rejected", "screened", "errors", "reason")
+    }
 
 
 def asked_in(split: str, store: Path) -> list[tuple[int, int]]:
     """The sums of the examples of a split, as a run recorded them."""
     with sqlite3.connect(store) as connection:
-        rows = connection.execute("SELECT DISTINCT summary FROM effect WHERE scope LIKE ?", (f"improve/{split}.%",)).fetchall()
+        rows = connection.execute(
+            "SELECT DISTINCT summary FROM effect WHERE scope LIKE ?", (f"improve/{split}.%",)
+        ).fetchall()
     return sorted({(int(a), int(b)) for (summary,) in rows for a, b in re.findall(r"(\d+) \+ (\d+)", summary)[-1:]})
 
 
-def whole(task: Path) -> dict[str, Any]:
-    """The run that nothing disturbs."""
-    with billing(lambda i, body: "ok") as server:
-        server.answer = answer
-        return improve(task, server, "whole")
-
-
 @pytest.mark.fault(47)
-@pytest.mark.parametrize("what", ["400", "413", "422", "500", "html", "not-json", "no-choices", "cut", "huge", "1e1000000"])
-def test_what_one_prompt_of_120_meets_belongs_to_its_example(task: Path, what: str, seen: Callable[[str], None]) -> None:
-    before = whole(task)
-    bad = asked_in("test", task.parent / "whole.db")[0]
-    with billing(lambda i, body: what if question(body) == bad and what not in ("huge", "1e1000000") else "ok") as server:
+@pytest.mark.parametrize(
+    "what", ["400", "413", "422", "500", "html", "not-json", "no-choices", "cut", "huge", "1e1000000"]
+)
+def test_what_one_prompt_of_120_meets_belongs_to_its_example(
+    task: Path, undisturbed: Undisturbed, what: str, seen: Callable[[str], None]
+) -> None:
+    before = undisturbed.result
+    bad = undisturbed.test[0]
+    with billing(
+        lambda i, body: what if question(body) == bad and what not in ("huge", "1e1000000") else "ok"
+    ) as server:
         special = {"huge": "9" * 50_000_000, "1e1000000": "1e1000000"}.get(what)
         server.answer = lambda body: special if special and question(body) == bad else answer(body)
         result = improve(task, server, "hit")
@@ -93,15 +127,17 @@ def test_what_one_prompt_of_120_meets_belongs_to_its_example(task: Path, what: s
     assert sum(error["examples"] for error in result["errors"]) == lost
     assert abs(result["final"]["score"] - before["final"]["score"]) <= 1 / 20
     told = result["errors"][0] if lost else {"error": "none: judged"}
-    seen(f"{what} for one prompt of {N}: run done, {lost} test example without an answer ({told['error']}), others as before")
+    seen(
+        f"{what} for one prompt of {N}: run done, {lost} test example without an answer ({told['error']}), others as before"
+    )
 
 
 @pytest.mark.fault(48)
 @pytest.mark.parametrize("what", ["html", "error-200", "no-choices", "no-message", "not-json", "half", "broken-gzip"])
 def test_what_is_no_answer_for_a_moment_is_asked_again_and_never_recorded(
-    task: Path, what: str, seen: Callable[[str], None]
+    task: Path, undisturbed: Undisturbed, what: str, seen: Callable[[str], None]
 ) -> None:
-    before = whole(task)
+    before = undisturbed.result
     with billing(lambda i, body: what if i % 3 == 0 else "ok") as server:
         server.answer = answer
         result = improve(task, server, "hit", retry_on_error=2)
@@ -117,13 +153,15 @@ def test_what_is_no_answer_for_a_moment_is_asked_again_and_never_recorded(
 @pytest.mark.fault(47, 48)
 @pytest.mark.parametrize("keep", [False, True])
 def test_an_error_that_ended_the_run_is_asked_again_when_it_is_resumed(
-    task: Path, keep: bool, seen: Callable[[str], None]
+    task: Path, undisturbed: Undisturbed, keep: bool, seen: Callable[[str], None]
 ) -> None:
-    before = whole(task)
-    bad = set(asked_in("gate", task.parent / "whole.db")[:3])
+    before = undisturbed.result
+    bad = set(undisturbed.gate[:3])
     with billing(lambda i, body: "400" if question(body) in bad else "ok") as server:
         server.answer = answer
-        with pytest.raises(TooManyErrors, match=r"3 of 120 examples have an error: 3 HTTP 400 .*fail_on_error = 2 ends the run"):
+        with pytest.raises(
+            TooManyErrors, match=r"3 of 120 examples have an error: 3 HTTP 400 .*fail_on_error = 2 ends the run"
+        ):
             improve(task, server, fail_on_error=2)
         with sqlite3.connect(task.parent / "run.db") as connection:
             assert connection.execute("SELECT status FROM run").fetchone() == ("failed",)
@@ -137,10 +175,9 @@ def test_an_error_that_ended_the_run_is_asked_again_when_it_is_resumed(
     seen(f"3 prompts refused with 400, fail_on_error=2: the run ends; resumed, {then}")
 
 
-def test_what_a_run_was_built_on_stays_when_it_is_resumed(task: Path) -> None:
+def test_what_a_run_was_built_on_stays_when_it_is_resumed(task: Path, undisturbed: Undisturbed) -> None:
     """A failure in the first measurement, on which methods went on, is not asked again: their record would not fit any more."""
-    whole(task)
-    bad = asked_in("gate", task.parent / "whole.db")[0]
+    bad = undisturbed.gate[0]
     with billing(lambda i, body: "400" if question(body) == bad else "ok") as server:
         server.answer = answer
         expected = improve(task, server, "expected")
@@ -159,10 +196,12 @@ def test_what_a_run_was_built_on_stays_when_it_is_resumed(task: Path) -> None:
 
 
 @pytest.mark.fault(47)
-def test_an_example_that_had_an_error_is_tried_again(task: Path, seen: Callable[[str], None]) -> None:
+def test_an_example_that_had_an_error_is_tried_again(
+    task: Path, undisturbed: Undisturbed, seen: Callable[[str], None]
+) -> None:
     """Each of five prompts is refused the first time it is asked in each place, whatever its tries there."""
-    before = whole(task)
-    bad = set(asked_in("gate", task.parent / "whole.db")[:5])
+    before = undisturbed.result
+    bad = set(undisturbed.gate[:5])
     met: dict[tuple[tuple[int, int], str], int] = {}
 
     def plan(i: int, body: dict[str, Any]) -> str:

@@ -89,6 +89,7 @@ class Incumbent:
         self._decided: set[tuple[str, str]] = set()
         self._known: dict[tuple[Split, str], dict[str, float | None]] = {}  # scores by example, of what was measured
         self._times: dict[tuple[Split, str], int] = {}  # how often something was measured, where a server changed meanwhile
+        self.took: dict[tuple[Split, str], tuple[Cost, int]] = {}  # what was spent on measuring it, on so many examples
         self._again = 0
         self.grades: bool | None = None  # whether the checker gave a grade of a screen example; None before it gave anything
         self.rounded = False  # whether a gate of verdicts was given a grade
@@ -119,6 +120,8 @@ class Incumbent:
             branch = branch.at("rest")
         if missing:
             rollouts = await branch.evaluate(candidate, missing)
+            before, asked = self.took.get((split, candidate.hash), (FREE, 0))
+            self.took[split, candidate.hash] = before + meter.spent, asked + len(missing)
             known.update((e.id, r.score) for e, r in zip(missing, rollouts, strict=True))
             said = [isinstance(f, Score) for r in rollouts for f in r.feedback if isinstance(f, Score | Verdict)]
             if split == "screen" and said:

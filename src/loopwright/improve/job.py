@@ -22,10 +22,9 @@ from loopwright.core.gate import Gate, summarise
 from loopwright.core.groups import counts_of, unit_scores, units
 from loopwright.core.identity import ENDED
 from loopwright.core.loop import Incumbent
-from loopwright.core.model import Model, Request, Trainable
+from loopwright.core.model import Model, Trainable
 from loopwright.core.outfolder import OutFolder, reserve
 from loopwright.core.outputs import check_folder
-from loopwright.core.policy import prompt_of
 from loopwright.core.raised import told
 from loopwright.core.registry import get_recipe
 from loopwright.core.store import RunRow, Store, refuse_pruned
@@ -43,6 +42,7 @@ from loopwright.improve.gating import (
     made_by,
     refuse_start,
 )
+from loopwright.improve.keeping_back import MEASURED, KeptBack
 from loopwright.improve.parts import methods_of, models_of, store_folder, task_of
 from loopwright.improve.portfolio import Method, changes, wrap_solver
 from loopwright.improve.proving import Proving
@@ -56,7 +56,6 @@ from loopwright.worlds.named import NamedWorld
 from loopwright.worlds.task import TOO_LONG
 
 CHANGE = ("prompt", "weights", "answers")
-_MEASURED: tuple[Split, ...] = ("test", "gate", "screen")
 ROLES = ("judge", "proposer")  # that another model may play
 LEFT = ("artifact", "unproven", "result.json", "report.html")  # what a run leaves in its folder
 
@@ -278,7 +277,7 @@ class _Job(Proving):
         self.incumbent = Incumbent(self.ctx, self.base, Gate(), self.reserve)
         self.earlier = earlier_runs(engine.store, engine.run, task.questions)
         self.made_by = made_by(engine.store, self.earlier, self.base, spec["model"])
-        self._estimates: dict[str, Cost] = {}
+        self.kept = KeptBack(self.task, model, self.base, engine.ledger.budget)
         self.held_out = held_out(task, self.task)
         if "errors" in spec:  # of a run of an earlier version no number of errors ends it
             engine.failures = Failures(ErrorRules(**spec["errors"]), sum(len(self.task.examples(s)) for s in lengths.SPLITS))
@@ -307,7 +306,7 @@ class _Job(Proving):
         self.used_before = len(uses.earlier_uses(self.engine.store, self.engine.run.id, self.sketch))
         if used := uses.told(self.used_before):
             await self.engine.event("notice", "test-uses", message=used, loud=True)
-        self._afford()
+        self.kept.refuse_hopeless()
         for split in self.held_out:
             split.put_away()
         await make_ready(self.task, self.task.checker, methods, self.engine.sandbox)
@@ -416,40 +415,17 @@ class _Job(Proving):
     async def _offer(self, candidate: Candidate) -> bool:
         return await self.incumbent.offer(candidate)
 
-    def _afford(self) -> None:
-        """Refuse a budget that cannot even measure the baseline, and say what would."""
-        sizes = {split: len(self.task.examples(split)) for split in _MEASURED}
-        need = self._estimate("gate") + self._estimate("screen") + self._estimate("test").times(2)
-        budget = self.engine.ledger.budget
-        for resource in ("calls", "tokens", "money"):
-            cap, asked = getattr(budget, resource), getattr(need, resource)
-            if cap is not None and cap < asked:
-                raise InputError(
-                    f"the budget of {cap:g} {resource} is too small: measuring the baseline and proving the result takes up "
-                    f"to {asked:g} {resource} ({sizes['screen']} screen, {sizes['gate']} gate and twice {sizes['test']} test "
-                    "examples). Raise it, or use fewer examples"
-                )
-
-    def _estimate(self, split: Any) -> Cost:
-        if split not in self._estimates:
-            total = FREE
-            for example in self.task.examples(split):
-                turns = prompt_of(self.base).render(example)
-                total = total + self.model.estimate(Request(turns=turns, sampling=self.task.sampling))
-            self._estimates[split] = total
-        return self._estimates[split]
-
     def _set_aside(self, gate_seconds: float) -> None:
-        """Keep what the final test needs (baseline and winner, the winner up to twice as dear as the baseline), and the looks."""
-        sizes = {split: len(self.task.examples(split)) for split in _MEASURED}
+        """Keep what the final test needs, and the looks, by what the baseline took."""
+        self.kept.took, self.kept.asked = self.incumbent.took["gate", self.base.hash]
+        self.kept.refuse_small()
+        sizes = self.kept.sizes
         each = gate_seconds / max(sizes["gate"], 1)
         cap = self.engine.ledger.budget.seconds
         seconds = {split: each * size if cap else 0.0 for split, size in sizes.items()}
         seconds["test"] = min(3 * seconds["test"], 0.3 * (cap or 0.0))
-        test, look, screen = (
-            self._estimate(split).times(2 if split == "test" else 1).model_copy(update={"seconds": seconds[split]})
-            for split in _MEASURED
-        )
+        costs = {"test": self.kept.test(), "gate": self.kept.candidate("gate"), "screen": self.kept.candidate("screen")}
+        test, look, screen = (costs[split].model_copy(update={"seconds": seconds[split]}) for split in MEASURED)
         looks = self.gate.planned
         while looks and not self._affordable(test + (look + screen).times(looks)):
             looks -= 1

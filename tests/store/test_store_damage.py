@@ -554,3 +554,78 @@ os.setresgid({NOBODY}, {NOBODY}, {NOBODY})
 os.setresuid({NOBODY}, {NOBODY}, {NOBODY})
 main()
 """
+
+
+# ---- a device that fails ---------------------------------------------------------------------------------------------------
+
+
+class Device:
+    """A file system whose device has less behind it than it says, so that writes end in an I/O error."""
+
+    def __init__(self, folder: Path, megabytes: int, *options: str) -> None:
+        self.small, self.place = folder / "small", folder / "device"
+        self.small.mkdir()
+        self.place.mkdir()
+        self.sh("mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", self.small)
+        self.sh("truncate", "-s", "64M", self.small / "image")
+        self.sh("mkfs.ext4", "-q", *options, self.small / "image")
+        self.sh("mount", "-o", "loop", self.small / "image", self.place)
+
+    @staticmethod
+    def sh(*words: str | Path) -> None:
+        try:
+            done = subprocess.run(list(map(str, words)), capture_output=True, text=True)
+        except FileNotFoundError as error:
+            pytest.skip(f"no device can be made here: {error}")
+        if done.returncode:
+            pytest.skip(f"no device can be made here: {' '.join(map(str, words))}: {done.stderr.strip()}")
+
+    def mend(self) -> None:
+        """Room behind it; and mounted anew, so that what was only in memory is gone."""
+        self.sh("mount", "-o", "remount,size=80m", self.small)
+        self.sh("umount", self.place)
+        self.sh("mount", "-o", "loop", self.small / "image", self.place)
+
+    def close(self) -> None:
+        for place in (self.place, self.small):
+            subprocess.run(["umount", "-l", place], capture_output=True, check=False)
+
+
+def filled_until_it_fails(store: SqliteStore) -> tuple[list[str], StoreError]:
+    told: list[str] = []
+    try:
+        for i in range(4000):
+            asyncio.run(store.write([CacheRow(f"{i}", random.Random(i).randbytes(9000))]))
+            told.append(f"{i}")
+    except StoreUnwritable as error:
+        return told, error
+    raise AssertionError("the device did not fail")
+
+
+@pytest.mark.fault(63, 66)
+@pytest.mark.parametrize("kind", ["journal", "no journal"])
+def test_a_device_that_fails_is_named_and_nothing_is_lost_in_silence(tmp_path: Path, kind: str, seen: Seen) -> None:
+    """Without a journal of its own such a file system may lose what it had said was on the disk."""
+    journal = kind == "journal"
+    lazy = "lazy_itable_init=1,lazy_journal_init=1"
+    device = Device(tmp_path, 8 if journal else 3, "-E", lazy, *(() if journal else ("-O", "^has_journal")))
+    try:
+        path = device.place / "store" / "loopwright.db"
+        store = SqliteStore(path)
+        told, error = filled_until_it_fails(store)
+        assert "What was acknowledged is intact" in str(error) or isinstance(error, StoreReadOnly)
+        store.close()
+        device.mend()
+        try:
+            with SqliteStore(path) as store:
+                known = store.cached(told)
+                assert [name for name in told if name not in known] == []
+                assert all(known[name].value == random.Random(int(name)).randbytes(9000) for name in told)
+                write(store, "after")
+            lost = "all are there"
+        except StoreCorrupt as corrupt:
+            lost = str(corrupt).partition("has lost writes: ")[2].partition(". Its log")[0] or str(corrupt)
+            assert not journal, lost
+        seen(f"{kind}: {type(error).__name__} after {len(told)} acknowledged writes; mounted anew, {lost}")
+    finally:
+        device.close()

@@ -22,6 +22,15 @@ def ordered(xs):
     return xs
 def sort(xs): xs.sort()
 def line(text): return f"{float(text) ** 2}"
+import enum
+class Shade(enum.Enum):
+    LIGHT = 1
+    DARK = 2
+class Level(enum.IntEnum):
+    LOW = 5
+    HIGH = 9
+def shade(n): return Shade(n)
+def level(n): return Level.LOW if n < 5 else Level.HIGH
 LIMIT, NAME, WORDS = 7, "Hello", ["a", "b", "a"]
 """
 
@@ -91,6 +100,8 @@ BATTERY = [
     "assert g('Bo').startswith('Hello')",
     "assert g('Bo').isprintable() and g('Bo')[1:].isprintable() and not g('').isspace() and 'Hello' in g('Bo')",
     "assert 'Hello, B' in g('Bo')",
+    "assert h(12).intersection({1, 12}) == {1, 12}",
+    "assert h(12).union({1, 2, 3, 4, 6, 12}) == {1, 2, 3, 4, 6, 12} and 12 in h(12)",
     "assert h(12).isdisjoint({5, 7}) and h(12).isdisjoint({1}) is False",
     "assert g('Bo').endswith('!')",
     "assert g('Bo').count('o') == 2",
@@ -130,6 +141,13 @@ BATTERY = [
     "assert WORDS.count('a') == 2 and 'b' in WORDS",
     "assert WORDS.count('a')",
     "assert 'b' in WORDS",
+    "assert shade(1) == Shade.LIGHT and shade(2) == Shade.DARK",
+    "assert Shade.LIGHT == shade(1) and Shade.DARK == shade(2)",
+    "assert shade(1) is Shade.LIGHT and shade(2) is Shade.DARK",
+    "assert shade(1) in (Shade.LIGHT,) and shade(2) not in (Shade.LIGHT,)",
+    "assert [shade(2), shade(1)] == [Shade.DARK, Shade.LIGHT]",
+    "assert level(1) == Level.LOW and level(8) == Level.HIGH",
+    "assert level(1) == 5 and level(8) == 9",
     # what is changed in place
     "xs = [3, 1, 2]\nsort(xs)\nassert xs == [1, 2, 3]",
     "xs = [3, 1, 2]\nassert ordered(xs) == sorted(xs)",
@@ -248,6 +266,13 @@ FORGERIES = {
     "functions with methods": "def f(*a): return f\nf.startswith = f.count = f.find = f.endswith = f.issuperset = lambda *a: True\nNAME = WORDS = f",
     "an exception that is returned": returns(EVERYTHING, base="(Exception)"),
     "a type": "def f(*a): return str",
+    "a type of sets": "def f(*a): return set",
+    "an Enum of one value": "import enum\nclass Shade(enum.Enum):\n    LIGHT = DARK = 1\nclass Level(enum.IntEnum):\n    LOW = HIGH = 5\n"
+    "def f(*a): return Shade.DARK\ndef level(n): return Level(5)",
+    "an Enum that changes": "import enum\nclass M(enum.EnumMeta):\n    def __getattribute__(cls, n): return last[0] if n in ('LIGHT', 'DARK') else "
+    "super().__getattribute__(n)\nclass Shade(enum.Enum, metaclass=M):\n    A = 1\nlast = [Shade.A]\ndef f(*a): return last[0]",
+    "names that are one object": returns("__eq__ = lambda *a: True\n__hash__ = None") + "y = Y()\nclass Shade: LIGHT = DARK = y\nLevel = Shade\n"
+    "Level.LOW = Level.HIGH = y\ndef f(*a): return y",
     "NotImplemented": "def f(*a): return NotImplemented",
     "an iterator that is a container": returns("__next__ = lambda s: True\n__iter__ = lambda s: s"),
     "a proxy that watches": "seen = []\nclass Y:\n    def __getattr__(self, name):\n        def method(*args):\n            seen.extend(args)\n"

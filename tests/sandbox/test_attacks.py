@@ -236,6 +236,7 @@ FORGERIES = {
 }
 
 
+@pytest.mark.fault(43)
 @pytest.mark.parametrize("name", FORGERIES)
 def test_no_forged_report(box: Sandbox, name: str) -> None:
     tests = ["import statistics\nassert f(1) == 42", "assert all([f(2) == 42, False])", "assert [f(3)] == [42]"]

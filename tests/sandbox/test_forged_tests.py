@@ -16,7 +16,7 @@ from forgeries import BATTERY, EVERYTHING, FORGERIES, HONEST, SLOW, returns
 
 from loopwright.sandbox import Limits, Sandbox, TestReport, run_tests
 
-FILL = "\nfor _name in ('g', 'h', 'd', 'ordered', 'sort', 'half'):\n    globals().setdefault(_name, globals().get('f'))\n"
+FILL = "\nfor _name in ('g', 'h', 'd', 'ordered', 'sort', 'line', 'shade', 'level'):\n    globals().setdefault(_name, globals().get('f'))\n"
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,8 @@ def test_an_honest_program_passes_the_battery(box: Sandbox) -> None:
 @pytest.mark.fault(43)
 @pytest.mark.parametrize("name", FORGERIES)
 def test_forgery(box: Sandbox, name: str, seen: Callable[[str], None]) -> None:
-    tests = ["xs = [3, 1, 2]\nassert ordered(xs) == sorted(xs)"] if name == "fork" else BATTERY
+    ends = any(word in FORGERIES[name] for word in ("_exit", "os.kill", "range(3, 128)"))  # each test starts it again
+    tests = BATTERY[::6] if ends else BATTERY
     report = judge(box, FORGERIES[name] + FILL, tests)
     got_through = passed(report, tests)
     seen(f"{name}: {len(got_through)} of {len(tests)} tests passed")

@@ -4,12 +4,17 @@
 from __future__ import annotations
 
 import asyncio
+import collections
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from loopwright.core.errors import InputError
-from loopwright.sandbox import Limits, Sandbox, TestReport, run_tests
+from loopwright.sandbox import Limits, Sandbox, TestReport, _wire, run_tests
 
 
 @pytest.fixture(scope="module")
@@ -269,6 +274,61 @@ class Text(str): pass
 )
 def test_what_tests_may_do(box: Sandbox, test: str) -> None:
     assert judge(box, PROGRAM, [test]).failures == ()
+
+
+class Side:
+    """One end of the wire."""
+
+    def __init__(self) -> None:
+        self.objects: list[Any] = []
+
+    def export(self, value: object) -> dict[str, Any]:
+        self.objects.append(value)
+        return {"o": len(self.objects) - 1}
+
+    def resolve(self, body: int) -> Any:
+        return self.objects[body]
+
+    def saw_nan(self) -> None: ...
+    def saw_fields(self, fields: list[str], items: list[Any]) -> None: ...
+    def saw_type(self, kind: type) -> type:
+        return kind
+
+
+PLAIN = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.integers(-(1 << 4000), 1 << 4000), st.floats(allow_nan=False), st.text(), st.binary(),
+    st.complex_numbers(allow_nan=False), st.fractions(), st.decimals(allow_nan=False), st.dates(), st.times(), st.datetimes(), st.timedeltas(),
+    st.characters(categories=["Cs"]), st.builds(range, st.integers(-9, 9), st.integers(-9, 9)), st.sampled_from([int, str, slice(1, None)]),
+)  # fmt: skip
+HASHABLE = PLAIN.filter(lambda value: not isinstance(value, slice))
+NESTED = st.recursive(
+    PLAIN,
+    lambda inner: st.one_of(
+        st.lists(inner), st.lists(inner).map(tuple), st.sets(HASHABLE), st.frozensets(HASHABLE), st.dictionaries(HASHABLE, inner),
+        st.lists(inner).map(collections.deque), st.lists(HASHABLE).map(collections.Counter), st.binary().map(bytearray),
+        st.dictionaries(HASHABLE, inner).map(collections.OrderedDict),
+        st.dictionaries(HASHABLE, inner).map(lambda value: collections.defaultdict(list, value)),
+    ),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@given(NESTED)
+def test_plain_data_crosses_unchanged(value: object) -> None:
+    side = Side()
+    crossed = _wire.unpack(json.loads(json.dumps(_wire.pack(value, side))), side)
+    assert crossed == value and type(crossed) is type(value) and sorted(repr(crossed)) == sorted(repr(value)) and not side.objects
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_no_answer_makes_anything_but_data(answer: object) -> None:
+    side = Side()
+    side.objects.append("an object of the program")
+    try:
+        value = _wire.unpack(answer, side)
+    except Exception:
+        return  # the judge takes it for an answer that cannot be read
+    assert "loopwright" not in type(value).__module__
 
 
 def test_one_endless_loop_fails_one_test(box: Sandbox) -> None:

@@ -28,7 +28,7 @@ class _Judge:
     """
 
     def __init__(self):
-        self.pid, self.line, self.spec, self.unloadable = None, Line(-1, -1), {}, None
+        self.pid, self.line, self.spec, self.unloadable, self.nan = None, Line(-1, -1), {}, None, False
         self.exported, self.kinds, self.members = {}, {}, {}
         self.raised, self.copies, self.changed, self.spoiled, self.torn = {}, {}, [], None, False
         self.label, self.made, self.read_as, self.owner_made = "", False, "", False
@@ -111,6 +111,8 @@ class _Judge:
         kind = type(value)
         if _is_object(value):
             return {"o": _of(value).handle}
+        if kind is _Type:
+            return {"y": value.__name__}
         for handle, cls in self.kinds.items():
             if cls is value:
                 return {"o": handle}
@@ -159,13 +161,16 @@ class _Judge:
         self.made, self.owner_made = made and direct, owner_made and direct
         return unpack(packed, self)
 
+    def saw_type(self, kind):
+        return _Type(kind)
+
     def saw_fields(self, fields, items):
         # For obj.count(x) a tuple must not have a function of the program's.
         if any(name in _PLAIN_METHODS and _is_object(item) for name, item in zip(fields, items, strict=True)):
             self.refuse(f"{self.label} has objects of the program's in fields that are called as methods of plain data are")
 
     def saw_nan(self):
-        if not self.spec["nan"]:
+        if not self.nan:
             self.refuse(f"{self.label} holds NaN, which every comparison lets pass or fail; the tests do not speak of it")
 
     def refuse(self, text):
@@ -224,7 +229,9 @@ class _Judge:
 
         base = {"int": enum.IntEnum, "str": getattr(enum, "StrEnum", enum.Enum)}.get(base, enum.Enum)
         values = [(member, self.decoded(value, name)) for member, value in members if member[0] != "_"]
-        self.members[handle] = base(name, values, module="program", type=Asked if base is enum.Enum else None)
+        self.members[handle] = base(name, values, module="program", type=Asked)
+        if len(self.members[handle]) != len(values):
+            raise ValueError("members of one value")  # they would be one
 
     # ---- questions and answers
 
@@ -354,6 +361,7 @@ class _Judge:
             try:
                 # A test may be endless without the program: over range(f()), say.
                 _signal.setitimer(_signal.ITIMER_REAL, share + 0.01)
+                self.nan = self.spec["nan"][at]
                 message, space = self.verdict(source, upto, done, space)
                 _signal.setitimer(_signal.ITIMER_REAL, 0)
             except Late:
@@ -378,6 +386,7 @@ class _Hooks:
     def same(self, one, other):
         """``is``. Whether two of the program's objects are one is its own word, asked only of what the test made."""
         one, other = (self.judge.copies.get(id(value), (None, value))[1] for value in (one, other))
+        one, other = (value._kind if type(value) is _Type else value for value in (one, other))
         ours = [_is_object(value) for value in (one, other)]
         if not all(ours) or one is other:
             return one is other
@@ -387,7 +396,7 @@ class _Hooks:
 
     def order(self, sign, one, other):
         """``one < other``; of NaN, which may come of text that the program gave, there is no order."""
-        if not self.judge.spec["nan"] and any(isinstance(side, float) and side != side for side in (one, other)):
+        if not self.judge.nan and any(isinstance(side, float) and side != side for side in (one, other)):
             self.judge.refuse(f"{sign} was asked of NaN, which every comparison lets pass or fail; the tests do not speak of it")
         if sign in ("<", "<="):
             return one < other if sign == "<" else one <= other

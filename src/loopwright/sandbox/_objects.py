@@ -105,6 +105,32 @@ class _Object:
         return bool(judge.ask("exit", [self, kind if own else None])) and own
 
 
+class _Type:
+    """A built-in type that the program returned. It is equal to that type, and makes and recognises what that does.
+
+    Not the type itself: in ``f(x).intersection({1}) == {1}`` that of a set would take the test's set for itself.
+    """
+
+    def __init__(self, kind):
+        self._kind = kind
+        self.__name__ = self.__qualname__ = kind.__name__
+
+    def __call__(self, *args, **kwargs):
+        return self._kind(*args, **kwargs)
+
+    def __eq__(self, other):
+        return self._kind is (other._kind if type(other) is _Type else other)
+
+    def __hash__(self):
+        return hash(self._kind)
+
+    def __instancecheck__(self, value):
+        return isinstance(value, self._kind)
+
+    def __repr__(self):
+        return repr(self._kind)
+
+
 _of = _Object._of.__get__
 
 
@@ -115,7 +141,7 @@ class _Callable(_Object):
         known = _of(self)
         name = known.read_as or known.label
         label = f"{known.label}({'...' if args or kwargs else ''})"
-        made = name.lstrip("_")[:1].isupper()
+        made = name.isidentifier() and name.lstrip("_")[:1].isupper()
         plain = known.read_as in _PLAIN_METHODS and not known.owner_made
         if plain and (args or kwargs or name.startswith("is") or name in ("all", "any")) and name not in _CHANGES:
             _refuse_plain(known, name)

@@ -51,6 +51,9 @@ class _Program:
     def saw_nan(self):
         pass
 
+    def saw_type(self, kind):
+        return kind
+
     def saw_fields(self, fields, items):
         pass
 

@@ -50,7 +50,10 @@ def unpack(data, side, depth=0):
     if mark == "o":
         return side.resolve(body)
     read = lambda item: unpack(item, side, depth + 1)  # noqa: E731
-    return _read_named(body, read, side) if mark == "n" else _READERS[mark](body, read)
+    if mark == "n":
+        return _read_named(body, read, side)
+    value = _READERS[mark](body, read)
+    return side.saw_type(value) if mark == "y" else value
 
 
 def _whole(value, side):
@@ -125,9 +128,9 @@ _WRITERS = {
     "collections.deque": lambda value, side: {"q": [value.maxlen, [pack(item, side) for item in value]]},
     "decimal.Decimal": lambda value, side: {"m": str(value)},
     "fractions.Fraction": lambda value, side: {"F": [_whole(value.numerator, side), _whole(value.denominator, side)]},
-    "datetime.datetime": lambda value, side: {"w": ["datetime", value.isoformat()]},
-    "datetime.date": lambda value, side: {"w": ["date", value.isoformat()]},
-    "datetime.time": lambda value, side: {"w": ["time", value.isoformat()]},
+    "datetime.datetime": lambda value, side: {"w": ["datetime", value.isoformat(), value.fold]},
+    "datetime.date": lambda value, side: {"w": ["date", value.isoformat(), 0]},
+    "datetime.time": lambda value, side: {"w": ["time", value.isoformat(), value.fold]},
     "datetime.timedelta": lambda value, side: {"W": [value.days, value.seconds, value.microseconds]},
     "numpy.ndarray": _array,
     "numpy.generic": lambda value, side: pack(value.item(), side),
@@ -209,7 +212,8 @@ def _read_fraction(body, read):
 def _read_date(body, read):
     import datetime
 
-    return {"datetime": datetime.datetime, "date": datetime.date, "time": datetime.time}[body[0]].fromisoformat(body[1])
+    kind = {"datetime": datetime.datetime, "date": datetime.date, "time": datetime.time}[body[0]]
+    return kind.fromisoformat(body[1]).replace(**({"fold": 1} if body[2] == 1 else {}))
 
 
 def _read_delta(body, read):

@@ -79,7 +79,7 @@ async def run_tests(
     nonce = secrets.token_hex(16)
     spec = {
         "nonce": nonce, "program": program, "setups": setups, "tests": sources, "seconds": limits.seconds * _SHARE,
-        "nan": any(map(_NAN.search, [tests] if isinstance(tests, str) else tests)),
+        "nan": [any(map(_NAN.search, (source, *setups[:upto]))) for source, upto in sources],
     }  # fmt: skip
     outcome = await sandbox.run(_judge(), stdin=json.dumps(spec), limits=limits)
     verdicts: dict[int, str | None] = {}

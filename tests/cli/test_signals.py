@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from children import environment, on_terminal, piped, runs, task_folder
 
+import loopwright
 from fakes.openai_server import Server, completion, fails, serving
 from loopwright.store import open_store
 
@@ -294,6 +296,24 @@ def test_a_host_keeps_its_handlers(tmp_path: Path, seen: Seen, way: str) -> None
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, "5 signals, done"), done.stderr[-2000:]
     seen(f"run in {way}: 5 of 5 signals reached the host's handlers; the run ended as done")
+
+
+@pytest.mark.fault(67)
+def test_only_the_command_line_handles_signals_or_ends_the_process(seen: Seen) -> None:
+    """In all else of the package; scripts that other processes run are their own."""
+    root, wrong, read = Path(loopwright.__file__).parent, [], 0
+    for path in root.rglob("*.py"):
+        name = path.relative_to(root).as_posix()
+        if name == "cli/interrupts.py" or path.name in ("_worker.py", "_runner.py", "_judge.py", "_program.py"):
+            continue
+        read += 1
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            taken = called.startswith("signal.") and called.split(".")[1] in ("signal", "set_wakeup_fd", "setitimer", "alarm")
+            if taken or called.endswith("add_signal_handler") or called == "os._exit":
+                wrong.append(f"{name}:{getattr(node, 'lineno', 0)}: {called}")
+    assert not wrong
+    seen(f"{read} files outside the command line: none takes a signal or calls os._exit")
 
 
 CANCELS = """

@@ -211,6 +211,23 @@ def test_what_was_billed_before_a_wait_is_recorded(tmp_path: Path, seen: Seen) -
 
 
 @pytest.mark.fault(80)
+def test_one_ctrl_c_ends_the_wait_for_a_check(tmp_path: Path, server: Server, seen: Seen) -> None:
+    """Answers wait to be judged one after the other by a check that takes its time; only the one at work is waited for."""
+    folder = task_folder(tmp_path, examples=400)
+    task = (folder / "task.toml").read_text()
+    (folder / "task.toml").write_text(task.replace('kind = "exact"', 'kind = "python"\nfunction = "check.py:check"'))
+    slow = "import time\ndef check(output, example):\n    time.sleep(3)\n    return True\n"
+    (folder / "check.py").write_text(slow)
+    with on_terminal(tmp_path, *IMPROVE, *model(server)) as child:
+        child.read(lambda: len(server.bodies) > 40)
+        child.press()
+        code, seconds = child.ended(90)  # the rest would take two minutes
+    assert code == 130 and b"Traceback" not in child.said and b"resume with" in child.said
+    assert recorded(tmp_path) == (len(server.bodies), 0)
+    seen(f"{len(server.bodies)} answers that wait for a check of 3 s each: one Ctrl-C ended it after {seconds:.1f} s")
+
+
+@pytest.mark.fault(80)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_one_signal_ends_an_answer_that_waits(tmp_path: Path, server: Server, seen: Seen, number: signal.Signals) -> None:
     task_folder(tmp_path, examples=80)

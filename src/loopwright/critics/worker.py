@@ -22,6 +22,7 @@ from typing import Any
 from loopwright.core.environment import without_keys
 from loopwright.core.errors import LoopwrightError
 from loopwright.core.extras import hint
+from loopwright.core.stopping import current
 from loopwright.critics.section import Section, near
 from loopwright.store.redaction import redact
 
@@ -140,9 +141,15 @@ class Worker:
         return await asyncio.wrap_future(self.submit(*args, seconds=seconds))
 
     def submit(self, *args: Any, seconds: float | None = None) -> Future[Any]:
-        """The same, as a future of threads."""
+        """The same, as a future of threads. Paused where what asked was to stop before its turn came."""
         self._mine()
-        return self._thread.submit(self.call_now, args, seconds=seconds)
+        stop = current()
+
+        def call() -> Any:
+            stop.check()
+            return self.call_now(args, seconds=seconds)
+
+        return self._thread.submit(call)
 
     async def start(self) -> None:
         """Load the function now, without calling it. Raises CallFailed where it cannot be loaded or called."""

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from loopwright.core.errors import InputError, SandboxError, UnknownName
+from loopwright.core.stopping import current
 from loopwright.sandbox import host, layout
 from loopwright.sandbox.cell import Cell, Job, NeverStarted
 from loopwright.sandbox.types import Limits, Outcome
@@ -77,6 +78,7 @@ class _Pool:
         self._runs.add(task)
         try:
             async with self._working:
+                current().check()  # of whoever asked, who may have been told to stop while this waited for its turn
                 while self._idle and job.limits.file_mb == self._file_mb:
                     with contextlib.suppress(NeverStarted):
                         return await self._use(self._idle.pop(0), job)

@@ -161,6 +161,7 @@ class Metered(Counting):
         return made
 
 
+@pytest.mark.fault(33)
 @pytest.mark.parametrize("rows", [0, 8], ids=["one by one", "waves"])
 @pytest.mark.parametrize("budget", [Budget(calls=23), Budget(tokens=400), Budget(money=1.0)], ids=["calls", "tokens", "money"])
 @pytest.mark.parametrize("seed", range(4))

@@ -12,7 +12,7 @@ from core_kit import BASE, Counting, ToyWorld, context, engine_for, exact, new_r
 from loopwright.blocks.convert import convert
 from loopwright.core.answers import measured, quoted, reasons, tally
 from loopwright.core.context import Context
-from loopwright.core.errors import BadOutput, ModelUnavailable, NoReply, PromptTooLong, Refused
+from loopwright.core.errors import BadOutput, InputError, ModelUnavailable, NoReply, PromptTooLong, Refused
 from loopwright.core.feedback import Feedback, Missing, Score, Verdict
 from loopwright.core.model import Request
 from loopwright.core.registry import improver, solver
@@ -41,6 +41,7 @@ NOTHING = {
 }
 
 
+@pytest.mark.fault(32)
 @pytest.mark.fault(32)
 @pytest.mark.parametrize("kind", NOTHING)
 def test_code_is_asked_what_nothing_is_worth_and_sees_the_empty_answer(kind: str) -> None:
@@ -93,6 +94,7 @@ def test_nothing_can_be_right_where_code_says_so() -> None:
     assert run(context()._judged(silent, (regex(".+"),))).score == 0.0
 
 
+@pytest.mark.fault(32)
 def test_of_what_was_lost_nothing_is_known() -> None:
     lost = attempt(None, "lost", error="502")
     found = run(context()._judged(lost, (exactly(),)))
@@ -246,3 +248,27 @@ def test_attempts_at_one_example_are_one_value_of_the_interval() -> None:
 def test_a_later_turn_that_failed_does_not_pass_for_the_earlier_answer() -> None:
     assert NOTHING["failed later"].output == ""
     assert run(context()._judged(NOTHING["failed later"], (exact,))).score == 0.0
+
+
+@pytest.mark.fault(47)
+@pytest.mark.parametrize("error", [OverflowError("too large"), ValueError("4300 digits"), RecursionError(), OSError(5, "gone")])
+def test_a_checker_that_raises_on_one_answer_loses_that_judgement_alone(error: Exception) -> None:
+    async def checker(rollout: Rollout, ctx: Context) -> Feedback:
+        if rollout.output == "odd":
+            raise error
+        return Score(value=1.0)
+
+    ctx = context()
+    odd, plain = (run(ctx._judged(attempt(text), (checker,))) for text in ("odd", "plain"))
+    (said,) = odd.feedback
+    assert isinstance(said, Missing) and type(error).__name__ in said.message and "checker" in said.message
+    assert (odd.score, plain.score) == (None, 1.0)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left"), InputError("wrong options")])
+def test_what_is_of_the_run_is_no_error_of_one_answer(error: Exception) -> None:
+    async def checker(rollout: Rollout, ctx: Context) -> Feedback:
+        raise error
+
+    with pytest.raises(type(error)):
+        run(context()._judged(attempt("odd"), (checker,)))

@@ -149,6 +149,7 @@ def test_no_server_at_all(clock: Clock) -> None:
     assert (caught.value.kind, caught.value.attempts, len(clock.waits)) == ("connection", 3, 2)
 
 
+@pytest.mark.fault(41)
 def test_a_deterministic_500_ends(server: Server, clock: Clock) -> None:
     server.will(fails(500, "tensor shape mismatch"))
     with pytest.raises(ModelUnavailable, match="tensor shape mismatch") as caught:
@@ -175,6 +176,7 @@ def test_what_may_pass_is_tried_again(server: Server, status: int) -> None:
     assert len(server.bodies) == 2
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("value", ["7", "Thu, 01 Jan 1970 00:16:47 GMT"])
 def test_retry_after_is_honoured(server: Server, clock: Clock, value: str) -> None:
     server.will(fails(429, "Rate limit reached for tiny", Retry_After=value), completion)
@@ -190,6 +192,7 @@ def test_a_strange_retry_after_is_no_wait(server: Server, clock: Clock, value: s
     assert clock.waits[0] <= 0.5
 
 
+@pytest.mark.fault(30)
 def test_a_wait_past_the_deadline_is_not_begun(server: Server, clock: Clock) -> None:
     server.will(fails(429, Retry_After="3600"))
     with pytest.raises(ModelUnavailable, match="deadline of 60 s") as caught:
@@ -197,6 +200,7 @@ def test_a_wait_past_the_deadline_is_not_begun(server: Server, clock: Clock) -> 
     assert (caught.value.kind, clock.waits) == ("rate-limit", [])
 
 
+@pytest.mark.fault(31)
 @pytest.mark.parametrize(
     "step",
     [
@@ -287,6 +291,7 @@ NOTHING = [
 ]  # fmt: skip
 
 
+@pytest.mark.fault(48)
 @pytest.mark.parametrize("body", NOTHING)
 def test_a_200_without_an_answer_is_asked_again_and_then_lost(server: Server, clock: Clock, body: bytes) -> None:
     server.will(raw(body), raw(body), completion)
@@ -607,6 +612,7 @@ def test_a_reply_that_cannot_be_used_costs_what_it_says(server: Server, broken: 
     assert billed(caught.value, model.estimate(request)) == model.estimate(request)  # not told: the most
 
 
+@pytest.mark.fault(34)
 def test_without_a_price(caplog: pytest.LogCaptureFixture) -> None:
     model = OpenAIModel("nobody-knows")
     assert model.estimate(ask()).money == model.estimate(ask()).money == 0.0

@@ -139,7 +139,23 @@ def _sandbox(store: Path) -> Iterator[Line]:
     ]
     told = "; ".join(words if holds else f"it does NOT hold that {words}" for words, holds in kernel)
     yield Line("sandbox", "kernel memory", "ok" if found.kernel_memory and found.counted else "limited", told)
+    yield from _group()
     yield Line("sandbox", "processes", "limited" if found.pids in ("watched", "none") else "ok", f"counted by {found.pids}")
+
+
+def _group() -> Iterator[Line]:
+    from loopwright.sandbox.cgroups import around
+
+    group = around()
+    if group.memory is not None:
+        told = f"this program and all sandboxes together may use {group.memory >> 20:,} MB ({group.folder})"
+        yield Line("sandbox", "control group", "ok", told)
+        return
+    yield Line(
+        "sandbox", "control group", "limited", "none limits the memory of this program with all its sandboxes; each is counted "
+        "ten times a second instead",
+        "systemd-run --user --scope -p MemoryMax=8G -p TasksMax=2000 loopwright ..." if Path("/run/systemd/system").is_dir() else "",
+    )  # fmt: skip
 
 
 # Each is given where runs are kept, and looks at one part of the machine.

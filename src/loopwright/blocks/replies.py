@@ -24,7 +24,7 @@ from loopwright.core.fences import without_thinking
 from loopwright.core.types import Turn
 
 _ITEM = re.compile(
-    r"^[ \t]*(?:(?:step|question|q)?[ \t]*\(?(\d+)[.):]|[-*\u2022])[ \t]+(.+?)[ \t]*$", re.IGNORECASE | re.MULTILINE
+    r"^[ \t]*(?:(?:(?:step|question|q)[ \t]*)?\(?(\d{1,9})[.):]|[-*\u2022])[ \t]+([^ \t\n].*)$", re.IGNORECASE | re.MULTILINE
 )
 _MARKS = "*_`\"' \t"
 
@@ -100,7 +100,7 @@ def read_answers(text: str, count: int, yes: str = "yes", no: str = "no") -> lis
         found = next(iter(found.values()))
     said: list[JsonValue] = []
     if isinstance(found, dict):
-        keys = [re.search(r"\d+", key) for key in found]  # by number where the keys are the numbers
+        keys = [re.search(r"\d{1,9}", key) for key in found]  # by number where the keys are the numbers
         by_number = {int(key[0]): value for key, value in zip(keys, found.values(), strict=True) if key}
         said = (
             [by_number[i] for i in range(1, count + 1)]

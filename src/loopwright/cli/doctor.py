@@ -18,6 +18,7 @@ from loopwright.core.errors import InputError
 
 _LEAST_MB = 200  # of a disk, for a store; the embedded model wants 100 more
 _PYTHON = (3, 11)
+_SCOPE = "systemd-run --user --scope -p MemoryMax=8G -p TasksMax=2000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,7 @@ def _group() -> Iterator[Line]:
     yield Line(
         "sandbox", "control group", "limited", "none limits the memory of this program with all its sandboxes; each is counted "
         "ten times a second instead",
-        "systemd-run --user --scope -p MemoryMax=8G -p TasksMax=2000 loopwright ..." if Path("/run/systemd/system").is_dir() else "",
+        f"{_SCOPE} loopwright ..." if Path("/run/systemd/system").is_dir() else "",
     )  # fmt: skip
 
 

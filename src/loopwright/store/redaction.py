@@ -14,7 +14,7 @@ MASK = "[redacted]"
 
 # Where a pattern has a group, the group is kept: it says what kind of secret stood there.
 _PATTERNS = (
-    r"(?<![A-Za-z0-9])(sk-)(?=[\w-]*\d)[\w-]{12,}",  # the digit keeps ordinary hyphenated words
+    r"(?<![A-Za-z0-9])(sk-)(?=[\w-]{0,200}\d)[\w-]{12,}",  # the digit keeps ordinary hyphenated words
     r"(?i:\b(Bearer|Basic)\s+)(?=[\w.~+/-]*[\d.~+/=_-])[\w.~+/-]{8,}=*",
     r"\b(gh[pousr]_|github_pat_|hf_|glpat-|xox[abprs]-)[\w-]{16,}",
     r"\b(AKIA|ASIA)[A-Z0-9]{16}\b",

@@ -19,6 +19,7 @@ from loopwright.core.fences import split_thinking
 TIE = "tie"
 MARKS = "*`_\"'\u201c\u201d\u2018\u2019"
 BLANK = rf"[\s{MARKS}]*"
+_RUN = re.compile(r"((?:[^\S\n]|[^\w\s]|_){40})(?:[^\S\n]|[^\w\s]|_)+")  # longer ones of marks only take time, much of it
 POINT = rf"{BLANK}(?:[:=|\u2192-]|->|\bis\b:?)+{BLANK}"  # between a label and what it labels
 _LABELS = (
     "better", "best", "winner", "verdict", "choice", "choose", "preferred", "preference", "prefer", "answer", "decision",
@@ -119,9 +120,10 @@ def choice_in(text: str, options: Sequence[str] = ("A", "B"), *, cut: bool = Fal
     if said.unended:
         return Reading(None, "the thinking was never ended, so there is no answer")
     reader = _Reader(options, ties)
-    for found, verdict in reader.tiers(said.answer):
+    answer = _RUN.sub(r"\1", said.answer)
+    for found, verdict in reader.tiers(answer):
         chosen = list(dict.fromkeys(found))
-        if not verdict and (other := reader.not_offered(said.answer)):
+        if not verdict and (other := reader.not_offered(answer)):
             return Reading(None, f"it decides for {other}, which is none of {', '.join(options)}")
         if not chosen or (cut and not verdict):
             continue

@@ -46,7 +46,7 @@ print("read")
 """
 
 
-@pytest.mark.fault(70)
+@pytest.mark.fault(91)
 def test_runs_of_marks_block_nothing(seen: Callable[[str], None]) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _READ], capture_output=True, text=True, timeout=200,

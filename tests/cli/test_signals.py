@@ -242,6 +242,20 @@ def test_one_signal_ends_an_answer_that_waits(tmp_path: Path, server: Server, se
     seen(f"answer, Retry-After of 300 s: {number.name} ended it after {seconds:.1f} s, exit {code}")
 
 
+@pytest.mark.fault(80)
+def test_one_ctrl_c_ends_the_wait_for_a_person(tmp_path: Path, server: Server, seen: Seen) -> None:
+    """The question whether an artifact may use the server that it names."""
+    task_folder(tmp_path, examples=80)
+    assert piped(tmp_path, *IMPROVE, *model(server), "--out", "out").returncode == 0
+    asked = len(server.bodies)
+    with on_terminal(tmp_path, "answer", "-a", "out/artifact", "why?") as child:
+        child.read(lambda: b"[y/N]" in child.said)
+        child.press()
+        code, seconds = child.ended()
+    assert code == 130 and b"stopped" in child.said and b"Traceback" not in child.said and len(server.bodies) == asked
+    seen(f"a question to the person at the terminal: exit {code} after {seconds:.1f} s, nothing sent")
+
+
 WATCHES = """
 import loopwright.blocks.watching as watching
 once = watching.watch

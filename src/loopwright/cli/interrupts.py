@@ -53,15 +53,20 @@ def run_job(job: Coroutine[Any, Any, T]) -> T:
 
 @contextlib.contextmanager
 def own_process() -> Iterator[Callable[[int], None]]:
-    """For a process that is the command line's own: SIGTERM and SIGHUP end a command as Ctrl-C does.
+    """For a process that is the command line's own: Ctrl-C, SIGTERM and SIGHUP end a command, also one that waits for input.
+
+    asyncio's own way with Ctrl-C would wait until whatever blocks its loop comes back.
 
     Returns:
         What ends the process, with an exit code. Told 130, it ends with the code of the signal: 143 after SIGTERM.
     """
 
     def stop(number: int, frame: object) -> None:
-        _process.last = number
-        raise KeyboardInterrupt
+        if not _process.last:
+            _process.last = number
+            raise KeyboardInterrupt
+        if number == signal.SIGINT:
+            _end_now(INTERRUPTED)
 
     def ending(code: int) -> None:
         if code == INTERRUPTED and _process.last:
@@ -74,7 +79,7 @@ def own_process() -> Iterator[Callable[[int], None]]:
         sys.exit(code)
 
     _process.ours = True
-    with _handled(stop, *_ENDING):
+    with _handled(stop, signal.SIGINT, *_ENDING):
         yield ending
 
 

@@ -68,7 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command in a process of its own and exit with its code."""
     open_streams()
     with own_process() as ending:
-        code = execute(arguments)
+        try:
+            code = execute(arguments)
+        except KeyboardInterrupt:  # while the message about another end was written
+            code = 130
     ending(code)
 
 

@@ -199,7 +199,8 @@ def run(
     if _drives(slug, task, steps):
         from loopwright.improve.stream import run_stream
 
-        _refuse(slug, model=model, budget=budget, stop=stop, **{"fresh-gate": fresh_gate})
+        rules = {"fresh-gate": fresh_gate, "fail-on-error": fail_on_error, "retry-on-error": retry_on_error}
+        _refuse(slug, model=model, budget=budget, stop=stop, **rules)
         with _Shown(json) as shown:
             shown.finish(
                 run_stream(

@@ -16,6 +16,7 @@ from loopwright.core.budget import Ledger
 from loopwright.core.errors import LoopwrightError
 from loopwright.core.feedback import FREE, Cost
 from loopwright.core.identity import billed
+from loopwright.core.model import Reply
 
 _current: ContextVar[Attempts | None] = ContextVar("attempts", default=None)
 
@@ -42,13 +43,15 @@ class Attempts:
         estimate: the most that the first attempt can take.
 
     spent: by attempts that have ended. held: the most that those under way can take. paid: money or quota leaves the machine.
-    promise: makes it durable, before a further attempt, how much all of them may have taken.
+    guessed: of one of them the most was counted, as nobody said what it took. promise: makes it durable, before a further
+    attempt, how much all of them may have taken.
     """
 
     def __init__(self, ledger: Ledger, estimate: Cost) -> None:
         self.estimate = estimate
         self.spent = FREE
         self.paid = False
+        self.guessed = False
         self.promise: Callable[[Cost], Awaitable[None]] | None = None
         self._ledger = ledger
         self._held: dict[int, Cost] = {}
@@ -144,8 +147,15 @@ async def attempt(most: Callable[[], Cost]) -> AsyncIterator[Attempt]:
     try:
         yield made
     finally:
+        attempts.guessed |= made.sent and made.took is None
         took = made.took if made.took is not None else most() if made.sent else FREE
         await attempts.end(number, took, answered=made.answered)
+
+
+def bounded(reply: Reply) -> Reply:
+    """The reply of the call under way, marked where what the call took is only an upper bound."""
+    attempts = _current.get()
+    return reply.model_copy(update={"bound": True}) if attempts is not None and attempts.guessed and not reply.bound else reply
 
 
 def _less(first: Cost, second: Cost) -> Cost:

@@ -22,7 +22,7 @@ from pydantic import JsonValue
 
 from loopwright.core import errors
 from loopwright.core.alive import Alive
-from loopwright.core.attempts import Attempts
+from loopwright.core.attempts import Attempts, bounded
 from loopwright.core.budget import Ledger
 from loopwright.core.errors import (
     LoopwrightError,
@@ -293,6 +293,7 @@ class Engine:
                 self.executed += 1
                 return result
             except LoopwrightError as error:
+                self.origins.bound += attempts.guessed
                 await self._failed(asked, error, attempts.failed(error), paid)
                 raise
             finally:
@@ -387,7 +388,7 @@ class Engine:
         async def perform() -> tuple[bytes, Cost]:
             began = time.monotonic()
             try:
-                fresh.extend(await model.generate([request]))
+                fresh.append(bounded((await model.generate([request]))[0]))
             except ModelUnavailable as error:
                 if await self._alive.alone(model, error, began):
                     raise NoReply(str(error), kind=error.kind, attempts=error.attempts) from error

@@ -10,8 +10,13 @@ from collections.abc import Callable
 import pytest
 
 from loopwright.blocks.json_text import read_json
+from loopwright.blocks.parameters import Parameter
+from loopwright.blocks.programs import program_of
 from loopwright.blocks.replies import read_answers, read_letter, read_list, read_number, read_text, read_yes
 from loopwright.blocks.text.choices import choice_in
+from loopwright.core.errors import InputError
+from loopwright.core.source import parse_python
+from loopwright.trainable.agent import defines
 
 NINES = "9" * 5000
 ODD = [
@@ -29,6 +34,12 @@ READERS: dict[str, Callable[[str], object]] = {
 def test_numbers_without_end_are_no_error(reader: str) -> None:
     for text in ODD:
         READERS[reader](text)
+
+
+def test_a_number_of_a_program_may_be_too_large() -> None:
+    for value in (10**400, "1e400", NINES):
+        with pytest.raises(InputError, match="number"):
+            Parameter(kind="number", value=1.0).accept(value)
 
 
 # Each took between 4 and 60 s before, at a length that grows with the square: the limit below is far from what it takes.
@@ -76,3 +87,20 @@ def test_a_long_run_changes_no_choice(text: str, choice: str | None) -> None:
 )  # fmt: skip
 def test_lists_are_read_as_before(text: str, items: list[str]) -> None:
     assert read_list(text) == items
+
+
+DEEP = [
+    "-" * 50_000 + "1", "not " * 50_000 + "x", "(" * 50_000, "x" + "[0]" * 50_000, "1 + " * 50_000 + "1", "\0",
+    "lambda: " * 9000 + "1",
+]  # fmt: skip
+
+
+@pytest.mark.fault(91)
+@pytest.mark.parametrize("text", DEEP, ids=range(len(DEEP)))
+def test_programs_nested_without_end_are_none(text: str) -> None:
+    with pytest.raises(SyntaxError):
+        parse_python(text)
+    assert isinstance(program_of(f"```python\n{text}\n```"), str)
+    assert not defines(text, "f")
+    with pytest.raises(InputError, match="none"):
+        Parameter(kind="code", value="def f(): pass", function="f").accept(text)

@@ -20,6 +20,7 @@ from loopwright.core.errors import InputError, UnknownName
 from loopwright.core.feedback import Frozen
 from loopwright.core.policy import prompt_of
 from loopwright.core.registry import get_recipe
+from loopwright.core.source import parse_python
 from loopwright.core.types import Candidate
 
 Kind = Literal["text", "number", "choice", "code"]
@@ -76,7 +77,7 @@ class Parameter(Frozen):
     def _number(self, value: Any) -> JsonValue:
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise InputError(f"expected a number, got {value!r:.80}") from None
         outside = (self.low is not None and number < self.low) or (self.high is not None and number > self.high)
         if isinstance(value, bool) or not math.isfinite(number) or outside or (self.whole and number != round(number)):
@@ -88,8 +89,8 @@ class Parameter(Frozen):
         if not isinstance(value, str):
             raise InputError(f"expected Python as text, got {value!r:.80}")
         try:
-            tree = ast.parse(value)
-        except (SyntaxError, ValueError, RecursionError) as error:
+            tree = parse_python(value)
+        except SyntaxError as error:
             raise InputError(f"expected Python, got text that is none: {error}") from None
         found = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == self.function]
         if not found:

@@ -8,6 +8,7 @@ import re
 import textwrap
 
 from loopwright.core.fences import Fence, code_in, fences, split_thinking, without_thinking
+from loopwright.core.source import parse_python
 
 _DEFINES = re.compile(r"^\s*(?:async\s+def|def|class)\s", re.MULTILINE)
 _WARNS = re.compile(  # a lead that what follows is not to be written
@@ -213,6 +214,6 @@ def _calls(node: ast.Assert) -> bool:
 
 def _parsed(text: str) -> ast.Module | None:
     try:
-        return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
+        return parse_python(text)
+    except SyntaxError:
         return None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from loopwright.blocks.programs import program_of
 from loopwright.core.errors import CheckerError, SandboxMissing
 from loopwright.core.feedback import Feedback, Rater, Score, Verdict
+from loopwright.core.source import parse_python
 from loopwright.core.types import Example, Rollout
 from loopwright.core.world import Critic
 
@@ -36,8 +37,8 @@ def tests_of(example: Example, source: Source) -> str | list[str]:
         raise ValueError(f"{field}: {_expected(found)}")
     for i, text in enumerate(texts, 1):
         try:
-            tree = ast.parse(text)
-        except (SyntaxError, ValueError) as error:
+            tree = parse_python(text)
+        except SyntaxError as error:
             raise ValueError(f"{field}: test {i} is not Python: {error}; {text[:60]!r}") from None
         if not any(isinstance(n, ast.Assert | ast.FunctionDef) for n in ast.walk(tree)):
             raise ValueError(f"{field}: test {i} asserts nothing: {text[:60]!r}; write assert ...")

@@ -230,7 +230,8 @@ def _talk(process: subprocess.Popen[bytes], data: bytes, seconds: float) -> tupl
     """Writes ``data`` and reads one line; (the line as far as it came, whether the time was up)."""
     assert process.stdin is not None and process.stdout is not None
     reader, writer = process.stdout.fileno(), process.stdin.fileno()
-    until, parts, size = time.monotonic() + seconds, [], 0
+    until, size = time.monotonic() + seconds, 0
+    parts: list[bytes] = []
     waiting = select.poll()
     waiting.register(reader, select.POLLIN)
     view = memoryview(data)

@@ -34,6 +34,7 @@ from loopwright.blocks.parameters import Marked, Parameter, names_of
 from loopwright.core.context import Context
 from loopwright.core.errors import Diverged, InputError
 from loopwright.core.registry import Recipe
+from loopwright.core.source import parse_python
 from loopwright.core.types import Card, Example, Rollout, Turn
 from loopwright.trainable.tape import CodeFailed, NoAnswer, Tape
 from loopwright.trainable.values import ACTIVE, Value, operation, ours, plain, show, stack
@@ -80,7 +81,7 @@ def Code(function: Callable[..., Any] | str, *, about: str = "", fixed: bool = F
         except (OSError, TypeError):
             raise InputError(f"the source of {function!r} cannot be read; hand it to Code as text") from None
     try:
-        found = [n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)]
+        found = [n for n in parse_python(source).body if isinstance(n, ast.FunctionDef)]
     except SyntaxError as error:
         raise InputError(f"Code: expected Python, got text that is none: {error}") from None
     if not found:

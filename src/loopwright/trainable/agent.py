@@ -26,6 +26,7 @@ from pydantic import JsonValue
 from loopwright.blocks.parameters import Marked, Parameter
 from loopwright.core.context import Context
 from loopwright.core.registry import solver
+from loopwright.core.source import parse_python
 from loopwright.core.types import Example, Rollout, Turn, digest
 
 ADDRESS = f"{__name__}:coding_agent"
@@ -108,8 +109,8 @@ def _read(told: str) -> dict[str, str]:
 def defines(source: str, function: str) -> bool:
     """Whether a program has a function of this name. It is read, not run."""
     try:
-        return any(isinstance(node, ast.FunctionDef) and node.name == function for node in ast.parse(source).body)
-    except (SyntaxError, ValueError, RecursionError):
+        return any(isinstance(node, ast.FunctionDef) and node.name == function for node in parse_python(source).body)
+    except SyntaxError:
         return False
 
 

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def upgrade():
 
 OPEN = """
 import sys
+import zlib
 from pathlib import Path
 from loopwright.store.migrate import prepare
 prepare(Path(sys.argv[1]), 5.0, head="9001", scripts=Path(sys.argv[2]))
@@ -39,6 +41,7 @@ prepare(Path(sys.argv[1]), 5.0, head="9001", scripts=Path(sys.argv[2]))
 
 CREATE = """
 import sys
+import zlib
 from loopwright.core.store import CacheRow
 from loopwright.store import SqliteStore
 from loopwright.store.codec import pack
@@ -189,3 +192,51 @@ def test_processes_that_open_a_new_store_at_once_all_can(
     assert [opener.wait() for opener in openers] == [0] * 4
     with SqliteStore(path) as store:
         assert len(store.runs()) == 4
+
+
+def test_all_that_an_older_store_has_comes_back_and_the_file_shrinks(path: Path) -> None:
+    from loopwright.store.codec import text
+    from loopwright.store.commits import commits_file
+
+    prepare(path, 5.0, head="0004")
+    id, key, lone = "01a22f0e-e107-77c7-a6bb-2ba0e00cc681", "ab" * 32, text("x\ud800")
+    reply = b'{"choices":[{"role":"assistant","text":"' + b"an answer of some length, " * 20 + b'"}]}'
+    packed = b"z" + zlib.compress(reply, 1)
+    connection = sqlite3.connect(path)
+    connection.execute("INSERT INTO run VALUES (7, ?, '{\"a\":1}', 'h', 'v', 3, 'done', '{}', ?, 1.5, 2.5, 3)", [id, lone])
+    effect_row = (id, lone, "generate", key, 0, "done", "asks", packed, 1, 20, 30, 0.5, 0.0, "", 1)
+    for n in range(300):
+        marks = ",".join("?" * 17)
+        connection.execute(f"INSERT INTO effect VALUES ({marks})", (n + 1, id, f"{n:064x}", *effect_row[1:]))
+        reused = (n + 1, f"{n:064x}", packed, id if n else "", "m", "f", 1e9)
+        connection.execute("INSERT INTO cache VALUES (?,?,?,?,?,?,?)", reused)
+    connection.execute("INSERT INTO effect VALUES (999,'of nobody','k','s','generate','c',0,'open','',x'',0,0,0,0,0,'',1)")
+    connection.execute("INSERT INTO candidate VALUES (1,?,?,?,'me',2)", [id, key, b'0{"p":"\xed\xa0\x80"}'])
+    connection.execute("INSERT INTO rollout VALUES (1,?,'ab12','c','e','gate',1,2,NULL,?)", [id, b"0" + reply])
+    connection.execute("INSERT INTO feedback VALUES (1,?,'i','t','score','r','human',?)", [id, b"0{}"])
+    connection.execute("INSERT INTO event VALUES (1,?,1,'look','{\"a\":[1]}','look/1',4.0)", [id])
+    connection.execute("INSERT INTO learner VALUES (1,'l',3,?)", [packed])
+    connection.execute("INSERT INTO trial VALUES (1,'l','t',5.0,?)", [b"0{}"])
+    connection.commit()
+    connection.close()
+    commits_file(path).unlink(missing_ok=True)
+    with SqliteStore(path) as store:
+        row = store.run("last")
+        assert (row.id, row.spec, row.reason, row.created, row.seconds) == (id, {"a": 1}, "x\ud800", 1.5, 3.0)
+        effects = list(store.effects(id))
+        assert [e.key for e in effects] == [f"{n:064x}" for n in range(300)] and effects[9].result == reply
+        assert (effects[0].scope, effects[0].content, effects[0].cost.completion_tokens) == ("x\ud800", key, 30)
+        cached = store.cached([f"{n:064x}" for n in range(300)])
+        assert len(cached) == 300 and cached[f"{5:064x}"] == CacheRow(f"{5:064x}", reply, id, "m", "f", 1e9)
+        assert cached[f"{0:064x}"].run == ""
+        assert store.candidates(id)[0].data == {"p": "\ud800"}
+        (rollout,) = store.rollouts(id, "gate")
+        assert (rollout.id, rollout.score, rollout.data, rollout.replicate) == ("ab12", None, reply, 2)
+        assert next(iter(store.feedback(id))).data == b"{}" and store.events(id)[0].payload == {"a": [1]}
+        learner = store.learners.get("l")
+        assert learner is not None and (learner.version, learner.data) == (3, reply)
+        assert store.learners.trials("l")[0].time == 5.0
+        assert store.reader.read("SELECT count(*) FROM value") == [(1,)]
+        asyncio.run(store.write([effect(id, "new")]))
+        assert new_run(store).id > id and len(list(store.effects(id))) == 301
+    assert path.stat().st_size < path.with_name(f"{path.name}.0004.backup").stat().st_size

@@ -13,7 +13,7 @@ _MASK = (1 << 64) - 1
 
 
 class Counts:
-    """Several numbers, from 0 to 2**32 - 1, by anything that can be hashed. What was never counted is 0.
+    """Several numbers, from 0 to 2**32 - 1, by texts or tuples of texts. What was never counted is 0.
 
     Two of a million things share their 64 bits with a chance of 3 in 10**8; they would then be counted as one.
 

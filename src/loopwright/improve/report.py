@@ -6,12 +6,13 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from loopwright.blocks.monitors import MONITORS
 from loopwright.core.answers import why_nothing
 from loopwright.core.errors import BadOutput
-from loopwright.core.feedback import FREE
+from loopwright.core.feedback import Cost
 from loopwright.core.gate import Decision, Gate, Interval, as_verdicts, summarise
 from loopwright.core.groups import compare_units, unit_scores, units
 from loopwright.core.identity import recorded
@@ -233,24 +234,42 @@ def _training(number: int, payload: dict[str, Any]) -> Training:
 _METHOD = re.compile(r"^\d+\.(.+)$")
 
 
+@dataclass
+class _Taken:
+    """What effects took together: added up in place, as there may be a million."""
+
+    calls: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    money: float = 0.0
+
+    def add(self, cost: Cost) -> None:
+        self.calls += cost.calls
+        self.tokens += cost.prompt_tokens + cost.completion_tokens
+        self.seconds += cost.seconds
+        self.money += cost.money
+
+    def of(self, part: str) -> Spending:
+        return Spending(part=part, **vars(self))
+
+
 def _costs(store: Store, run: str, looks: Sequence[Look], base: str) -> dict[str, Any]:
     """Totals and parts, in the order in which the parts began. An effect's scope says whose it was."""
-    parts: dict[str, Spending] = {}
-    total = Spending(part="all")
+    parts: dict[str, _Taken] = {}
+    total = _Taken()
     repeated = presumed = unusable = 0
     origins = Origins(run)
     for effect in store.effects(run):
-        part = _part(effect.scope, base)
-        parts[part] = parts.get(part, Spending(part=part)).plus(effect.cost)
-        total = total.plus(effect.cost)
+        parts.setdefault(_part(effect.scope, base), _Taken()).add(effect.cost)
+        total.add(effect.cost)
         repeated += effect.attempt > 1
         presumed += effect.status == "open"
         if effect.kind == "generate" and effect.status == "done":
             origins.read(effect.result)
         unusable += effect.status == "failed" and issubclass(recorded(effect.error), BadOutput)
-    spending = tuple(s for s in parts.values() if s.plus(FREE) != Spending(part=s.part))
+    spending = tuple(taken.of(part) for part, taken in parts.items() if taken != _Taken())
     return {
-        "spent": total, "spending": spending, "repeated": repeated, "presumed": presumed, "unusable": unusable,
+        "spent": total.of("all"), "spending": spending, "repeated": repeated, "presumed": presumed, "unusable": unusable,
         "replies": _replies(origins), "fresh": origins.fresh, "bound": origins.bound,
     }  # fmt: skip
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from loopwright.blocks.lineage import Piece
-from loopwright.core.feedback import Cost, Frozen
+from loopwright.core.feedback import Frozen
 from loopwright.core.gate import Decision, Interval
 
 GATE_TEST = (
@@ -67,12 +67,6 @@ class Spending(Frozen):
     tokens: int = 0
     seconds: float = 0.0
     money: float = 0.0
-
-    def plus(self, cost: Cost) -> Spending:
-        return Spending(
-            part=self.part, calls=self.calls + cost.calls, tokens=self.tokens + cost.tokens,
-            seconds=self.seconds + cost.seconds, money=self.money + cost.money,
-        )  # fmt: skip
 
 
 class Round(Frozen):

@@ -194,7 +194,8 @@ def test_interrupted_export_leaves_the_old_file(cli: Cli, database: Path, monkey
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("loopwright.improve.export.export_lines", half)
-    assert cli("export", "last", "--store", database, "--out", "data.jsonl", "--force")[0] == 1
+    code, _, err = cli("export", "last", "--store", database, "--out", "data.jsonl", "--force")
+    assert code == 1 and "no space left to write" in err, err
     assert [p.name for p in Path.cwd().iterdir()] == ["data.jsonl"] and Path("data.jsonl").read_text() == "old\n"
 
 

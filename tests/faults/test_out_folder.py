@@ -280,3 +280,19 @@ def test_files_keep_their_mode_and_pipes_are_written_into(tmp_path: Path) -> Non
     (tmp_path / "gone").symlink_to("nowhere")
     with pytest.raises(InputError, match="link to nowhere"):
         check_file(tmp_path / "gone", "--out")
+
+
+@pytest.mark.fault(58)
+def test_two_commands_that_write_one_new_file_at_once(tmp_path: Path, seen: Seen) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from loopwright.core.outputs import write_file\n"
+        "def rows():\n    yield sys.argv[2]\n    time.sleep(1.5)\n"
+        "write_file(Path(sys.argv[1]), rows(), new=True)"
+    )
+    started = [begin(tmp_path, tmp_path / "data.jsonl", str(i), code=code) for i in range(3)]
+    errors = [process.communicate(timeout=60)[1].decode() for process in started]
+    won = [i for i, process in enumerate(started) if process.returncode == 0]
+    assert len(won) == 1 and (tmp_path / "data.jsonl").read_text() == str(won[0])
+    assert sum("InputError" in error and "not replaced" in error for error in errors) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["data.jsonl"]
+    seen("3 at once into one new file: 1 wrote, 2 refused by name")

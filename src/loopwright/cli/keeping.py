@@ -234,7 +234,7 @@ def export(
                 eval_share=eval_share, counts=one,
             )  # fmt: skip
             if file is not None:
-                write_file(file, lines)
+                write_file(file, lines, new=not force and not file.exists())
             else:
                 for line in lines:
                     emit_line(line)

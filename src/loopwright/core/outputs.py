@@ -86,7 +86,7 @@ def make_folder(path: Path) -> None:
         raise NotADirectoryError(f"{path} is not a folder")
 
 
-def write_file(path: Path, chunks: Iterable[str | bytes], *, scratch: str = "") -> None:
+def write_file(path: Path, chunks: Iterable[str | bytes], *, scratch: str = "", new: bool = False) -> None:
     """Write a file whole or not at all: a temporary file beside it, flushed to the disk, then renamed.
 
     Args:
@@ -94,9 +94,11 @@ def write_file(path: Path, chunks: Iterable[str | bytes], *, scratch: str = "") 
         chunks: its text (as UTF-8) or bytes, part by part.
         scratch: name of the temporary file, where a caller cleans up after a process that was killed; one that is there is
             written over.
+        new: refuse where something is there by the time that all is written: two commands may have begun at once.
 
     Raises:
         OSError: it cannot be written; what was there before is still there.
+        InputError: with ``new``, something is there by now.
     """
     path = Path(os.path.realpath(path))
     if is_special(path):
@@ -104,7 +106,7 @@ def write_file(path: Path, chunks: Iterable[str | bytes], *, scratch: str = "") 
             file.writelines(chunk.encode() if isinstance(chunk, str) else chunk for chunk in chunks)
         return
     make_folder(path.parent)
-    name = path.with_name(scratch or f".{path.name[:200]}.{secrets.token_hex(6)}")
+    name = path.with_name(scratch or f".loopwright-{secrets.token_hex(8)}")
     how = os.O_TRUNC | os.O_NOFOLLOW if scratch else os.O_EXCL
     handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | how, 0o666)
     try:
@@ -115,12 +117,30 @@ def write_file(path: Path, chunks: Iterable[str | bytes], *, scratch: str = "") 
                 file.write(chunk.encode() if isinstance(chunk, str) else chunk)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(name, path)
+        if new:
+            _only_there(name, path)
+        else:
+            os.replace(name, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
     sync(path.parent)
+
+
+def _only_there(name: Path, path: Path) -> None:
+    """Rename where nothing has the new name. Where the file system knows no hard links, that is looked at just before."""
+    taken = InputError(f"{path} was written by somebody else meanwhile, and is not replaced; give another name")
+    try:
+        os.link(name, path)
+    except FileExistsError:
+        raise taken from None
+    except OSError:
+        if os.path.lexists(path):
+            raise taken from None
+        os.replace(name, path)
+        return
+    os.unlink(name)
 
 
 def sync(path: Path) -> None:

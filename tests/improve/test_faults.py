@@ -377,12 +377,12 @@ def test_a_full_disk_where_the_result_goes_pauses_too(
     out = tmp_path / "full"
     out.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", out], capture_output=True, text=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", out], capture_output=True, text=True, check=False
     )
     if mounted.returncode:
         pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
     try:
-        code, _, err = ended(start(out=str(out)))
+        code, _, err = ended(start(out=str(out), numbered=False))
         assert code == 1
         assert "StoreFull: no space left to write" in err
         assert runs(tmp_path / "store")[0][0] == "paused"

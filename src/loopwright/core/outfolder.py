@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loopwright.core.errors import FolderTaken
+from loopwright.core.errors import FolderTaken, InputError
 from loopwright.core.outputs import make_folder, sync, write_file
 
 MARKER = ".loopwright-run.json"
@@ -221,6 +221,7 @@ def reserve(
 
     Raises:
         FolderTaken: it belongs to another run, or holds what is in the way; the message says what to type.
+        InputError: nothing can be written there.
     """
     first = Path(path).expanduser().absolute()
     if not numbered:
@@ -280,7 +281,11 @@ def _reserved(path: Path, names: Collection[str], run: str, force: bool, name: s
                 raise FolderTaken(
                     f"{name}: {path / there} is there already, not just as a run wrote it, so it is not replaced; {another}"
                 )
-        out._save()
+        try:
+            out._save()
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise InputError(f"{name}: {path} cannot be written: {why}; make room there, or {another}") from None
         return out
     except BaseException:
         os.close(handle)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from loopwright.core.errors import TooManyErrors
+from loopwright.core.errors import QuotaExhausted, TooManyErrors
 from loopwright.core.types import Budget
 from loopwright.improve.job import resume_improve, run_improve
 
@@ -214,3 +214,31 @@ def test_an_example_that_had_an_error_is_tried_again(
         result = improve(task, server, "hit", retry_on_error=1)
     assert outcome(result) == outcome(before)
     seen(f"five prompts refused once, retry_on_error=1: final {result['final']['score']:.2f} as without, no error left")
+
+
+@pytest.mark.fault(47, 31)
+def test_stopped_at_any_moment_with_errors_a_run_goes_on_without_contradiction(
+    tmp_path: Path, undisturbed: Undisturbed, seen: Callable[[str], None]
+) -> None:
+    """Seven prompts are refused until the account is empty; when it is filled they are answered. No record may diverge."""
+    bad = {*undisturbed.gate[:3], *undisturbed.test[:2], *undisturbed.gate[-2:]}
+    left: list[int] = []
+    for moment in (5, 25, 60, 100, 140, 180, 200):
+        task = made(tmp_path / f"task{moment}")
+        with billing(lambda i, body: "ok") as server:
+            server.answer = answer
+
+            def plan(i: int, body: dict[str, Any], server: Billing = server, moment: int = moment) -> str:
+                return "402" if server.calls >= moment else "400" if question(body) in bad else "ok"
+
+            server.plan = plan
+            with pytest.raises(QuotaExhausted):
+                improve(task, server, f"at{moment}")
+            server.plan = lambda i, body: "ok"
+            result = resume(task, f"at{moment}")
+        assert result["status"] == "done"
+        assert result["calls"] == server.calls, "something that was recorded was paid again"
+        left.append(sum(error["examples"] for error in result["errors"]))
+        if moment <= 25:  # in the first measurement, on which nothing had been built
+            assert outcome(result) == outcome(undisturbed.result)
+    seen(f"stopped after 5 to 200 calls with up to 7 prompts refused, then resumed: errors left {left}, no record diverged")

@@ -160,7 +160,7 @@ LONG = "a" * 5000 + "!"
 @pytest.mark.parametrize("pattern", SLOW)
 def test_a_pattern_of_a_schema_that_takes_for_ever(pattern: str, monkeypatch: pytest.MonkeyPatch, seen: Seen) -> None:
     monkeypatch.setattr(json_schema, "SECONDS", 0.3)
-    for wanted in ({"type": "string", "pattern": f"^{pattern}"}, {"patternProperties": {f"^{pattern}": False}}):
+    for wanted in ({"pattern": f"^{pattern}"}, {"patternProperties": {f"^{pattern}": False}}):
         critic = build_critic("schema", {"schema": wanted}, Path())
         answer = json.dumps(LONG if "pattern" in wanted else {LONG: 1})
         began = time.monotonic()
@@ -168,7 +168,9 @@ def test_a_pattern_of_a_schema_that_takes_for_ever(pattern: str, monkeypatch: py
         if isinstance(said, Missing):
             assert "took longer than 0.3 s" in said.message and repr(f"^{pattern}") in said.message
             seen(f"{pattern} in a schema: ended after {time.monotonic() - began:.1f} s, named")
-        assert say(critic, "7").passed is ("pattern" not in wanted)
+        monkeypatch.setattr(json_schema, "SECONDS", 30.0)
+        assert say(critic, "7").passed
+        monkeypatch.setattr(json_schema, "SECONDS", 0.3)
 
 
 @pytest.mark.fault(70)

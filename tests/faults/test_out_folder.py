@@ -296,3 +296,37 @@ def test_two_commands_that_write_one_new_file_at_once(tmp_path: Path, seen: Seen
     assert sum("InputError" in error and "not replaced" in error for error in errors) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["data.jsonl"]
     seen("3 at once into one new file: 1 wrote, 2 refused by name")
+
+
+@pytest.mark.fault(58)
+def test_links_put_in_the_way_during_a_run_lead_nowhere(tmp_path: Path, seen: Seen) -> None:
+    (tmp_path / "precious").mkdir()
+    mine = tmp_path / "precious" / "mine.txt"
+    mine.write_text("my own")
+    with reserve(tmp_path / "out") as out:
+        out.claim("run-1")
+        for name in ("artifact", ".artifact.building", ".artifact-2.building"):
+            (out.path / name).symlink_to(tmp_path / "precious")
+        for name in ("result.json", ".result.json.building", f"{MARKER}.building"):
+            (out.path / name).symlink_to(mine)
+        with out.folder("artifact") as building:
+            (building / "a.txt").write_text("one")
+        assert out.write("result.json", "{}").name == "result-2.json" and (out.path / "artifact-2" / "a.txt").is_file()
+        (out.path / MARKER).unlink()
+        (out.path / MARKER).symlink_to(mine)
+        out.write("report.html", "page")
+        assert not (out.path / MARKER).is_symlink()
+        assert [path.name for path in mine.parent.iterdir()] == ["mine.txt"] and mine.read_text() == "my own"
+        subprocess.run(["rm", "-r", str(out.path)], check=True)
+        assert out.write("report.html", "page").read_text() == "page", "the folder was removed during the run"
+    seen("7 links to one's own files: none followed; the folder removed in mid-run: the result is written all the same")
+
+
+def test_names_that_can_be_none_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "gone").symlink_to("nowhere")
+    (tmp_path / "file").touch()
+    for name in ("x" * 300, "a\0b", str(tmp_path / "gone"), str(tmp_path / "file"), "/proc/x"):
+        with pytest.raises(InputError, match="--out: "):
+            reserve(name)
+        with pytest.raises(InputError, match="--out: "):
+            check_file(Path(name) / "page.html", "--out")

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from loopwright.core.errors import FolderTaken, InputError
-from loopwright.core.outputs import make_folder, sync, write_file
+from loopwright.core.outputs import check_folder, make_folder, sync, write_file
 
 MARKER = ".loopwright-run.json"
 _FORMAT = 1
+_DAMAGED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,10 @@ class _Marker:
     def write(self, folder: Path) -> None:
         files = {name: sorted(set(digests)) for name, digests in sorted(self.files.items())}
         told = {"format": _FORMAT, "run": self.run, "files": files, "building": sorted(self.building)}
-        write_file(folder / MARKER, [json.dumps(told, indent=1) + "\n"], scratch=f"{MARKER}.building")
+        scratch = f"{MARKER}.building"
+        if os.path.lexists(folder / scratch) and ((folder / scratch).is_symlink() or not (folder / scratch).is_file()):
+            scratch = _scratch(MARKER)
+        write_file(folder / MARKER, [json.dumps(told, indent=1) + "\n"], scratch=scratch)
 
 
 class OutFolder:
@@ -85,7 +90,7 @@ class OutFolder:
         """Write a file, whole or not at all; see ``place`` for its name. Returns its path."""
         path = self.place(name)
         content = data.encode() if isinstance(data, str) else data
-        hashed, scratch = hashlib.sha256(content).hexdigest(), f".{path.name}.building"
+        hashed, scratch = hashlib.sha256(content).hexdigest(), _scratch(path.name)
         self._note({path.name: hashed}, scratch)
         write_file(path, [content], scratch=scratch)
         self._settle({path.name: hashed}, scratch)
@@ -103,8 +108,7 @@ class OutFolder:
     def folder(self, name: str) -> Iterator[Path]:
         """An empty folder to fill, which takes its place (see ``place``) when it is whole, and is gone after an error."""
         place = self.place(name)
-        building = self.path / f".{place.name}.building"
-        self._clear(building)
+        building = self.path / _scratch(place.name)
         self._save(building={*self._marker.building, building.name})
         building.mkdir(mode=0o700)
         try:
@@ -182,8 +186,6 @@ class OutFolder:
         """What is left of a file or folder that this program was killed while it wrote."""
         if not os.path.lexists(building):
             return
-        if building.name not in self._marker.building:
-            raise FolderTaken(f"{building} is there already and is not of this run; move it away")
         if building.is_symlink() or not building.is_dir():
             building.unlink()
         else:
@@ -223,6 +225,7 @@ def reserve(
         FolderTaken: it belongs to another run, or holds what is in the way; the message says what to type.
         InputError: nothing can be written there.
     """
+    check_folder(path, name)
     first = Path(path).expanduser().absolute()
     if not numbered:
         return _reserved(first, names, run, force, name)
@@ -239,7 +242,7 @@ def reserve(
 def _belongs(path: Path, run: str) -> bool:
     try:
         marker = _Marker.read(path)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except _DAMAGED:
         return False
     return marker is not None and marker.run == run
 
@@ -265,7 +268,7 @@ def _reserved(path: Path, names: Collection[str], run: str, force: bool, name: s
             pass
         try:
             marker = _Marker.read(path)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except _DAMAGED as error:
             raise FolderTaken(f"{name}: {path / MARKER} cannot be read ({error}); {another}") from None
         if marker is not None and marker.run and marker.run != run and not force:
             raise FolderTaken(
@@ -290,6 +293,11 @@ def _reserved(path: Path, names: Collection[str], run: str, force: bool, name: s
     except BaseException:
         os.close(handle)
         raise
+
+
+def _scratch(name: str) -> str:
+    """The name of something that is not finished. Never one that is there."""
+    return f".{name}.{secrets.token_hex(4)}.building"
 
 
 # ---- files ------------------------------------------------------------------------------------------------------------

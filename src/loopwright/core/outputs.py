@@ -23,7 +23,7 @@ def check_folder(path: Path | str, name: str) -> None:
     Raises:
         InputError: it is a file, lies below one, or may not be written to.
     """
-    here = Path(path).expanduser().absolute()
+    here = _named(path, name)
     if here.exists() and not here.is_dir():
         raise InputError(f"{name}: {path} is a file, expected a folder; give another name, such as {path}-out")
     _check_parents(here, path, name)
@@ -44,18 +44,32 @@ def check_file(
     Raises:
         InputError: it is a folder, lies below a file, may not be written, or is there already and may not be replaced.
     """
-    here = Path(path).expanduser().absolute()
+    here = _named(path, name)
     if here.is_dir():
         raise InputError(f"{name}: {path} is a folder, expected a file; give the file's name too, such as {Path(path) / 'FILE'}")
     if here.exists() and not os.access(here, os.W_OK):
         raise InputError(f"{name}: {path} may not be written to; give another file, or change its permissions")
-    if here.is_symlink() and not here.exists():
-        raise InputError(f"{name}: {path} is a link to {os.readlink(here)}, which is not there; give the file itself")
     if here.is_file() and not force and not _begins(here, ours):
         raise InputError(f"{name}: {path} is there already, and is not replaced; give another name, or add --force to replace it")
     if is_special(here):
         return
     _check_parents(here.resolve().parent, path, name)
+
+
+def _named(path: Path | str, name: str) -> Path:
+    """The place that a user named. Raises InputError for what can be no name, and for a link to nothing."""
+    here = Path(path).expanduser().absolute()
+    try:
+        os.lstat(here)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(f"{name}: {str(path)[:80]!r} cannot be a name: {why}; give another one") from None
+    for place in (here, *here.parents):
+        if place.is_symlink() and not place.exists():
+            raise InputError(f"{name}: {place} is a link to {os.readlink(place)}, which is not there; give another name")
+    return here
 
 
 def is_special(path: Path) -> bool:
@@ -90,7 +104,7 @@ def write_file(path: Path, chunks: Iterable[str | bytes], *, scratch: str = "", 
     """Write a file whole or not at all: a temporary file beside it, flushed to the disk, then renamed.
 
     Args:
-        path: the file. What a link names is written, not the link; devices and pipes are written into.
+        path: the file. What a link names is written, not the link (but with ``scratch``); devices and pipes are written into.
         chunks: its text (as UTF-8) or bytes, part by part.
         scratch: name of the temporary file, where a caller cleans up after a process that was killed; one that is there is
             written over.
@@ -100,8 +114,9 @@ def write_file(path: Path, chunks: Iterable[str | bytes], *, scratch: str = "", 
         OSError: it cannot be written; what was there before is still there.
         InputError: with ``new``, something is there by now.
     """
-    path = Path(os.path.realpath(path))
-    if is_special(path):
+    if not scratch:
+        path = Path(os.path.realpath(path))
+    if not path.is_symlink() and is_special(path):
         with path.open("wb") as file:
             file.writelines(chunk.encode() if isinstance(chunk, str) else chunk for chunk in chunks)
         return
@@ -110,7 +125,7 @@ def write_file(path: Path, chunks: Iterable[str | bytes], *, scratch: str = "", 
     how = os.O_TRUNC | os.O_NOFOLLOW if scratch else os.O_EXCL
     handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | how, 0o666)
     try:
-        if path.exists():
+        if path.exists() and not path.is_symlink():
             os.fchmod(handle, stat.S_IMODE(path.stat().st_mode))
         with os.fdopen(handle, "wb") as file:
             for chunk in chunks:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forgeries import BATTERY, EVERYTHING, FORGERIES, HONEST, SLOW, returns
+from forgeries import ANSWERS, BATTERY, EVERYTHING, FORGERIES, HONEST, SERVER, SLOW, returns
 
 from loopwright.sandbox import Limits, Sandbox, TestReport, run_tests
 
@@ -49,6 +49,13 @@ def test_forgery(box: Sandbox, name: str, seen: Callable[[str], None]) -> None:
     seen(f"{name}: {len(got_through)} of {len(tests)} tests passed")
     assert got_through == []
     assert report.total == len(tests)
+
+
+@pytest.mark.fault(43)
+@pytest.mark.parametrize("answer", ANSWERS, ids=json.dumps)
+def test_programs_that_speak_to_the_judge_themselves(box: Sandbox, answer: dict[str, Any]) -> None:
+    tests = BATTERY[::4]
+    assert passed(judge(box, f"ANSWER = {answer!r}\n{SERVER}", tests), tests) == []
 
 
 @pytest.mark.fault(43)

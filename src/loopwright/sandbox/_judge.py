@@ -166,8 +166,9 @@ class _Judge:
 
     def saw_fields(self, fields, items):
         # For obj.count(x) a tuple must not have a function of the program's.
-        if any(name in _PLAIN_METHODS and _is_object(item) for name, item in zip(fields, items, strict=True)):
-            self.refuse(f"{self.label} has objects of the program's in fields that are called as methods of plain data are")
+        for name, item in zip(fields, items, strict=True):
+            if name in _PLAIN_METHODS and callable(item):
+                self.refuse_method(self.label, name)
 
     def saw_nan(self):
         if not self.nan:
@@ -176,6 +177,12 @@ class _Judge:
     def refuse(self, text):
         self.spoiled = self.spoiled or text
         raise Refused(text)
+
+    def refuse_method(self, owner, name):
+        self.refuse(
+            f"{owner} is an object of a class of the program's own; .{name}() of plain data is not asked of it: "
+            "tests compare plain data"
+        )
 
     def kind(self, described):
         """The class that stands for a class of errors of the program: with its name and its bases, and nothing else of it."""
@@ -225,7 +232,10 @@ class _Judge:
             def __getattr__(self, attribute):
                 if attribute[:1] == "_":
                     raise AttributeError(attribute)
-                return judge.ask("getattr", [self, attribute], label=f"{self}.{attribute}", read_as=attribute)
+                found = judge.ask("getattr", [self, attribute], label=f"{self}.{attribute}", read_as=attribute)
+                if attribute in _PLAIN_METHODS and callable(found) and not _is_object(found):
+                    judge.refuse_method(str(self), attribute)
+                return found
 
         base = {"int": enum.IntEnum, "str": getattr(enum, "StrEnum", enum.Enum)}.get(base, enum.Enum)
         values = [(member, self.decoded(value, name)) for member, value in members if member[0] != "_"]

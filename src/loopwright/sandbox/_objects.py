@@ -25,7 +25,8 @@ class _Known:
     __slots__ = ("cls", "handle", "judge", "label", "made", "owner_made", "read_as")
 
     def __init__(self, judge, handle, cls, label, made=False, read_as="", owner_made=False):
-        self.judge, self.handle, self.cls, self.label, self.made = judge, handle, cls, label, made
+        self.judge, self.handle, self.cls, self.made = judge, handle, cls, made
+        self.label = label if len(label) < 100 else f"...{label[-90:]}"
         self.read_as, self.owner_made = read_as, owner_made
 
     def told(self):
@@ -50,7 +51,10 @@ class _Object:
         if name in ("__copy__", "__deepcopy__"):  # looked up on the object by the module copy
             return lambda *_: known.judge.ask(name.strip("_"), [self], label=known.label)
         label = f"{known.label}.{name}"
-        return known.judge.ask("getattr", [self, name], label=label, read_as=name, owner_made=known.made)
+        found = known.judge.ask("getattr", [self, name], label=label, read_as=name, owner_made=known.made)
+        if name in _PLAIN_METHODS and not known.made and callable(found) and not _is_object(found):
+            known.judge.refuse_method(known.label, name)  # a type or a class of errors, say, that takes and tells nothing
+        return found
 
     def __setattr__(self, name, value):
         _of(self).judge.ask("setattr", [self, name, value])
@@ -144,19 +148,11 @@ class _Callable(_Object):
         made = name.isidentifier() and name.lstrip("_")[:1].isupper()
         plain = known.read_as in _PLAIN_METHODS and not known.owner_made
         if plain and (args or kwargs or name.startswith("is") or name in ("all", "any")) and name not in _CHANGES:
-            _refuse_plain(known, name)
+            known.judge.refuse_method(known.label[: -len(name) - 1], name)
         found = known.judge.ask("call", [self, *args], kwargs, label=label, made=made, ends=known.read_as == "__next__")
         if plain and name in _CHANGES and found is not None and not _is_object(found):
-            _refuse_plain(known, name)
+            known.judge.refuse_method(known.label[: -len(name) - 1], name)
         return found
-
-
-def _refuse_plain(known, name):
-    owner = known.label[: -len(name) - 1]
-    known.judge.refuse(
-        f"{owner} is an object of a class of the program's own; .{name}() of plain data is not asked of it: "
-        "tests compare plain data"
-    )
 
 
 # They are given what is to be in the object, and tell nothing.

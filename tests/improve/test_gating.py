@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -244,21 +243,27 @@ def test_the_best_refused_is_none_that_had_no_gain_or_was_accepted_later() -> No
 # ---- runs on one task -----------------------------------------------------------------------------------------------------
 
 
+def of_the_gate(job: Job) -> str:
+    """What the last run said of its gate beforehand."""
+    (said,) = [notice["message"] for notice in job.of("notice") if "graded" in notice]
+    return str(said)
+
+
 def test_runs_that_asked_about_the_same_questions_are_counted(job: Job, tmp_path: Path) -> None:
     folder = task(tmp_path / "task")
     job.improve(folder, **instruct(NONE))  # which asked nothing of the gate
     job.improve(folder, **instruct(GOOD))
-    assert "earlier run" not in job.of("notice")[0]["message"]
+    assert "earlier run" not in of_the_gate(job)
     task(folder, instruction="Say it.", more="[split]\nseed = 5\n")
     result = job.improve(folder, **instruct(GOOD))
-    message = job.of("notice")[0]["message"]
+    message = of_the_gate(job)
     assert "1 earlier run asked about these questions (1 look)" in message
     assert "over all 2 runs is at most 2 x 0.05 = 0.1." in message
     with job.store as store:
         page = render_html(build_report(store, result["run"]))
     assert "the second run that asked the gate about these questions" in page and "2 x 0.05 = 0.1." in page
     job.improve(task(tmp_path / "other", 170), **instruct(GOOD))
-    assert "earlier run" not in job.of("notice")[0]["message"]
+    assert "earlier run" not in of_the_gate(job)
 
 
 @pytest.mark.parametrize(
@@ -280,12 +285,12 @@ def test_what_is_promised_over_several_runs_is_said_with_its_numbers(runs: int, 
 def test_a_start_that_an_earlier_run_made_is_by_hand_and_unproven(job: Job, tmp_path: Path) -> None:
     first = job.improve(task(tmp_path / "task"), **instruct(GOOD))
     again = job.improve(task(tmp_path / "task", instruction=made(first)), **instruct(SMALL))
-    assert "chosen by hand, so nothing here proves that start" in job.of("notice")[0]["message"]
+    assert "chosen by hand, so nothing here proves that start" in of_the_gate(job)
     with job.store as store:
         report = build_report(store, again["run"])
     assert report.made_by == first["run"] and "that start is unproven" in render_html(report)
     job.improve(task(tmp_path / "task", instruction="Quite another."), **instruct(SMALL))
-    assert "by hand" not in job.of("notice")[0]["message"]
+    assert "by hand" not in of_the_gate(job)
 
 
 def test_a_fresh_gate_keeps_the_test_and_refuses_what_earlier_runs_made(job: Job, tmp_path: Path) -> None:
@@ -339,8 +344,10 @@ def test_a_run_of_an_earlier_version_goes_on_with_the_splits_it_had(job: Job, tm
         asyncio.run(run_improve(folder, store_path=job.path / "store", progress=stop, model=MODEL, out=job.path / "out"))
     old = load_task(folder)
     spec = {name: value for name, value in old.spec().items() if name != "questions"}
-    with sqlite3.connect(job.path / "store" / "loopwright.db") as database:
-        database.execute("UPDATE run SET spec = json_remove(json_set(spec, '$.task', json(?)), '$.split')", [json.dumps(spec)])
+    with job.store as store:
+        row = store.run("last")
+        begun = {name: value for name, value in row.spec.items() if name not in ("split", "code")} | {"task": spec}
+        store.create_run(begun, seed=row.seed, budget=row.budget, code_version="0.0.1")
     asyncio.run(resume_improve("last", store_path=job.path / "store"))
     with job.store as store:
         report = build_report(store, "last")

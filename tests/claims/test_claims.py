@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from loopwright.checks.toy import ToyModel, ToyWorld
 from loopwright.claims import Claim, all_claims, claim_of, reproduce
-from loopwright.claims.catalogue import write_catalogue
+from loopwright.claims.catalogue import MADE, write_catalogue
 from loopwright.claims.judged import drawn
 from loopwright.claims.reproduce import Result, read_result, rejudged
 from loopwright.claims.table import LEAST_SEEDS
@@ -191,10 +191,12 @@ def test_the_interval_of_a_few_differences_is_students() -> None:
 def test_pages_say_what_was_run_and_no_more(tmp_path: Path) -> None:
     pages, results = tmp_path / "pages", tmp_path / "results"
     pages.mkdir()
-    (pages / "gone.md").write_text("an old page")
+    (pages / "gone.md").write_text(f"an old page\n\n{MADE}\n")
+    (pages / "mine.md").write_text("a page of somebody's own")
     reproduce("lin-ucb", seeds=2, out=results, conformance=False)
     written = write_catalogue(pages, results)
-    assert {p.stem for p in written} == {"index", "costs", *all_recipes()} == {p.stem for p in pages.glob("*")}
+    assert {p.stem for p in written} == {"index", "costs", *all_recipes()} == {p.stem for p in pages.glob("*")} - {"mine"}
+    assert (pages / "mine.md").read_text() == "a page of somebody's own"
     ucb = (pages / "lin-ucb.md").read_text()
     assert "https://arxiv.org/abs/1003.0146" in ucb and "`alpha`" in ucb and "2 of 20 seeds were run" in ucb
     assert "not yet checked" in ucb

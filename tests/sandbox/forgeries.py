@@ -31,6 +31,14 @@ class Level(enum.IntEnum):
     HIGH = 9
 def shade(n): return Shade(n)
 def level(n): return Level.LOW if n < 5 else Level.HIGH
+class Solution:
+    solve, greet, split = staticmethod(f), staticmethod(g), staticmethod(h)
+class Point:
+    def __init__(self, x, y): self.x, self.y = x, y
+    def moved(self, dx, dy): return Point(self.x + dx, self.y + dy)
+    def distance(self, other): return abs(self.x - other.x) + abs(self.y - other.y)
+    def __add__(self, other): return Point(self.x + other.x, self.y + other.y)
+    def __eq__(self, other): return (self.x, self.y) == (other.x, other.y)
 LIMIT, NAME, WORDS = 7, "Hello", ["a", "b", "a"]
 """
 
@@ -148,6 +156,21 @@ BATTERY = [
     "assert [shade(2), shade(1)] == [Shade.DARK, Shade.LIGHT] and len({Shade.DARK, Shade.LIGHT}) == 2",
     "assert Level.LOW < Level.HIGH and level(1) == Level.LOW and level(8) == Level.HIGH",
     "assert level(1) == 5 and level(8) == 9",
+    # classes
+    "assert Solution().solve(3) == 9",
+    "assert abs(Solution().solve(3.5) - 12.25) < 1e-6",
+    "assert Solution().solve(2) - 4 == 0",
+    "assert Solution().greet('Bo').startswith('Hello')",
+    "assert Solution.greet('Bo').startswith('Hello')",
+    "assert 'Hello, B' in Solution().greet('Bo')",
+    "assert Solution().split(12).issuperset({1, 12})",
+    "p = Point(1, 2) + Point(3, 4)\nassert (p.x, p.y) == (4, 6)",
+    "p = Point(1, 2).moved(3, 4)\nassert p.x == 4 and p.y == 6",
+    "assert Point(1, 2).moved(3, 4).x - 4 == 0",
+    "assert Point(1, 2).distance(Point(4, 6)) == 7",
+    "assert not Point(1, 2).distance(Point(4, 6)) - 7",
+    "assert [(p.x, p.y) for p in [Point(1, 2), Point(3, 4)]] == [(1, 2), (3, 4)]",
+    "assert Point(1, 2).__eq__(Point(1, 2)) is True and Point(1, 2).__eq__(Point(1, 3)) is False",
     # what is changed in place
     "xs = [3, 1, 2]\nsort(xs)\nassert xs == [1, 2, 3]",
     "xs = [3, 1, 2]\nassert ordered(xs) == sorted(xs)",
@@ -294,6 +317,12 @@ FORGERIES = {
     "    denominator = 1\n    real = 9\n    imag = 0\nnumbers.Rational.register(Y)\ndef f(*a): return Y()",
     "array interfaces": returns("__array__ = lambda s, *a: [9]\n__array_ufunc__ = lambda *a, **k: True\n__array_priority__ = 99\n__float__ = lambda s: 0.0\n"
     "__index__ = lambda s: 0"),
+    "a class that is its own answer": "class Solution:\n    def solve(self, *a): return self\n    greet = split = solve\n"
+    + "".join(f"    {line}\n" for line in EVERYTHING.splitlines()) + "Point = Solution",
+    "a class whose attributes are such objects": returns(EVERYTHING) + "class Point:\n    def __init__(self, *a): self.x = self.y = Y()\n"
+    "    moved = __add__ = distance = lambda s, *a: s\nclass Solution(Point): solve = greet = split = staticmethod(f)",
+    "properties that learn": "seen = []\nclass Point:\n    def __init__(self, *a): seen.extend(a)\n    x = y = property(lambda s: seen[-1])\n"
+    "    moved = __add__ = lambda s, *a: s\n    distance = __eq__ = lambda s, o: True\nclass Solution(Point):\n    solve = greet = split = lambda s, *a: s",
     # subclasses of plain data
     "an int subclass": returns(COMPARES + "\n__hash__ = int.__hash__\n" + NUMBERS, base="(int)"),
     "a float subclass": returns(COMPARES + "\n__hash__ = float.__hash__\n" + NUMBERS, base="(float)"),

@@ -16,7 +16,7 @@ from forgeries import ANSWERS, BATTERY, EVERYTHING, FORGERIES, HONEST, SERVER, S
 
 from loopwright.sandbox import Limits, Sandbox, TestReport, run_tests
 
-FILL = "\nfor _name in ('g', 'h', 'd', 'ordered', 'sort', 'line', 'shade', 'level'):\n    globals().setdefault(_name, globals().get('f'))\n"
+FILL = "\nif 'f' in globals() and 'Solution' not in globals():\n    class Solution: solve = greet = split = staticmethod(f)\n    class Point:\n        def __init__(self, *a): pass\n        __add__ = moved = distance = staticmethod(f)\n        __eq__ = lambda *a: True\n        __getattr__ = lambda s, n: f(n)\nfor _name in ('g', 'h', 'd', 'ordered', 'sort', 'line', 'shade', 'level'):\n    globals().setdefault(_name, globals().get('f'))\n"
 
 
 @pytest.fixture(scope="module")

@@ -268,6 +268,8 @@ class Text(str): pass
         "assert level() == 2 and level() == Level.HIGH and level() > Level.LOW and {Color.RED: 1}[color(1)] == 1",
         "assert Color.RED.label == 'red'",
         "write('out.txt')\nassert open('out.txt').read() == 'written'",
+        '"""What it is about."""\nfrom __future__ import annotations\nassert LIMIT == 7',
+        "n = chain(list(range(300)))\ntotal = 0\nwhile n is not None:\n    total += n.value\n    n = n.next\nassert total == 44850",
         "assert LIMIT == 7",
         "import math\nassert echo(math.pi) == math.pi",
     ],

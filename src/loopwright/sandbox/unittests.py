@@ -222,6 +222,7 @@ class _Rewrite(ast.NodeTransformer):
         return node
 
     def _settled(self, line: ast.stmt) -> list[ast.stmt]:
-        if isinstance(line, ast.ImportFrom | ast.FunctionDef | ast.ClassDef):
+        text = isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant)  # before "from __future__", too
+        if text or isinstance(line, ast.ImportFrom | ast.FunctionDef | ast.ClassDef):
             return [line]
         return [ast.Expr(_hook("settle")), line]

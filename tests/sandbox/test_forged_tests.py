@@ -41,13 +41,11 @@ def test_an_honest_program_passes_the_battery(box: Sandbox) -> None:
 
 @pytest.mark.fault(43)
 @pytest.mark.parametrize("name", FORGERIES)
-def test_forgery(box: Sandbox, name: str, seen: Callable[[str], None]) -> None:
+def test_forgery(box: Sandbox, name: str) -> None:
     ends = any(word in FORGERIES[name] for word in ("_exit", "os.kill", "range(3, 128)"))  # each test starts it again
     tests = BATTERY[::6] if ends else BATTERY
     report = judge(box, FORGERIES[name] + FILL, tests)
-    got_through = passed(report, tests)
-    seen(f"{name}: {len(got_through)} of {len(tests)} tests passed")
-    assert got_through == []
+    assert passed(report, tests) == []
     assert report.total == len(tests)
 
 

@@ -33,8 +33,8 @@ def around(process: Path = Path("/proc/self")) -> Group:
         What was found; nothing is limited where it cannot be read.
     """
     try:
-        groups = (process / "cgroup").read_text().splitlines()
-        mounts = (process / "mountinfo").read_text().splitlines()
+        groups = (process / "cgroup").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        mounts = (process / "mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return Group()
     memory: int | None = None
@@ -79,7 +79,7 @@ def _plain(field: str) -> str:
 def _read(folder: Path, *names: str) -> int | None:
     for name in names:
         try:
-            text = (folder / name).read_text().strip()
+            text = (folder / name).read_text(encoding="ascii").strip()
         except OSError:
             continue
         if text.isdecimal() and int(text) < _NO_LIMIT:

@@ -407,7 +407,7 @@ def test_a_task_that_changed_is_refused_at_resume(
     (task / "examples.jsonl").write_text("".join(changed))
     code, _, err = ended(start("resume"))
     assert code == 1
-    assert "Diverged: the task in" in err
+    assert "Diverged: run " in err and "changed since it began: examples." in err and "--fork" in err
     assert server.received == before
     (task / "examples.jsonl").write_text("".join(lines))
     succeeded(start("resume"))

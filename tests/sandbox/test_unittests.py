@@ -270,6 +270,7 @@ class Text(str): pass
         "write('out.txt')\nassert open('out.txt').read() == 'written'",
         '"""What it is about."""\nfrom __future__ import annotations\nassert LIMIT == 7',
         "n = chain(list(range(300)))\ntotal = 0\nwhile n is not None:\n    total += n.value\n    n = n.next\nassert total == 44850",
+        "import dataclasses\n@dataclasses.dataclass\nclass Box:\n    held: object\nassert Box(echo(3)) == Box(3)",
         "assert LIMIT == 7",
         "import math\nassert echo(math.pi) == math.pi",
     ],

@@ -103,7 +103,9 @@ class _Judge:
             raise Gone("the program's names could not be read") from error
         # What a test takes for Python's own must be: no all() of the program's, no __builtins__.
         names = {name: value for name, value in names.items() if name[:2] != "__" and not hasattr(builtins, name)}
-        return {"__name__": "tests", "__judge__": _Hooks(self), **names}
+        module = sys.modules["tests"] = type(sys)("tests")  # dataclasses look their module up
+        vars(module).update({"__judge__": _Hooks(self), **names})
+        return vars(module)
 
     # ---- what crosses
 

@@ -12,6 +12,7 @@ import resource
 import sys
 import time
 
+from loopwright.cli.interrupts import run_job
 from loopwright.core.errors import LoopwrightError
 from loopwright.core.types import Budget
 from loopwright.improve.job import resume_improve, run_improve
@@ -28,10 +29,12 @@ def main(given: dict) -> int:
     if "budget" in given:
         given["budget"] = Budget(**given["budget"])
     try:
-        result = asyncio.run(do(**given))
+        result = run_job(do(**given))
     except LoopwrightError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return error.exit_code
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return 130
     print(json.dumps(result))
     return 0
 

@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from loopwright.store.soundness import APPLICATION
+
 HERE = Path(__file__).parent
 LANES = 4  # HTTP calls in flight at once
 
@@ -337,6 +339,7 @@ def test_a_store_of_a_newer_version_is_refused(start: Callable[..., subprocess.P
     with sqlite3.connect(store / "loopwright.db") as connection:
         connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
         connection.execute("INSERT INTO alembic_version VALUES ('9999')")
+        connection.execute(f"PRAGMA application_id = {APPLICATION + 9999}")
     for do in ("improve", "resume"):
         code, _, err = ended(start(do))
         assert code == 2
@@ -421,7 +424,7 @@ def test_a_budget_too_small_for_the_baseline_says_what_is_needed(
     assert code == 2
     assert "the budget of 10 calls is too small" in err
     assert server.received == before
-    needed = int(err.split("takes up to ")[1].split(" calls")[0])
+    needed = int(err.split("proving the result takes ")[1].split(" calls")[0])
     result = succeeded(start(budget={"calls": needed}))
     assert server.received - before == result["calls"] <= needed
 

@@ -12,7 +12,7 @@ from test_context import context
 
 from loopwright.core import facade
 from loopwright.core.context import Context
-from loopwright.core.errors import HiddenFromRecipes, LoopwrightError
+from loopwright.core.errors import HiddenFromRecipes, InputError, LoopwrightError
 from loopwright.core.registry import get_recipe, improver
 from loopwright.core.types import Example
 
@@ -79,7 +79,7 @@ def test_what_is_refused_is_named_with_what_there_is() -> None:
 
 def test_it_offers_every_public_method_that_recipes_use() -> None:
     kept = {"at", "map", "batches", "overlapping", "world"}
-    inner = {"engine", "for_recipe", "tell_raised", "tell_unusual", "compare"}
+    inner = {"engine", "for_recipe", "tell_raised", "tell_unusual", "compare", "tried"}
     public = {n for n in dir(Context) if not n.startswith("_") and n != "rng"} - inner
     assert public <= {*facade.READ, *facade.CALL, *facade.AWAIT, *kept}, public
     for name in facade.AWAIT:
@@ -130,3 +130,13 @@ def test_our_own_recipes_are_given_it() -> None:
 
     asyncio.run(first(keeps(BASE, context(recipe=keeps))))
     assert type(seen[0]) is facade.RecipeContext and get_recipe("best-of-n").card.shape == "solver"
+
+
+@pytest.mark.fault(56)
+@pytest.mark.parametrize("type", ["final", "baseline", "look", "method", "warning", "end", ""])
+def test_a_recipe_cannot_tell_the_report_what_only_the_run_may(type: str) -> None:
+    async def tells() -> None:
+        await context(recipe=probing).note(type, "test", score=1.0)
+
+    with pytest.raises(InputError, match="the run's own to tell"):
+        asyncio.run(tells())

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Self, TypeVar, cast
 
 from loopwright.core.engine import Engine
-from loopwright.core.errors import BudgetExhausted, LoopwrightError, Paused
+from loopwright.core.errors import BudgetExhausted, InputError, LoopwrightError, Paused
 from loopwright.core.facade import RecipeContext, Visible
 from loopwright.core.feedback import FREE, Cost
 from loopwright.core.model import Sampling
@@ -20,6 +20,8 @@ from loopwright.core.world import Critic, Split, World
 
 # Of many items so many are begun in one turn of the event loop: what the first ask for is under way while the last are begun.
 _SLICE = 32
+
+NOTES = ("version", "unused")  # what recipes may tell by a plain name
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -150,8 +152,21 @@ class Scope:
     async def note(self, type: str, key: str, **facts: Any) -> None:
         """Tell the report, and whoever watches, of what is no effect: a version that an archive keeps, for one. Plain data.
 
-        key: of this scope; it makes the same thing of what a resumed run tells again.
+        What the run itself tells (a look at the gate, the final figures) is not for recipes to tell.
+
+        Args:
+            type: "version", or a name of your own with a dot in it, such as "archive.cell".
+            key: of this scope; it makes the same thing of what a resumed run tells again.
+            facts: plain data.
+
+        Raises:
+            InputError: for another type.
         """
+        if type not in NOTES and "." not in type:
+            raise InputError(
+                f"ctx.note takes {' or '.join(NOTES)}, or a name of your own with a dot in it such as my.kind; got {type!r}, "
+                "which is the run's own to tell"
+            )
         await self.engine.event(type, f"{self.scope}/{key}", by=self._by, round=self.round, **facts)
 
     async def unused(self, reason: str) -> None:

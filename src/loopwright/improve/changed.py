@@ -159,9 +159,8 @@ def _code(found: Changes, before: Mapping[str, Any], now: Mapping[str, Any]) -> 
                 found.same.add(name)
             else:
                 found.matters.append(name + _functions(then or {}, here or {}, same_python))
-    for what, title in (("functions", "{}"), ("data", "{}")):
-        for name in sorted(_differing(before.get(what, {}), now.get(what, {}))):
-            found.matters.append(title.format(name))
+    for what in ("functions", "data"):
+        found.matters += sorted(_differing(before.get(what, {}), now.get(what, {})))
     packages = before.get("packages", {}), now.get("packages", {})
     for name in sorted(_differing(*packages)):
         if all(name in p for p in packages):

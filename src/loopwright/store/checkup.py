@@ -7,7 +7,9 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +24,7 @@ from loopwright.store.learners import LEARNER, TRIAL
 from loopwright.store.migrate import refuse_older
 from loopwright.store.modes import readable_by_others
 from loopwright.store.pieces import join
+from loopwright.store.presence import only_here
 from loopwright.store.reading import connect_to_read
 from loopwright.store.rows import CANDIDATES, EFFECTS, EVENTS, FEEDBACKS, PAGE, ROLLOUTS, Reader
 
@@ -96,7 +99,7 @@ def check_up(path: Path) -> Iterator[Finding]:
 
 def _sizes(path: Path) -> Finding:
     parts = [(file.name, file.stat().st_size) for file in (path, path.with_name(f"{path.name}-wal")) if file.exists()]
-    backups = list(path.parent.glob(f"{path.name}.*.backup"))
+    backups = list(path.parent.glob(f"{escape(path.name)}.*.backup"))
     if backups:
         parts.append((f"{len(backups)} backups", sum(file.stat().st_size for file in backups)))
     blobs = list(blob_files(path.parent / "blobs"))
@@ -203,6 +206,30 @@ def _drivers(reader: Reader) -> Finding:
     return Finding("runs", "limited" if killed else "ok", f"{len(runs)} runs; {'; '.join(told) or 'nobody drives one now'}", next)
 
 
+def others_here(path: Path) -> list[str]:
+    """Names of the databases, its own backups aside, in the folder of the store at ``path``: they have their blobs in one folder.
+
+    Args:
+        path: the database file.
+
+    Returns:
+        The names, sorted.
+    """
+    backups = re.compile(rf"{re.escape(path.name)}\..*\.backup")
+    found = []
+    for file in sorted(path.parent.iterdir()):
+        if file.is_file() and not backups.fullmatch(file.name) and not (path.exists() and file.samefile(path)):
+            with suppress(OSError), only_here(file) as free:
+                if not free or _begins(file) == b"SQLite format 3\0":
+                    found.append(file.name)
+    return found
+
+
+def _begins(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(16)
+
+
 def _blobs(path: Path, seen: list[Seen]) -> Finding:
     wrong, orphaned, free, names = [], 0, 0, set()
     for file in blob_files(path.parent / "blobs"):
@@ -217,6 +244,8 @@ def _blobs(path: Path, seen: list[Seen]) -> Finding:
         return Finding("blobs", "damaged", f"{len(wrong)} of {len(names)} are damaged: {', '.join(wrong[:_TOLD])}", next)
     if not seen or seen[0].damage:
         return Finding("blobs", "ok", f"{len(names)} are whole; which of them are in use cannot be told of damaged rows")
+    if orphaned and (others := others_here(path)):
+        return Finding("blobs", "ok", f"{len(names)} are whole, some perhaps in use by {', '.join(others[:_TOLD])} beside it")
     if orphaned:
         told = f"{len(names)} are whole; nothing that is stored names {orphaned} of them ({told_bytes(free)})"
         return Finding("blobs", "limited", told, "loopwright vacuum")

@@ -15,6 +15,7 @@ import fcntl
 import os
 import sqlite3
 import time
+import zlib
 from pathlib import Path
 
 from loopwright.core.errors import StoreCorrupt
@@ -22,7 +23,9 @@ from loopwright.store.modes import private_file
 
 _MOST = (1 << 31) - 1  # what user_version holds; a store that came so far is no longer watched
 _WIDTH = 20
+_CHECKED = _WIDTH + 9  # the number and, since a flipped bit in it would pass for lost writes, its checksum
 _FLUSHED_EVERY = 1.0  # seconds
+_TRIES = 3  # of reading: another process may be writing
 
 
 def counted(connection: sqlite3.Connection) -> int:
@@ -48,11 +51,28 @@ def commits_file(path: Path) -> Path:
 
 
 def acknowledged(path: Path) -> int:
-    """The number in the file beside the database at ``path``; 0 where there is none or it cannot be read."""
+    """The number in the file beside the database at ``path``; 0 where there is none, or it is damaged or cannot be read."""
+    for _ in range(_TRIES):
+        try:
+            if (number := _number(commits_file(path).read_bytes())) is not None:
+                return number
+        except OSError:
+            break
+    return 0
+
+
+def _told(number: int) -> bytes:
+    words = f"{number:0{_WIDTH - 1}}\n".encode()
+    return words + f"{zlib.crc32(words):08x}\n".encode()
+
+
+def _number(words: bytes) -> int | None:
+    """The number that a file says; None for a damaged one. Without a checksum it is of an earlier version."""
     try:
-        return int(commits_file(path).read_bytes()[:_WIDTH])
-    except (OSError, ValueError):
-        return 0
+        number = int(words[:_WIDTH])
+    except ValueError:
+        return None
+    return number if words in (_told(number), _told(number)[:_WIDTH]) else None
 
 
 def refuse_lost(path: Path, known: int, found: int) -> None:
@@ -87,7 +107,7 @@ class Acknowledged:
             fcntl.flock(self._handle, fcntl.LOCK_EX)
             try:
                 if number > self._written():
-                    os.pwrite(self._handle, f"{number:0{_WIDTH - 1}}\n".encode(), 0)
+                    os.pwrite(self._handle, _told(number), 0)
             finally:
                 fcntl.flock(self._handle, fcntl.LOCK_UN)
             now = time.monotonic()
@@ -96,10 +116,7 @@ class Acknowledged:
                 self._flushed = now
 
     def _written(self) -> int:
-        try:
-            return int(os.pread(self._handle, _WIDTH, 0))
-        except ValueError:
-            return 0
+        return _number(os.pread(self._handle, _CHECKED + 1, 0)) or 0
 
     def close(self) -> None:
         if self._handle >= 0:

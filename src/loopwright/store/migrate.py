@@ -16,7 +16,7 @@ from loopwright.core.errors import StoreError, StoreVersion
 from loopwright.store.commits import acknowledged, commits_in, refuse_lost
 from loopwright.store.faults import corrupt
 from loopwright.store.modes import FILE
-from loopwright.store.presence import is_open_here
+from loopwright.store.presence import only_here
 from loopwright.store.soundness import (
     APPLICATION,
     FIRST,
@@ -30,12 +30,14 @@ from loopwright.store.writer import connect
 
 HEAD = "0005"  # the newest revision in migrations/versions
 MIGRATIONS = Path(__file__).parent / "migrations"
+_OURS = {"effect", "rollout"}  # either of them: the name of the other may be damaged
 
 
 def current(connection: sqlite3.Connection) -> str:
     """The database's revision; empty for a new database. Raises StoreError for a database that is not a store."""
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if "alembic_version" in tables:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if "alembic_version" in tables and (application >> 16 == APPLICATION >> 16 or tables & _OURS):  # others use Alembic too
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         if row is not None:
             return str(row[0])
@@ -47,11 +49,12 @@ def current(connection: sqlite3.Connection) -> str:
 def check_length(path: Path) -> None:
     """Raises StoreCorrupt for a damaged header, or a file shorter than it says; SQLite would tell only on reading lost pages."""
     wal = Path(f"{path}-wal")
-    if not path.exists() or is_open_here(path):
-        return
-    with path.open("rb") as file:
-        header = file.read(100)
-        size = os.fstat(file.fileno()).st_size
+    with only_here(path) as free:
+        if not path.exists() or not free:
+            return
+        with path.open("rb") as file:
+            header = file.read(100)
+            size = os.fstat(file.fileno()).st_size
     if not header:
         return
     refuse_header(path, header)

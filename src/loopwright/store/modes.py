@@ -6,6 +6,7 @@ import logging
 import os
 import stat
 from collections.abc import Iterator
+from glob import escape
 from pathlib import Path
 
 FOLDER = 0o700
@@ -44,7 +45,7 @@ def private_file(path: Path) -> None:
 def parts(path: Path) -> Iterator[Path]:
     """The files and folders of the store at ``path`` that are there: database, log, backups, locks, blobs."""
     yield from (file for file in (path, *(path.with_name(path.name + end) for end in _BESIDE)) if file.exists())
-    yield from path.parent.glob(f"{path.name}.*.backup")
+    yield from path.parent.glob(f"{escape(path.name)}.*.backup")
     for name in ("locks", "blobs"):
         folder = path.parent / name
         if folder.is_dir():

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from loopwright.core.errors import StoreMoved
@@ -44,20 +46,25 @@ class Presence:
 
 
 _open: Counter[tuple[int, int]] = Counter()
-_guard = threading.Lock()
+_guard = threading.RLock()
 
 
 class Held:
-    """Marks a database file as open in this process until ``release``.
+    """Marks a database file as open in this process until ``release``; to be made before it is opened.
 
     Whoever opens such a file by himself and closes it again takes SQLite's locks on it away, those of all its connections here:
     the system forgets a process's locks on a file when any handle of it is closed.
+
+    Args:
+        path: the database file, which is there.
+        look: reads it without SQLite, where nobody here has it open; nobody here opens it meanwhile.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = _identity(path)
-        if self._file is not None:
-            with _guard:
+    def __init__(self, path: Path, look: Callable[[Path], None]) -> None:
+        with _guard:
+            look(path)
+            self._file = _identity(path)
+            if self._file is not None:
                 _open[self._file] += 1
 
     def release(self) -> None:
@@ -67,10 +74,11 @@ class Held:
             self._file = None
 
 
-def is_open_here(path: Path) -> bool:
-    """Whether this process has the database file open, so that it must not be opened but by SQLite."""
+@contextmanager
+def only_here(path: Path) -> Iterator[bool]:
+    """Whether no thread of this process has the database file open, or opens it inside the block. Else only SQLite may open it."""
     with _guard:
-        return (file := _identity(path)) is not None and _open[file] > 0
+        yield (file := _identity(path)) is None or not _open[file]
 
 
 def _identity(path: str | Path) -> tuple[int, int] | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from loopwright.core.errors import RunBusy, StoreCorrupt, StoreFull
 from loopwright.store import statements as sql
 from loopwright.store.blobs import blob_files
-from loopwright.store.checkup import check_rows, told_bytes
+from loopwright.store.checkup import check_rows, others_here, told_bytes
 from loopwright.store.codec import name
 from loopwright.store.commits import Acknowledged, counted
 from loopwright.store.faults import faults
@@ -77,7 +77,8 @@ def prune(store: SqliteStore, runs: Sequence[str], *, forget: bool = False, dry:
 
 
 def vacuum(store: SqliteStore) -> tuple[int, int]:
-    """Remove long strings and blobs that nothing names, and give free pages back to the disk.
+    """Remove long strings and blobs that nothing names, and give free pages back to the disk. Blobs stay where another database
+    lies beside this one: it may name them.
 
     Args:
         store: that may be written to.
@@ -101,7 +102,7 @@ def vacuum(store: SqliteStore) -> tuple[int, int]:
         raise StoreCorrupt(f"{store.path}: {seen.damage[0]}; see: loopwright doctor --store {store.path}. Nothing was removed")
     with _alone(store) as connection:
         _sweep(connection)
-    for blob in blob_files(store.path.parent / "blobs"):
+    for blob in () if others_here(store.path) else blob_files(store.path.parent / "blobs"):
         if blob.name.encode() not in seen.blobs and time.time() - blob.stat().st_mtime > _YOUNG:
             blob.unlink()
     with faults(store.path, store.wait):
@@ -136,8 +137,10 @@ def _alone(store: SqliteStore) -> Iterator[sqlite3.Connection]:
 
 
 def _remove(connection: sqlite3.Connection, run: str, forget: bool) -> int:
-    (number,) = connection.execute("SELECT n FROM run WHERE id = ?", [run]).fetchone()
-    gone = 0
+    found = connection.execute("SELECT n FROM run WHERE id = ?", [run]).fetchone()
+    if found is None:
+        return 0  # another process was quicker
+    number, gone = found[0], 0
     for table in (*_HEAVY, *(_RECORD if forget else ())):
         gone += connection.execute(f"DELETE FROM {table} WHERE run = ?", [number]).rowcount
         connection.execute("DELETE FROM tally WHERE run = ? AND (part = ? OR part LIKE ? || '/%')", [number, table, table])

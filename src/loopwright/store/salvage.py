@@ -32,6 +32,7 @@ _TABLES: dict[str, tuple[str, str]] = {
     "rollout": (sql.ROLLOUT, "data"), "feedback": (sql.FEEDBACK, "data"), "event": (sql.EVENT, ""),
     "cache": (sql.CACHE, "value"), "learner": (LEARNER, ""), "trial": (TRIAL, ""),
 }  # fmt: skip
+_OF_RUNS = ("effect", "candidate", "rollout", "feedback", "event")
 
 
 def salvage(path: Path, folder: Path) -> tuple[Counter[str], Counter[str]]:
@@ -41,49 +42,60 @@ def salvage(path: Path, folder: Path) -> tuple[Counter[str], Counter[str]]:
         path: the damaged database.
         folder: where the new store is made; it must not hold one.
 
+    A program that is killed leaves no store in ``folder``: it can be called again.
+
     Returns:
-        How many rows of each table, and ``blob``, were copied, and how many were found damaged. Rows on pages that cannot be read
-        at all are in neither.
+        How many rows of each table, and ``blob``, were copied, and how many were found damaged or are of a run that is. Rows on
+        pages that cannot be read at all are in neither.
 
     Raises:
         InputError: there is a store in ``folder`` already.
         StoreError: not even the list of tables can be read, or nothing can be written.
     """
     target = folder / path.name
+    path = path.resolve()  # the log and the blobs lie beside the file itself
     if target.exists():
         raise InputError(f"--salvage: {target} is there already; name another folder")
     copied: Counter[str] = Counter()
     left: Counter[str] = Counter()
     with faults(path, 5.0):
-        source, copy = connect_to_read(path.resolve(), 5.0, cut=True)
+        source, copy = connect_to_read(path, 5.0, cut=True)
     try:
         _refuse_other(path, source)
         private_folder(folder)
-        private_file(target)
-        with faults(target, 30.0):
-            prepare(target, 30.0)
-            made = connect(target, 30.0)
+        part = folder / f"{path.name}.part"  # it gets its name when all is there
+        for end in ("", "-wal", "-shm"):
+            Path(f"{part}{end}").unlink(missing_ok=True)
+        private_file(part)
+        with faults(part, 30.0):
+            prepare(part, 30.0)
+            made = connect(part, 30.0)
             try:
                 made.execute("BEGIN IMMEDIATE")
                 whole = _values(source, made, copied, left)
                 for table, (columns, data) in _TABLES.items():
                     _rows(source, made, table, columns, data, whole, copied, left)
-                for table in ("effect", "candidate", "rollout", "feedback", "event"):  # they came in no order
+                for table in _OF_RUNS:  # of a run that is lost: nothing could read them, and what they cost is in the cache
+                    gone = made.execute(f"DELETE FROM {table} WHERE run NOT IN (SELECT n FROM run)").rowcount
+                    copied[table], left[table] = copied[table] - gone, left[table] + gone
+                made.execute("DELETE FROM tally WHERE run NOT IN (SELECT n FROM run)")
+                for table in _OF_RUNS:  # they came in no order
                     first = f"SELECT min(n) FROM {table} WHERE {table}.run = tally.run"
                     made.execute(f"UPDATE tally SET first = ({first}) WHERE part = '{table}' OR part LIKE '{table}/%'")
                 number = counted(made)
                 made.execute("COMMIT")
             finally:
                 made.close()
+        _blobs(path.parent / "blobs", FileBlobs(folder / "blobs"), copied, left)
+        part.rename(target)
         acknowledged = Acknowledged(target)
         acknowledged.note(number)
         acknowledged.close()
-        _blobs(path.parent / "blobs", FileBlobs(folder / "blobs"), copied, left)
     finally:
         source.close()
         if copy is not None:
             copy.cleanup()
-    return copied, left
+    return +copied, +left
 
 
 def _refuse_other(path: Path, source: sqlite3.Connection) -> None:

@@ -46,12 +46,11 @@ def refuse_unsound(path: Path, connection: sqlite3.Connection, schema: str) -> N
         schema: the newest, which it says it has.
     """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
-    if application != APPLICATION + int(schema):
+    missing = _missing(connection)
+    if application != APPLICATION + int(schema) and (application or missing):
         raise corrupt(path, f"it says that it has schema {schema}, and {application} in its header")
-    found = {sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master")}
-    for statement in _statements():
-        if statement not in found:
-            raise corrupt(path, f"in its list of tables this is missing: {' '.join(statement.split())[:80]}")
+    if missing:
+        raise corrupt(path, f"in its list of tables this is missing: {' '.join(missing.split())[:80]}")
     _refuse(path, connection, "integrity_check(run)")
     lost = connection.execute("SELECT run FROM tally WHERE run NOT IN (SELECT n FROM run) LIMIT 1").fetchone()
     if lost is not None:
@@ -62,10 +61,18 @@ def refuse_schema(path: Path, connection: sqlite3.Connection, schema: str) -> No
     """Raises StoreCorrupt where a database says in two places that it has different schemas; "" is none."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     number = int(schema) if schema.isdecimal() else -1
+    if number >= FIRST and not application and not _missing(connection):
+        return  # a copy that was made of statements, as by .dump, which keep nothing of the header
     if schema and application != (APPLICATION + number if number >= FIRST else 0):
         raise corrupt(path, f"it says that it has schema {schema}, and {application} in its header")
     if not schema and application >> 16 == APPLICATION >> 16:
         raise corrupt(path, "its header says that it is a store, and its list of tables has no version")
+
+
+def _missing(connection: sqlite3.Connection) -> str:
+    """A statement of the newest schema that is not in a database's list of tables; "" where all are."""
+    found = {sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master")}
+    return next((statement for statement in _statements() if statement not in found), "")
 
 
 def refuse_damaged_pages(path: Path, connection: sqlite3.Connection, *, indexes: bool) -> None:

@@ -76,6 +76,8 @@ class SqliteStore:
     wait: seconds to wait for another process's write lock before StoreBusy.
     """
 
+    _held: Held | None = None  # from before it is opened
+
     def __init__(self, path: str | Path, *, wait: float = 30.0, read_only: bool = False) -> None:
         """Opens, creates or migrates; only opens where ``read_only``, and then every write raises StoreReadOnly.
 
@@ -91,11 +93,15 @@ class SqliteStore:
                 raise StoreError(
                     f"{self.path} is a folder; name the database file, such as {self.path / 'loopwright.db'}"
                 )
-            if read_only:
-                self._open_to_read()
-            else:
-                self._open()
-            self._held = Held(self.path)
+            try:
+                if read_only:
+                    self._open_to_read()
+                else:
+                    self._open()
+            except BaseException:
+                if self._held is not None:
+                    self._held.release()
+                raise
         self._numbers: dict[str, int] = {}  # of runs, by id
         self._looked = ""  # how closely its pages were looked at
         self.blobs: Blobs = FileBlobs(self.path.parent / "blobs")
@@ -108,6 +114,7 @@ class SqliteStore:
         refuse_other_names(self.path)
         private_folder(self.path.parent)
         private_file(self.path)
+        self._held = Held(self.path, check_length)
         prepare(self.path, self.wait)
         tell_if_readable(self.path)
         self.reader = Reader(connect(self.path, self.wait), self.path, self.wait)
@@ -120,7 +127,7 @@ class SqliteStore:
     def _open_to_read(self) -> None:
         if not self.path.exists():
             raise StoreError(f"there is no store at {self.path}")
-        check_length(self.path)
+        self._held = Held(self.path, check_length)
         known = acknowledged(self.path)
         connection, self._copy = connect_to_read(self.path, self.wait)
         self.reader = Reader(connection, self.path, self.wait)
@@ -328,7 +335,8 @@ class SqliteStore:
         with self._opening:
             if self._learners is not None:
                 self._learners.close()
-            self._held.release()
+            if self._held is not None:
+                self._held.release()
 
     def _close_reader(self) -> None:
         self.reader.close()

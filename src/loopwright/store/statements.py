@@ -55,6 +55,9 @@ _CHANGED = ", ".join(f"{column} = excluded.{column}" for column in (*EFFECT.spli
 INSERT_RUN = _insert("run", RUN, "(id) DO NOTHING")
 UPDATE_RUN = "UPDATE run SET status = ?, reason = ?, updated = ?, seconds = coalesce(?, seconds) WHERE id = ?"
 SUM_RUN = f"UPDATE run SET sum = checksum({RUN}) WHERE id = ?"  # after UPDATE_RUN, in the same transaction
+# Fails where the run is no longer there: rows that nothing leads to would pass for damage.
+REFUSE_GONE = "INSERT INTO tally SELECT ?1, NULL, 0, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM run WHERE n = ?1)"
+GONE = "NOT NULL constraint failed: tally.part"  # what SQLite then says
 # The string is compressed only where it is not there yet.
 INSERT_VALUE = "INSERT INTO value (digest, data) SELECT ?1, pack(?2) WHERE NOT EXISTS (SELECT 1 FROM value WHERE digest = ?1)"
 # A result that has been paid for is never dropped: "done" replaces anything but "done", whatever its attempt.
@@ -164,12 +167,14 @@ def encode(rows: Sequence[Row], number: Callable[[str], int]) -> Work:
     """
     work: Work = {}
     strings: dict[bytes, bytes] = {}
+    runs: set[int] = set()
     last: tuple[bytes, bytes] = (b"", b"")  # a result and its reply in the cache are the same
     for row in rows:
         kind = type(row)
         if kind not in _ENCODERS and kind not in (CacheRow, EventRow):
             raise InputError(f"a store writes the rows of core.store, got {kind.__name__}")
         if isinstance(row, EventRow):
+            runs.add(number(row.run))
             work.setdefault(INSERT_EVENT, []).append(_event(row, number(row.run)))
             continue
         raw = _raw(row)
@@ -181,10 +186,13 @@ def encode(rows: Sequence[Row], number: Callable[[str], int]) -> Work:
             statement, values = INSERT_CACHE, _cache(row, last[1])
         else:
             statement, encoder = _ENCODERS[kind]
+            runs.add(number(row.run))
             values = encoder(row, number(row.run), last[1])
         work.setdefault(statement, []).append((*values, checksum(values)))
     if strings:
         work[INSERT_VALUE] = list(strings.items())
+    if runs:
+        work[REFUSE_GONE] = [(run,) for run in runs]
     return work
 
 

@@ -21,7 +21,7 @@ from loopwright.store.codec import checksum, pack
 from loopwright.store.commits import Acknowledged, counted
 from loopwright.store.faults import primary, read_only, translate
 from loopwright.store.presence import Presence
-from loopwright.store.statements import Work
+from loopwright.store.statements import GONE, Work
 
 _GROUP = 1000  # writes after which a transaction takes no more, so that the first of a flood does not wait for the last
 _SHARED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -227,6 +227,8 @@ class Writer:
             connection.close()
 
     def _told(self, error: Exception) -> Exception:
+        if isinstance(error, sqlite3.IntegrityError) and str(error) == GONE:
+            return StoreError(f"{self._path}: a run was removed from it (prune --forget); nothing of this write was stored")
         if isinstance(error, (sqlite3.Error, OSError, OverflowError)):
             told = translate(error, self._path, self._wait)
             told.__cause__ = error

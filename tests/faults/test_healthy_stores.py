@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,9 @@ from loopwright.core.store import CacheRow, EffectRow, EventRow
 from loopwright.store import SqliteStore
 from loopwright.store.checkup import check_up
 from loopwright.store.commits import acknowledged, commits_file
+from loopwright.store.presence import only_here
 from loopwright.store.pruning import prune, vacuum
+from loopwright.store.rows import Reader
 from loopwright.store.salvage import salvage
 
 Seen = Callable[[str], None]
@@ -258,3 +261,25 @@ def test_threads_that_open_a_store_at_once_do_not_take_its_locks_away(path: Path
     assert not wrong and not err, (wrong, err[-500:])
     assert states(path) <= {"ok", "limited"}
     seen(f"4 threads open and write {opened[0]} times while another process does: no error, nothing lost")
+
+
+@pytest.mark.fault(60)
+def test_a_store_counts_as_open_from_before_its_first_connection(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(path)
+    free: list[bool] = []
+
+    class Watched(Reader):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            with only_here(path) as mine:
+                free.append(mine)
+
+    monkeypatch.setattr("loopwright.store.sqlite.Reader", Watched)
+    for read_only in (False, True):
+        SqliteStore(path, read_only=read_only).close()
+    assert free == [False, False]
+    monkeypatch.setattr("loopwright.store.sqlite.prepare", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        SqliteStore(path)
+    with only_here(path) as mine:
+        assert mine

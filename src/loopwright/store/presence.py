@@ -76,7 +76,7 @@ class Held:
 
 @contextmanager
 def only_here(path: Path) -> Iterator[bool]:
-    """Whether no thread of this process has the database file open, or opens it inside the block. Else only SQLite may open it."""
+    """Whether no thread of this process has the database file open, or opens it in the block. Else only SQLite may open it."""
     with _guard:
         yield (file := _identity(path)) is None or not _open[file]
 

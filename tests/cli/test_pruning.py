@@ -206,3 +206,16 @@ def test_doctor_looks_into_the_store_that_is_named(cli: Cli, path: Path, runs: l
     assert "nothing was changed" in err
     assert sound(tmp_path / "saved" / path.name)
     assert "part" not in found
+
+
+def test_salvage_as_the_documentation_types_it(
+    cli: Cli, path: Path, runs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``doctor --store .loopwright --salvage saved``: both are relative."""
+    store = tmp_path / "there" / ".loopwright"
+    store.mkdir(parents=True)
+    path.rename(store / "loopwright.db")
+    monkeypatch.chdir(store.parent)
+    code, _, err = cli("doctor", "--store", ".loopwright", "--salvage", "saved")
+    assert code == 0 and "loopwright runs --store saved" in err
+    assert sound(store.parent / "saved" / "loopwright.db")

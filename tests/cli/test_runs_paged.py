@@ -41,6 +41,7 @@ def test_a_line_a_run_twenty_at_a_time(cli: Cli, many: Many, width: int, monkeyp
         assert len(lines) == min(20, RUNS - offset)
         assert ("older" in err) == (offset + 20 < RUNS) and (f"--offset {offset + 20}" in err) == (offset + 20 < RUNS)
         told += lines
+        assert "whole in a wider window, and in: loopwright runs --json" in err
     assert all(id[:13] in line for id, line in zip(newest, told, strict=True))
     assert sum(" done " in line for line in cli("runs", "--store", path, "--all")[1].splitlines()) == RUNS
 
@@ -76,3 +77,11 @@ def test_texts_are_cut_to_fit_the_longest_most() -> None:
     assert cut[0][0].plain == "id" and cut[0][1].plain == "a"
     short = lines()
     assert not fit(short, [1, 2, 3], 12) and short[0][3].plain == "c" * 90
+
+
+def test_a_reason_is_told_without_the_class_of_its_error(cli: Cli, tmp_path: Path) -> None:
+    with SqliteStore(tmp_path / "one.db") as store:
+        run = store.create_run({"task": "sums"}, seed=0, budget={}, code_version="1").id
+        store.set_run(run, status="failed", reason="InputError: the budget of 60 calls is too small")
+    _, out, err = cli("runs", "--store", tmp_path / "one.db")
+    assert "   the budget of 60 calls is too small" in out and "InputError" not in out and "--json" not in err

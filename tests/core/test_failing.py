@@ -72,6 +72,9 @@ def test_an_example_has_the_error_of_its_latest_attempt() -> None:
     ]  # fmt: skip
     with pytest.raises(TooManyErrors, match=r'3 of 10 examples have an error: 2 HTTP 500 \("x: 500"\); 1 HTTP 400'):
         failures.note("test", [attempt("z", "x: 500")])
+    one = Failures(ErrorRules(fail_on_error=False), of=10)
+    one.note("train", [attempt("a", "x: 500")])
+    assert one.message().startswith("1 of 10 examples has an error: ")
     Failures().note("train", [attempt(str(i), "x") for i in range(1000)])  # without rules no number ends it
 
 

@@ -111,6 +111,11 @@ def test_what_is_in_the_way_is_named_before_anything_is_asked(tmp_path: Path, na
         assert code == 2 and error["type"] == "FolderTaken" and name in error["message"] and "--out mine-2" in error["message"]
         assert tree(out) == before
     assert not json.loads(ran(tmp_path, "runs", "--json")[1])
+    (tmp_path / "deep" / "mine").mkdir(parents=True)
+    (tmp_path / "deep" / "mine" / "result.json").write_text("my own")
+    (tmp_path / "deep" / "mine-2").mkdir()
+    error = json.loads(ran(tmp_path, *IMPROVE, "--out", "deep/mine")[1])["error"]
+    assert "--out deep/mine-3" in error["message"], "beside the folder that was named, and free"
     seen(f"a folder with one's own {name}: refused by name, {len(before)} file unchanged")
 
 

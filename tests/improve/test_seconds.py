@@ -146,3 +146,24 @@ def test_what_was_given_up_comes_back_from_the_record() -> None:
     error = OutOfTime(60, 61.25, 3.04)
     back = revive(describe(error))
     assert isinstance(back, OutOfTime) and str(back) == str(error)
+
+
+def test_a_larger_cap_on_a_run_that_has_ended_is_told_to_open_nothing(
+    task: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said: list[str] = []
+
+    def tell(kind: str, payload: Any) -> None:
+        if kind == "notice":
+            said.append(str(payload.get("message", "")))
+
+    with serving() as server:
+        server.will(right_for_half)
+        first = improve(task, server, budget=Budget(calls=300))
+        for caps in (None, Budget(calls=600)):
+            again = asyncio.run(
+                resume_improve(first["run"], store_path=task.parent / "store", budget=caps, progress=tell)
+            )
+            assert again["final"] == first["final"]
+            told = [line for line in said if "begin a new run: loopwright improve TASK --budget calls=600" in line]
+            assert len(told) == (caps is not None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -92,18 +93,26 @@ def runs(
         [
             cell(row["run"][:13]), cell(datetime.fromtimestamp(row["created"]).strftime("%Y-%m-%d %H:%M")), cell(row["task"]),
             cell(str(row["model"]).partition("@")[0]), cell(duration(row["seconds"])),
-            cell(row["status"], styles.get(row["status"], "")), cell(row["reason"].partition("\n")[0]),
+            cell(row["status"], styles.get(row["status"], "")), cell(_plain(row["reason"])),
         ]
         for row in rows
     ]  # fmt: skip
+    whole = sum(len(text) for line in lines for text in line)
     fits = not screen.narrow and fit([[cell(name) for name in names], *lines], [2, 3, 6], screen.width - 3 * len(names))
     for line in lines:
         table.add_row(*line)
     screen.print_table(table, by_cells=not fits)
+    if sum(len(text) for line in lines for text in line) < whole:
+        say("what is cut here is whole in a wider window, and in: loopwright runs --json")
     if len(found) > len(rows):
         say(f"there are older ones: add --offset {offset + len(rows)}, or --all")
     elif not rows:
         say(f"there are no more than {offset} runs; without --offset the newest are shown")
+
+
+def _plain(reason: str) -> str:
+    """The first line of a reason, without the class of an error: what there is room for is to tell something."""
+    return re.sub(r"^[A-Z]\w*[a-z][A-Z]\w*: ", "", reason.partition("\n")[0])
 
 
 def _name(task: object) -> str:

@@ -28,7 +28,8 @@ ModelOption = Annotated[
     str | None,
     typer.Option(
         "--model", "-m", metavar="SPEC",
-        help="The model: embedded, openai:NAME, openai:NAME@http://host:port/v1,api_key_env=VAR; else the task's, else embedded.",
+        help="The model: embedded; openai:NAME, OpenAI's own; openai:NAME@URL, any server's (append ,api_key_env=VAR "
+        "where it wants a key). Without it the task's, else embedded.",
     ),
 ]  # fmt: skip
 JudgeOption = Annotated[
@@ -47,7 +48,9 @@ DeviceOption = Annotated[
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of all random choices.")]
 BudgetOption = Annotated[
     str | None,
-    typer.Option("--budget", "-b", metavar="CAPS", help="Caps: seconds=300,calls=1000,tokens=1e6,money=2 (US dollars)."),
+    typer.Option(
+        "--budget", "-b", metavar="CAPS", help="Caps, such as calls=1000,money=2 (US dollars); also seconds and tokens."
+    ),
 ]
 OutOption = Annotated[
     Path | None,
@@ -100,7 +103,11 @@ def improve(
     ctx: typer.Context,
     task: Annotated[Path, typer.Argument(metavar="TASK", help="A task folder, with a task.toml.")],
     change: Annotated[
-        str, typer.Option("--change", metavar="KINDS", help="What may change, of prompt, answers, weights.")
+        str,
+        typer.Option(
+            "--change", metavar="KINDS", help="What may change, such as prompt,answers; of prompt, answers, weights.",
+            show_default="all three",
+        ),
     ] = "prompt,answers,weights",
     model: ModelOption = None,
     judge_model: JudgeOption = None,

@@ -143,4 +143,5 @@ class Failures:
         parts = [f'{one["examples"]} {one["error"]} ("{one["first"]}")' for one in self.told()]
         of = f" of {self.of}" if self.of else ""
         n = len(self._failed)
-        return f"{n}{of} {'example has' if n == 1 and not of else 'examples have'} an error: {'; '.join(parts)}"
+        examples = "example" if n == 1 and not of else "examples"
+        return f"{n}{of} {examples} {'has' if n == 1 else 'have'} an error: {'; '.join(parts)}"

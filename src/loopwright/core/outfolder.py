@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import secrets
+import shlex
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -247,6 +249,14 @@ def _belongs(path: Path, run: str) -> bool:
     return marker is not None and marker.run == run
 
 
+def _beside(path: Path) -> str:
+    """A free name beside a folder, as it can be typed: from where the program is, where the folder is below that."""
+    number = next(n for n in itertools.count(2) if not os.path.lexists(path.with_name(f"{path.name}-{n}")))
+    other = path.with_name(f"{path.name}-{number}").absolute()
+    here = Path.cwd()
+    return shlex.quote(str(other.relative_to(here) if other.is_relative_to(here) else other))
+
+
 def _reserved(path: Path, names: Collection[str], run: str, force: bool, name: str, *, new: bool = False) -> OutFolder:
     made = not path.exists()
     if made:
@@ -257,7 +267,7 @@ def _reserved(path: Path, names: Collection[str], run: str, force: bool, name: s
             made = False
     if new and not made:
         raise FolderTaken(f"{name}: {path} is there already")
-    another = f"give another one, such as {name} {path.name}-2"
+    another = f"give another one, such as {name} {_beside(path)}"
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         try:

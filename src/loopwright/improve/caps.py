@@ -46,3 +46,17 @@ def new_caps(store: Store, row: RunRow, given: Budget | None, *, fork: bool = Fa
                 f"run, so give more than that, or leave {name} out to keep its cap"
             )
     return Budget.model_validate(caps | new)
+
+
+def told_of_an_end(row: RunRow, given: Budget) -> str:
+    """What is said where a run that has ended is given other caps: they open nothing that it has closed.
+
+    Args:
+        row: the run, which is done.
+        given: the new caps.
+    """
+    caps = ",".join(f"{name}={cap:.15g}" for name, cap in given.model_dump(exclude_none=True).items())
+    return (
+        f"run {row.id[:13]} has ended, and what a cap cut short in it stays so: its final figures were made without it. For "
+        f"more, begin a new run: loopwright improve TASK --budget {caps}"
+    )

@@ -32,7 +32,7 @@ from loopwright.core.types import Budget, Candidate
 from loopwright.core.world import Split, start
 from loopwright.improve import faults, lengths, stream, uses
 from loopwright.improve.caps import EVENT as CAPS
-from loopwright.improve.caps import in_force, new_caps
+from loopwright.improve.caps import in_force, new_caps, told_of_an_end
 from loopwright.improve.changed import about, code_of, kept_versions, refused, since
 from loopwright.improve.gating import (
     beforehand,
@@ -215,6 +215,8 @@ async def resume_improve(
             progress("notice", {"message": f"changed since run {row.id} began, without effect: {'; '.join(changes.notes)}"})
         task = kept_versions(row, task, changes)
         caps = new_caps(store, row, budget, fork=fork)
+        if row.status == "done" and not fork and budget is not None:
+            progress("notice", {"message": told_of_an_end(row, budget)})
         named = {"model": recorded(model)} if model else {}
         if others:
             named["others"] = {**row.spec.get("others", {}), **{role: recorded(name) for role, name in others.items()}}

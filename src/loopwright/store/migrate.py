@@ -115,7 +115,7 @@ def _found(path: Path, wait: float, head: str) -> tuple[str, int]:
     """The revision and the number of commits, read without changing anything in a file that may not be ours, or is damaged."""
     if not path.exists():
         return "", 0
-    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=wait)
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=wait)
     try:
         try:
             found = current(connection)

@@ -39,6 +39,7 @@ def connect_to_read(
         sqlite3.Error: the file cannot be read.
         OSError: neither can it be copied.
     """
+    path = path.absolute()  # only such a path can be written as an address
     try:
         return _opened(f"{path.as_uri()}?mode=ro", wait, cut), None
     except sqlite3.OperationalError as error:

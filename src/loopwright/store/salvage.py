@@ -52,6 +52,7 @@ def salvage(path: Path, folder: Path) -> tuple[Counter[str], Counter[str]]:
         InputError: there is a store in ``folder`` already.
         StoreError: not even the list of tables can be read, or nothing can be written.
     """
+    path, folder = path.resolve(), folder.absolute()
     target = folder / path.name
     path = path.resolve()  # the log and the blobs lie beside the file itself
     if target.exists():

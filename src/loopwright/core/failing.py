@@ -47,7 +47,7 @@ class ErrorRules(Frozen):
         rule = self.fail_on_error
         if isinstance(rule, bool):
             return 0 if rule else math.inf
-        return rule * of if isinstance(rule, float) and rule <= 1 else float(rule)
+        return rule * of if isinstance(rule, float) and rule <= 1 else rule
 
     @property
     def text(self) -> str:
@@ -57,7 +57,7 @@ class ErrorRules(Frozen):
 
 def _bearable(number: float) -> bool:
     """Whether it is a share, or a whole number of examples."""
-    return 0 <= number < math.inf and (number <= 1 or number == int(number))
+    return 0 <= number < math.inf and (number <= 1 or number == int(number))  # of any size: it is only compared
 
 
 def _read(text: str) -> object:

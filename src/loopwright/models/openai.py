@@ -19,7 +19,7 @@ from loopwright.core.types import Turn, digest
 from loopwright.models.access import OPENAI, Access
 from loopwright.models.manners import Manners
 from loopwright.models.prices import Price, Prices, as_price, unknown_price
-from loopwright.models.replies import parse_choice, whole_number
+from loopwright.models.replies import answers, parse_choice, whole, whole_number
 from loopwright.models.transport import Refusal, Transport
 
 MESSAGE_TOKENS = 16  # role names and separators of one message
@@ -254,7 +254,7 @@ class OpenAIModel:
         if told is not None:
             self._learn_beyond(told, self.estimate(request), request.n)
         used = told or self._most(request, len(turns))
-        name, fingerprint = (value if isinstance(value := data.get(k), str) else "" for k in ("model", "system_fingerprint"))
+        name, fingerprint = (whole(value) if isinstance(value := data.get(k), str) else "" for k in ("model", "system_fingerprint"))
         return _Answers(turns, *used, name, fingerprint, told is None)
 
     def _learn_beyond(self, told: tuple[int, int], most: Cost, n: int) -> None:
@@ -301,7 +301,14 @@ class OpenAIModel:
                 self._odd_usage(field, f"{why}; the most it can take is counted instead")
                 return None
             found.append(number)
-        return found[0], found[1]
+        prompt, completion = found
+        if not prompt or (not completion and answers(data)):
+            return None  # some servers that do not count write 0
+        # Some count the hidden thinking in the sum alone, and bill it.
+        total = whole_number(usage, "total_tokens") or 0
+        if prompt + completion < total <= prompt + self.estimate(request).completion_tokens + request.n * _HIDDEN:
+            completion = total - prompt
+        return prompt, completion
 
     def _odd_usage(self, key: str, message: str) -> None:
         if key not in self._odd:

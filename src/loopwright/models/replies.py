@@ -17,7 +17,7 @@ _NO_ANSWER = re.compile(r"content_?filter|safety|prohibited|blocklist|recitation
 
 
 class Redactor:
-    """Takes secrets out of text: servers like to repeat the key that they refuse."""
+    """Takes secrets out of text, as servers like to repeat the key that they refuse, and halves of characters."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets: set[str] = set()
@@ -31,7 +31,7 @@ class Redactor:
     def __call__(self, text: str) -> str:
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, MASK)
-        return _KEYS.sub(MASK, mask(text))
+        return whole(_KEYS.sub(MASK, mask(text)))
 
 
 def unechoed(data: Any, echoed: bool) -> Any:
@@ -65,6 +65,13 @@ def no_answer(data: dict[str, Any]) -> bool:
     return any(not isinstance(c, dict) or not (isinstance(c.get("message"), dict) or _filtered(c)) for c in found)
 
 
+def answers(data: dict[str, Any]) -> bool:
+    """Whether a choice holds something that the model wrote, so that its reply took tokens."""
+    found = data.get("choices")
+    messages = [c.get("message") for c in found if isinstance(c, dict)] if isinstance(found, list) else []
+    return any(isinstance(m, dict) and (m.get("content") or m.get("reasoning_content") or m.get("reasoning")) for m in messages)
+
+
 def _filtered(choice: dict[str, Any]) -> bool:
     finish = choice.get("finish_reason")
     return isinstance(finish, str) and _NO_ANSWER.search(finish) is not None
@@ -87,7 +94,7 @@ def parse_choice(choice: Any, prompt_ids: Any, logprobs: bool, model: str, redac
     if not text or text.isspace():
         raise BadOutput(f"{model} answered nothing{_why_nothing(message, finish, thought)}", kind="empty")
     if not text.isascii():
-        text = _whole(text)
+        text = whole(text)
     end: Literal["stop", "length"] = "length" if finish == "length" else "stop"
     token_ids = _ints(choice.get("token_ids"))
     if not logprobs and not token_ids:
@@ -104,7 +111,7 @@ def parse_choice(choice: Any, prompt_ids: Any, logprobs: bool, model: str, redac
 def _content(message: dict[str, Any], model: str, redact: Callable[[str], str]) -> tuple[str, str]:
     """The text of an answer and, apart from it, what the server shows of the thinking; "" for what is not there."""
     thoughts = [message.get(key) for key in ("reasoning_content", "reasoning", "thinking")]
-    thought = next((_whole(t) for t in thoughts if isinstance(t, str) and t), "")
+    thought = next((whole(t) for t in thoughts if isinstance(t, str) and t), "")
     content = message.get("content")
     if content is None:
         return "", thought
@@ -122,7 +129,7 @@ def _content(message: dict[str, Any], model: str, redact: Callable[[str], str]) 
             why = redact(str(part.get("refusal") or said)[:300])
             raise Refused(f"{model} refused: {why}")
         if kind in ("thinking", "reasoning", "redacted_thinking"):
-            thought = thought or _whole(said or "")
+            thought = thought or whole(said or "")
         elif said is None or kind not in ("text", "output_text"):
             raise BadOutput(f"{model}: a part of the content is no text: {kind}", kind="malformed")
         else:
@@ -154,7 +161,7 @@ def _why_nothing(message: dict[str, Any], finish: Any, thought: str) -> str:
     return " (only its reasoning)" if thought else ""
 
 
-def _whole(text: str) -> str:
+def whole(text: str) -> str:
     """The text with U+FFFD for half a character, as JSON can hold where a token limit cut an emoji in two."""
     try:
         text.encode()

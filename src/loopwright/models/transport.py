@@ -14,13 +14,14 @@ from weakref import WeakKeyDictionary
 
 from loopwright.core import stopping
 from loopwright.core.attempts import Attempt, attempt
-from loopwright.core.errors import BadOutput, InputError, ModelError, ModelUnavailable, QuotaExhausted
+from loopwright.core.errors import BadOutput, InputError, ModelError, ModelUnavailable, QuotaExhausted, Refused
 from loopwright.core.feedback import Cost
 from loopwright.core.secrets import mask
 from loopwright.models.access import Access
 from loopwright.models.bodies import ENCODINGS, TooLarge, read_body
 from loopwright.models.failures import ServerError, failure, meant_status, retry_after, server_error
 from loopwright.models.lanes import Lanes
+from loopwright.models.pool import quiet
 from loopwright.models.replies import no_answer, unechoed
 
 if TYPE_CHECKING:
@@ -67,11 +68,16 @@ class Transport:
         clock: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
-        for option, value in (("concurrency", concurrency), ("attempts", attempts), ("circuit", circuit)):
-            if value < 1:
-                raise InputError(f"{option}: expected a number of at least 1, got {value!r}")
-        if not 0 < max_reply_mb < math.inf:
-            raise InputError(f"max_reply_mb: expected a number of MiB above 0, got {max_reply_mb!r}")
+        for option, count in (("concurrency", concurrency), ("attempts", attempts), ("circuit", circuit)):
+            if type(count) is not int or count < 1:
+                raise InputError(f"{option}: expected a whole number of at least 1, got {count!r}")
+        for option, seconds in (("timeout", timeout), ("deadline", deadline), ("max_reply_mb", max_reply_mb)):
+            if not _amount(seconds) or not seconds > 0:
+                unit = "MiB" if option == "max_reply_mb" else "seconds"
+                raise InputError(f"{option}: expected a number of {unit} above 0, got {seconds!r}")
+        for option, seconds in (("backoff", backoff), ("longest_wait", longest_wait), ("cooldown", cooldown)):
+            if not _amount(seconds):
+                raise InputError(f"{option}: expected a number of seconds of at least 0, got {seconds!r}")
         self._name = name
         self._access = access
         self._most_bytes = int(max_reply_mb * 2**20)
@@ -153,7 +159,7 @@ class Transport:
             stop.check()  # what still waits for its turn is not sent any more
             if tries == 1:  # the deadline does not run while the call waits for its first turn
                 until = self._clock() + self._deadline
-            return await self._post(channel, payload, min(self._timeout, until - self._clock()), made)
+            return await self._post(channel, payload, min(self._timeout, until - self._clock()), made, told)
 
         while True:
             tries += 1
@@ -188,7 +194,7 @@ class Transport:
                 raise ModelUnavailable(f"{error}{note}", kind=error.kind, attempts=tries)
             await self._sleep(wait)
 
-    async def _post(self, channel: _Channel, payload: bytes, seconds: float, made: Attempt) -> Outcome:
+    async def _post(self, channel: _Channel, payload: bytes, seconds: float, made: Attempt, told: Told) -> Outcome:
         """The JSON of a good answer; or what went wrong, how many seconds the server asks to wait, and what it refuses."""
         from aiohttp import ClientConnectorError, ClientError, ClientTimeout
 
@@ -200,9 +206,10 @@ class Transport:
             async with channel.session.post(
                 channel.url, data=payload, timeout=timeout, allow_redirects=False
             ) as answer:
-                raw = await read_body(answer, self._most_bytes, whole=answer.status == 200)
+                status = 200 if 200 <= answer.status < 300 else answer.status  # a 201 or 206 may hold an answer, which was paid
+                raw = await read_body(answer, self._most_bytes, whole=status == 200)
                 wait = retry_after(answer.headers.get("Retry-After"), self._wall)
-                outcome = self._read(answer.status, raw, where, wait)
+                outcome, made.took = self._read(status, raw, where, wait, told)
         except TimeoutError:
             return ModelUnavailable(f"{where}: no answer within {seconds:g} s", kind="timeout"), None, None
         except TooLarge as error:
@@ -214,24 +221,33 @@ class Transport:
         if isinstance(outcome, tuple):
             failed, _, refusal = outcome
             billed = refusal is None and getattr(failed, "kind", "") in _BILLED
-            made.sent = failed.paid if isinstance(failed, BadOutput) else billed
+            # What a filter stopped after a 200 was begun may have been billed; so was what tells its tokens.
+            stopped = isinstance(failed, Refused) and status == 200
+            paid = failed.paid or stopped if isinstance(failed, BadOutput) else billed
+            made.sent = paid or made.took is not None
         return outcome
 
-    def _read(self, status: int, raw: bytes, where: str, wait: float | None) -> Outcome:
-        """An answer read, the keys of this process masked: some servers put errors and pages of HTML into a 200."""
+    def _read(
+        self, status: int, raw: bytes, where: str, wait: float | None, told: Told
+    ) -> tuple[Outcome, Cost | None]:
+        """An answer read, the keys of this process masked, and what it took where it is an error that says so: some servers put
+        errors and pages of HTML into a 200.
+        """
         came, raw = raw, mask(raw)
+        took: Cost | None = None
         if status == 200:
             try:
                 data = unechoed(json.loads(raw), raw is not came)
             except (ValueError, RecursionError):
                 if raw.lstrip()[:1] == b"<":  # of a proxy or a login: as if it had said 502
-                    return failure(502, raw, where, self._redact), wait, None
+                    return (failure(502, raw, where, self._redact), wait, None), None
                 start = self._redact(raw[:200].decode("utf-8", "replace"))
-                return BadOutput(f"{where}: the reply is not JSON: {start!r}", kind="malformed"), wait, None
+                return (BadOutput(f"{where}: the reply is not JSON: {start!r}", kind="malformed"), wait, None), None
             if not isinstance(data, dict):
                 data = {"": data}
             if data.get("choices") or not (data.get("error") or data.get("object") == "error"):
-                return data
+                return data, None
+            took = told(data)
             status = meant_status(server_error(raw))
         said = server_error(raw)
         if status == 500 and 400 <= said.status < 500:  # a proxy wrapped the refusal of what is behind it
@@ -239,7 +255,7 @@ class Transport:
         error = failure(status, raw, where, self._redact)
         refused = status == 403 or (status in (500, 501) and _REFUSED.search(said.message) is not None)
         about_fields = isinstance(error, ModelUnavailable) and (error.kind == "bad-request" or refused)
-        return error, wait, said if about_fields else None
+        return (error, wait, said if about_fields else None), took
 
     def _channel(self) -> _Channel:
         """This event loop's session: aiohttp's belong to the loop they were made in."""
@@ -253,6 +269,11 @@ class Transport:
         return channel
 
 
+def _amount(value: object) -> bool:
+    """Whether it is a finite number of at least 0."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
 class _Channel:
     """What belongs to one event loop."""
 
@@ -263,10 +284,10 @@ class _Channel:
         self.connector: aiohttp.BaseConnector
         base_url, headers = access.base_url, {"Accept-Encoding": ENCODINGS, **access.headers()}
         if base_url.startswith("unix:"):
-            self.connector = aiohttp.UnixConnector(path=base_url.removeprefix("unix:"), limit=concurrency)
+            self.connector = quiet(aiohttp.UnixConnector)(path=base_url.removeprefix("unix:"), limit=concurrency)
             base_url = "http://localhost/v1"
         else:
-            self.connector = aiohttp.TCPConnector(limit=concurrency)
+            self.connector = quiet(aiohttp.TCPConnector)(limit=concurrency)
         self.url = URL(f"{base_url}/chat/completions")
         self.timeout = aiohttp.ClientTimeout(total=timeout)
         self.lanes = Lanes(concurrency)

@@ -25,14 +25,22 @@ class Attempt:
     """One request that is sent to a server.
 
     sent: whether it may have been billed. took: what it took, where the server said; None counts the most it can have been.
-    answered: it gave what the call asked for, so that the reply's cost has it in it.
+    answered: it gave what the call asked for, so that the reply's cost has it in it. capped: tokens or money are. held: what is
+    reserved for it, None where nothing is.
     """
 
-    __slots__ = ("answered", "sent", "took")
+    __slots__ = ("answered", "capped", "held", "sent", "took")
 
-    def __init__(self) -> None:
+    def __init__(self, held: Cost | None = None, *, capped: bool = False) -> None:
         self.sent = self.answered = False
         self.took: Cost | None = None
+        self.held = held
+        self.capped = capped
+
+    def covers(self, most: Cost) -> bool:
+        """Whether what is reserved for it is enough for what it can take by what is known now."""
+        held = self.held
+        return held is None or (most.tokens <= held.tokens and most.money <= held.money)
 
 
 class Attempts:
@@ -85,8 +93,9 @@ class Attempts:
             number, self._first = self._first, None
             self._held[number] = self.estimate
             return number
-        number = await self._ledger.reserve(most())
-        self._held[number] = most()
+        estimate = most()
+        number = await self._ledger.reserve(estimate)
+        self._held[number] = estimate
         try:
             if self.promise is not None:
                 await self.promise(sum(self._held.values(), self.spent))
@@ -95,6 +104,15 @@ class Attempts:
             await self._ledger.settle(number, FREE)
             raise
         return number
+
+    def of(self, number: int) -> Cost:
+        """What is held for an attempt under way."""
+        return self._held[number]
+
+    @property
+    def capped(self) -> bool:
+        """Whether tokens or money are."""
+        return self._ledger.budget.tokens is not None or self._ledger.budget.money is not None
 
     async def end(self, number: int, took: Cost, *, answered: bool) -> None:
         """Settle one attempt."""
@@ -139,11 +157,12 @@ async def attempt(most: Callable[[], Cost]) -> AsyncIterator[Attempt]:
     Raises:
         BudgetExhausted: the caps have no room for it, so that it may not be sent.
     """
-    attempts, made = _current.get(), Attempt()
+    attempts = _current.get()
     if attempts is None:  # of a model that is used without an engine
-        yield made
+        yield Attempt()
         return
     number = await attempts.begin(most)
+    made = Attempt(attempts.of(number), capped=attempts.capped)
     try:
         yield made
     finally:

@@ -254,7 +254,9 @@ class OpenAIModel:
         if told is not None:
             self._learn_beyond(told, self.estimate(request), request.n)
         used = told or self._most(request, len(turns))
-        name, fingerprint = (whole(value) if isinstance(value := data.get(k), str) else "" for k in ("model", "system_fingerprint"))
+        name, fingerprint = (
+            whole(value) if isinstance(value := data.get(key), str) else "" for key in ("model", "system_fingerprint")
+        )
         return _Answers(turns, *used, name, fingerprint, told is None)
 
     def _learn_beyond(self, told: tuple[int, int], most: Cost, n: int) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @cache
-def quiet(kind: type[BaseConnector]) -> type[BaseConnector]:
+def quiet(kind: type[BaseConnector]) -> Any:
     """A connector of this kind which hands out no connection that something has come over before it is asked.
 
     Args:

@@ -154,9 +154,11 @@ class Transport:
         until = math.inf
         tries = 0
 
-        async def post(made: Attempt) -> Outcome:
+        async def post(made: Attempt) -> Outcome | None:
             nonlocal until
             stop.check()  # what still waits for its turn is not sent any more
+            if not made.covers(most()):
+                return None  # what this server adds to every call was learned since it was reserved
             if tries == 1:  # the deadline does not run while the call waits for its first turn
                 until = self._clock() + self._deadline
             return await self._post(channel, payload, min(self._timeout, until - self._clock()), made, told)
@@ -164,7 +166,10 @@ class Transport:
         while True:
             tries += 1
             async with attempt(most) as made:
-                outcome = await channel.lanes.run(partial(post, made))
+                outcome = await self._in_turn(channel, made, partial(post, made))
+                if outcome is None:
+                    tries -= 1
+                    continue
                 if isinstance(outcome, dict):
                     made.took = told(outcome)
                     made.answered = tries >= self._attempts or not no_answer(outcome)
@@ -193,6 +198,21 @@ class Transport:
                 assert isinstance(error, ModelUnavailable)
                 raise ModelUnavailable(f"{error}{note}", kind=error.kind, attempts=tries)
             await self._sleep(wait)
+
+    async def _in_turn(
+        self, channel: _Channel, made: Attempt, post: Callable[[], Awaitable[Outcome | None]]
+    ) -> Outcome | None:
+        """Where tokens or money are capped the first call goes alone: it shows what the server adds to every one, before many
+        calls under way could pass the cap by as much each.
+        """
+        if made.capped and not channel.shown:
+            async with channel.first:
+                if not channel.shown:
+                    try:
+                        return await channel.lanes.run(post)
+                    finally:
+                        channel.shown = True
+        return await channel.lanes.run(post)
 
     async def _post(self, channel: _Channel, payload: bytes, seconds: float, made: Attempt, told: Told) -> Outcome:
         """The JSON of a good answer; or what went wrong, how many seconds the server asks to wait, and what it refuses."""
@@ -291,6 +311,7 @@ class _Channel:
         self.url = URL(f"{base_url}/chat/completions")
         self.timeout = aiohttp.ClientTimeout(total=timeout)
         self.lanes = Lanes(concurrency)
+        self.first, self.shown = asyncio.Lock(), False
         self.session: aiohttp.ClientSession = aiohttp.ClientSession(
             connector=self.connector, headers=headers, cookie_jar=aiohttp.DummyCookieJar(), timeout=self.timeout,
             trust_env=access.trust_env, auto_decompress=False,

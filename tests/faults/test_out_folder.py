@@ -335,3 +335,22 @@ def test_names_that_can_be_none_are_refused(tmp_path: Path) -> None:
             reserve(name)
         with pytest.raises(InputError, match="--out: "):
             check_file(Path(name) / "page.html", "--out")
+
+
+@pytest.mark.fault(55)
+def test_what_a_run_leaves_is_its_owners_alone(tmp_path: Path, seen: Seen) -> None:
+    """Also where the folder was there, for others to read, and the umask hides nothing."""
+    echo(tmp_path)
+    (tmp_path / "mine").mkdir(mode=0o755)
+    before = os.umask(0)
+    try:
+        for out in ("mine", "new"):
+            assert ran(tmp_path, *IMPROVE, "--out", out)[0] == 0
+    finally:
+        os.umask(before)
+    inside = [path for out in ("mine", "new") for path in (tmp_path / out).rglob("*")]
+    modes = {path: oct(path.stat().st_mode & 0o777) for path in inside}
+    assert {mode for path, mode in modes.items() if path.is_dir()} == {"0o700"}, modes
+    assert {mode for path, mode in modes.items() if path.is_file()} == {"0o600"}, modes
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    seen(f"umask 000, a folder of 755 and a new one: {len(modes)} files and folders, all 600 and 700")

@@ -117,6 +117,8 @@ class OutFolder:
             yield building
             made = digests(building)
             for inside in building.rglob("*"):
+                if not inside.is_symlink():
+                    inside.chmod(0o700 if inside.is_dir() else 0o600)
                 sync(inside)
             new = {f"{place.name}/{path}": hashed for path, hashed in made.items()}
             self._note(new, building.name)

@@ -107,7 +107,7 @@ def write_file(path: Path, chunks: Iterable[str | bytes], *, scratch: str = "", 
         path: the file. What a link names is written, not the link (but with ``scratch``); devices and pipes are written into.
         chunks: its text (as UTF-8) or bytes, part by part.
         scratch: name of the temporary file, where a caller cleans up after a process that was killed; one that is there is
-            written over.
+            written over. A new file is then its owner's alone (600), whatever the umask.
         new: refuse where something is there by the time that all is written: two commands may have begun at once.
 
     Raises:
@@ -123,7 +123,7 @@ def write_file(path: Path, chunks: Iterable[str | bytes], *, scratch: str = "", 
     make_folder(path.parent)
     name = path.with_name(scratch or f".loopwright-{secrets.token_hex(8)}")
     how = os.O_TRUNC | os.O_NOFOLLOW if scratch else os.O_EXCL
-    handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | how, 0o666)
+    handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | how, 0o600 if scratch else 0o666)
     try:
         if path.exists() and not path.is_symlink():
             os.fchmod(handle, stat.S_IMODE(path.stat().st_mode))

@@ -41,10 +41,16 @@ def answer(body: dict[str, Any]) -> Any:
     return completion(body, [str(a + b if right else a - b)])
 
 
-def make_task(folder: Path, n: int = 120, checker: str = "python", generator: bool = False, **files: str) -> Path:
-    """A task folder of n sums, from a file or a generator, with files of its own by name (``check`` is check.py)."""
+def make_task(
+    folder: Path, n: int = 120, checker: str = "python", generator: bool = False, start: int = 10, **files: str
+) -> Path:
+    """A task folder of n sums, from a file or a generator, with files of its own by name (``check`` is check.py).
+
+    start: the smallest first number, so that a test can have questions and ids that no other has.
+    """
     folder.mkdir(parents=True)
-    rows = [{"id": f"e{i}", "input": f"{10 + i} + {3 * i % 37}", "target": str(10 + i + 3 * i % 37)} for i in range(n)]
+    pairs = [(start + i, 3 * i % 37) for i in range(n)]
+    rows = [{"id": f"e{a - 10}", "input": f"{a} + {b}", "target": str(a + b)} for a, b in pairs]
     (folder / "examples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     kinds = {"python": 'kind = "python"\nfunction = "check.py:check"', "exact": 'kind = "exact"'}
     source = f'generator = "make.py:make"\ncount = {n}' if generator else 'file = "examples.jsonl"'

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import shutil
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from loopwright.cli.summary import print_summary
 from loopwright.core.types import Example
 from loopwright.improve.uses import RECORD, alike, earlier_uses, note_use, sketch_of
 from loopwright.store import MemoryStore, open_store
+from loopwright.store.pruning import prune
 
 from openai_server import serving  # isort: skip
 
@@ -55,11 +55,9 @@ def test_each_use_is_counted_shown_and_stays(
     assert "used by 3 earlier runs" in Path(result["report"]).read_text()
     print_summary(result)
     assert "used by 3 earlier runs" in " ".join(capsys.readouterr().out.split())
-    file = next(sums.store.glob("*.db"))
-    with sqlite3.connect(file) as store:
-        for table in ("effect", "event", "rollout", "candidate", "cache", "run"):
-            store.execute(f"DELETE FROM {table}")
-    store.close()
+    with open_store(f"{sums.store}/") as opened:
+        prune(opened, [run.id for run in opened.runs()], forget=True)
+        assert opened.runs() == []
     again = sums.begin(out="5")
     assert again["test_used_before"] == 4, "the runs are gone, the count is not"
     other = sums.place / "other"

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from loopwright.core.errors import StoreCorrupt, StoreError
-from loopwright.core.store import CacheRow, EffectRow, EventRow
+from loopwright.core.store import CacheRow, EffectRow, EventRow, Row
 from loopwright.store import SqliteStore
 from loopwright.store.checkup import check_up
 from loopwright.store.commits import acknowledged, commits_file
@@ -45,7 +46,8 @@ def filled(path: Path, count: int = 3) -> list[str]:
             blob = store.blobs.put(f"weights {number} of {path}".encode() * 9)
             run = store.create_run({"adapter": blob}, seed=number, budget={}, code_version="1").id
             data = json.dumps({"text": f"{number} " * 200}).encode()
-            rows = [effect(run, "a", data), effect(run, "b"), CacheRow(f"{run}a", data, run), EventRow(run, "look", {}, "look")]
+            rows: list[Row] = [effect(run, "a", data), effect(run, "b")]
+            rows += [CacheRow(f"{run}a", data, run), EventRow(run, "look", {}, "look")]
             asyncio.run(store.write(rows))
             store.set_run(run, status="done")
             made.append(run)
@@ -64,7 +66,8 @@ def names(path: Path) -> set[str]:
 @pytest.mark.parametrize("open_too", [False, True])
 def test_vacuum_leaves_what_another_store_in_the_folder_names(tmp_path: Path, open_too: bool, seen: Seen) -> None:
     one, other = tmp_path / "a.db", tmp_path / "b.db"
-    filled(one), filled(other)
+    filled(one)
+    filled(other)
     for file in (tmp_path / "blobs").glob("??/*"):
         os.utime(file, (1, 1))
     before = names(one)
@@ -139,7 +142,8 @@ def test_a_copy_made_of_statements_is_a_store(path: Path, tmp_path: Path) -> Non
     copy.parent.mkdir()
     with sqlite3.connect(path) as old, sqlite3.connect(copy) as new:
         new.executescript("".join(old.iterdump()))
-    old.close(), new.close()
+    old.close()
+    new.close()
     assert "damaged" not in states(copy)
     with SqliteStore(copy) as store:
         assert [row.id for row in store.runs()] == runs and len(list(store.effects(runs[0]))) == 2
@@ -149,6 +153,62 @@ def test_a_copy_made_of_statements_is_a_store(path: Path, tmp_path: Path) -> Non
     new.close()
     with pytest.raises(StoreCorrupt, match="says that it has schema"):
         SqliteStore(copy)
+
+
+@pytest.mark.fault(9, 62)
+@pytest.mark.parametrize("kind", [1, 2])
+def test_a_store_that_its_owner_lets_shrink_by_itself_is_whole(path: Path, kind: int, seen: Seen) -> None:
+    runs = filled(path)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(f"PRAGMA auto_vacuum = {kind}")
+    connection.execute("VACUUM")
+    connection.close()
+    assert "damaged" not in states(path)
+    with SqliteStore(path) as store, SqliteStore(path, read_only=True) as reader:
+        prune(store, runs[:1])
+        assert [row.status for row in reader.runs()] == ["pruned", "done", "done"]
+    assert "damaged" not in states(path)
+    whole = path.read_bytes()
+    wrong = 0
+    for bit in range(32):  # of what says that it is so
+        flipped = bytearray(whole)
+        flipped[52 + bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        with pytest.raises(StoreError):
+            SqliteStore(path).close()
+        wrong += 1
+    seen(f"a store with PRAGMA auto_vacuum = {kind} is not called damaged; each of {wrong} flipped bits there is named")
+
+
+@pytest.mark.fault(9)
+@pytest.mark.parametrize("bit", range(0, 32, 5))
+def test_a_flipped_bit_does_not_pass_for_auto_vacuum(path: Path, bit: int) -> None:
+    filled(path)
+    flipped = bytearray(path.read_bytes())
+    flipped[52 + bit // 8] ^= 1 << bit % 8
+    path.write_bytes(flipped)
+    with pytest.raises(StoreError):
+        SqliteStore(path).close()
+    assert "damaged" in states(path) and path.read_bytes() == flipped
+
+
+@pytest.mark.fault(9)
+def test_what_is_advised_can_be_typed(tmp_path: Path) -> None:
+    path = tmp_path / "my runs; old" / "a b.db"
+    filled(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9000])
+    with pytest.raises(StoreCorrupt) as caught:
+        SqliteStore(path)
+    path.write_bytes(whole)
+    assert f"loopwright doctor --store '{path}'." in str(caught.value) and f"sqlite3 '{path}' .recover" in str(caught.value)
+    start = "from loopwright.cli import main; main()"
+    words = [sys.executable, "-c", start, "doctor", "--store", str(path), "--salvage", str(tmp_path / "new one")]
+    wide = {**os.environ, "COLUMNS": "1000"}
+    told = subprocess.run(words, env=wide, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True).stdout
+    typed = shlex.split(told.partition("Look at it: loopwright ")[2])
+    assert typed == ["runs", "--store", str(tmp_path / "new one" / path.name)]
+    subprocess.run([sys.executable, "-c", start, *typed], check=True, capture_output=True)
 
 
 @pytest.mark.fault(62, 63)
@@ -186,7 +246,7 @@ def test_rows_of_a_run_that_another_forgot_are_refused(path: Path, seen: Seen) -
         assert len(list(writer.effects(runs[-1]))) == 2  # it knows the run
         prune(other, runs[-1:], forget=True)
 
-        async def both() -> list[BaseException | None]:
+        async def both() -> Sequence[BaseException | None]:
             return await asyncio.gather(
                 writer.write([effect(runs[-1], "late")]), writer.write([effect(runs[0], "late")]),
                 writer.write([EventRow(runs[-1], "late", {})]), return_exceptions=True,

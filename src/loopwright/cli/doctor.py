@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -225,6 +226,7 @@ def doctor(
 
 
 def _salvage(path: Path, folder: Path, json: bool) -> None:
+    from loopwright.store.opening import FILE
     from loopwright.store.salvage import salvage
 
     if not path.is_file():
@@ -236,7 +238,9 @@ def _salvage(path: Path, folder: Path, json: bool) -> None:
     for word, counts in (("copied", copied), ("damaged, left out", left)):
         told = ", ".join(f"{number:,} of {name}" for name, number in sorted(counts.items())) or "nothing"
         say(f"{word}: {told}")
-    say(f"the new store is {folder}; nothing was changed in {path.parent}. Look at it: loopwright runs --store {folder}")
+    made = folder if path.name == FILE else folder / path.name  # a folder means the file of that name
+    look = f"loopwright runs --store {shlex.quote(str(made))}"
+    say(f"the new store is {made}; nothing was changed in {path.parent}. Look at it: {look}")
 
 
 def _show(lines: list[Line]) -> None:

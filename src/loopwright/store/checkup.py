@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -68,7 +69,7 @@ def check_up(path: Path) -> Iterator[Finding]:
     yield _sizes(path)
     others = readable_by_others(path)
     yield Finding("modes", "limited" if others else "ok", others or "others on this machine cannot read it", _typed(others))
-    rescue = f"loopwright doctor --store {path} --salvage FOLDER"
+    rescue = f"loopwright doctor --store {shlex.quote(str(path))} --salvage FOLDER"
     known = acknowledged(path)
     try:
         connection, copy = connect_to_read(path, 5.0)

@@ -80,9 +80,9 @@ def refuse_lost(path: Path, known: int, found: int) -> None:
     if found < known:
         raise StoreCorrupt(
             f"{path} has lost writes: {known} commits were acknowledged, {found} are there. Its log {path.name}-wal was cut off, "
-            "removed or damaged, or an older copy was put in its place. Put back the whole file and its log, if you have them. "
-            f"To go on with what is there, remove {commits_file(path)}: a run that is resumed then asks and pays again for what "
-            "is missing"
+            "removed or damaged, or this is an older copy, or one made by copying files in use. Put back the whole file and its "
+            f"log, if you have them. To go on with what is there, remove {commits_file(path)}: a run that is resumed then asks "
+            "and pays again for what is missing"
         )
 
 

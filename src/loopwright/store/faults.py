@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -143,10 +144,11 @@ def read_only(path: Path) -> StoreReadOnly:
 
 
 def corrupt(path: Path, why: str) -> StoreCorrupt:
+    typed = shlex.quote(str(path))
     return StoreCorrupt(
         f"{path} is damaged ({why}). Work on a copy of it, and of {path.name}-wal if there is one. To see what is damaged: "
-        f"loopwright doctor --store {path}. To save what is whole in a new store: the same with --salvage FOLDER; where that "
-        f"reads nothing: sqlite3 {path} .recover | sqlite3 recovered.db. "
+        f"loopwright doctor --store {typed}. To save what is whole in a new store: the same with --salvage FOLDER; where that "
+        f"reads nothing: sqlite3 {typed} .recover | sqlite3 recovered.db. "
         f"A {path.name}.*.backup beside it, if any, is older and whole"
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from glob import escape
@@ -72,7 +73,7 @@ def readable_by_others(path: Path) -> str:
     where = path.parent if path.parent.name == ".loopwright" else path
     return (
         f"{path} can be read by other users of this machine (mode {mode:03o}); it was made by an earlier version. "
-        f"To keep it to yourself: chmod -R go= '{where}'"
+        f"To keep it to yourself: chmod -R go= {shlex.quote(str(where))}"
     )
 
 

@@ -24,7 +24,7 @@ def test_cost_is_in_dollars() -> None:
 
 @pytest.mark.parametrize("model", ["gpt-4o-min", "gpt-4o-mini-audio", "GPT-4o-mini", ""])
 def test_a_price_is_never_guessed(model: str) -> None:
-    with pytest.raises(UnknownPrice, match="price="):
+    with pytest.raises(UnknownPrice, match=r"price = \[0\.15, 0\.6\] under \[model\] in task\.toml, or in Python price="):
         Prices.load().cost(model, 1, 1)
 
 

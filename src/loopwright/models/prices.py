@@ -102,8 +102,8 @@ class Prices:
 def unknown_price(model: str) -> UnknownPrice:
     return UnknownPrice(
         f"no price is known for model {model!r}, so a money cap cannot be kept. Give its dollars per million prompt and "
-        "completion tokens: price = [0.15, 0.6] under [model] in task.toml, or in Python price=(0.15, 0.6) or a price file; or cap "
-        "tokens instead of money."
+        "completion tokens: price = [0.15, 0.6] under [model] in task.toml, or in Python price=(0.15, 0.6) or a price file; or "
+        "cap tokens instead of money."
     )
 
 

@@ -86,6 +86,35 @@ def test_vacuum_leaves_what_another_store_in_the_folder_names(tmp_path: Path, op
 
 
 @pytest.mark.fault(9)
+def test_an_old_blob_that_is_put_again_is_as_good_as_new(path: Path) -> None:
+    with SqliteStore(path) as store:
+        blob, other = store.blobs.put(b"of nobody yet"), store.blobs.put(b"of nobody")
+        for file in (path.parent / "blobs").glob("??/*"):
+            os.utime(file, (1, 1))
+        assert store.blobs.put(b"of nobody yet") == blob  # by a run that is about to name it
+        vacuum(store)
+        assert names(path) == {blob} != {other}
+
+
+@pytest.mark.fault(9)
+def test_a_pipe_in_the_place_of_a_store_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.db")
+    program = "import sys; from loopwright.store import SqliteStore; SqliteStore(sys.argv[1], read_only=bool(sys.argv[2]))"
+    for read_only in ("", "yes"):
+        command = [sys.executable, "-c", program, str(tmp_path / "pipe.db"), read_only]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        assert "neither a file nor a folder" in done.stderr
+
+
+@pytest.mark.fault(9)
+def test_names_that_lead_nowhere_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "loop.db").symlink_to(tmp_path / "loop.db")
+    for name in ("loop.db", "a\0b.db"):
+        with pytest.raises(StoreError, match="leads to no file"):
+            SqliteStore(tmp_path / name)
+
+
+@pytest.mark.fault(9)
 def test_what_is_saved_without_a_damaged_run_is_a_store(path: Path, tmp_path: Path, seen: Seen) -> None:
     runs = filled(path)
     connection = sqlite3.connect(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -51,6 +52,8 @@ class FileBlobs:
         temporary = None
         try:
             if target.exists() and hashlib.sha256(target.read_bytes()).hexdigest() == hash:
+                with contextlib.suppress(OSError):
+                    os.utime(target)  # as new as if it had been written now, so that a vacuum under way leaves it
                 return hash
             private_folder(target.parent)
             handle, temporary = tempfile.mkstemp(prefix=".new-", dir=target.parent)

@@ -112,11 +112,19 @@ def _mounts() -> str:
         return ""
 
 
+def real(path: Path) -> Path:
+    """The path without symbolic links. Raises StoreError for one that leads nowhere, as round in a circle."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise StoreError(f"{str(path)!r} leads to no file: {error}") from None
+
+
 def refuse_network(path: Path, mounts: str | None = None) -> None:
     """Raises StoreError for a path on a network file system. ``mounts`` defaults to this system's /proc/mounts."""
     if mounts is None:
         mounts = _mounts()
-    kind, point = file_system(path.resolve(), mounts)
+    kind, point = file_system(real(path), mounts)
     if kind in NETWORK or kind in NETWORK_FUSE:
         raise StoreError(
             f"{path} lies on a network file system ({kind}, mounted at {point}), where SQLite can lose or damage data. "

@@ -35,7 +35,7 @@ from loopwright.store.drivers import COLUMNS, LEAVE, SELECT, TAKE, Driver, this_
 from loopwright.store.faults import faults, read_only
 from loopwright.store.ids import uuid7
 from loopwright.store.learners import SqliteLearners
-from loopwright.store.locks import FileLease, busy, refuse_network, refuse_other_names
+from loopwright.store.locks import FileLease, busy, real, refuse_network, refuse_other_names
 from loopwright.store.migrate import check_length, prepare, refuse_older
 from loopwright.store.modes import private_file, private_folder, tell_if_readable
 from loopwright.store.presence import Held
@@ -83,7 +83,7 @@ class SqliteStore:
 
         Raises StoreBusy, StoreFull, StoreCorrupt, StoreVersion, StoreReadOnly or StoreError.
         """
-        self.path = Path(path).resolve()  # a symbolic link is another name of the same store, its locks and blobs
+        self.path = real(Path(path))  # a symbolic link is another name of the same store, its locks and blobs
         self.wait = wait
         self.read_only = read_only
         self._copy: tempfile.TemporaryDirectory[str] | None = None
@@ -93,6 +93,8 @@ class SqliteStore:
                 raise StoreError(
                     f"{self.path} is a folder; name the database file, such as {self.path / 'loopwright.db'}"
                 )
+            if self.path.exists() and not self.path.is_file():
+                raise StoreError(f"{self.path} is neither a file nor a folder; name the database file")
             try:
                 if read_only:
                     self._open_to_read()

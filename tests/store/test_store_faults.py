@@ -61,9 +61,8 @@ FORK = """
 import os, signal, sys
 from loopwright.store import SqliteStore
 lease = SqliteStore(sys.argv[1]).acquire(sys.argv[2])
-worker = os.fork()
-if worker:
-    print(worker, flush=True)
+if not os.fork():
+    print(os.getpid(), flush=True)  # said by the worker itself, so that it has begun
 signal.pause()
 """
 

@@ -179,3 +179,40 @@ def test_a_fingerprint_is_the_same_in_another_process(folder: Path) -> None:
         for seed in ("1", "2")
     }  # fmt: skip
     assert len(said) == 1 and "recipe_of_mine.py" in said.pop()
+
+
+@pytest.mark.fault(11)
+@pytest.mark.parametrize("name", ["rules.toml", "linked.json", "two words.json", "deep/rules.toml"])
+def test_every_named_file_of_the_folder_is_known_by_its_bytes(tmp_path: Path, name: str, seen: Callable[[str], None]) -> None:
+    folder, target = tmp_path / "task", tmp_path / "elsewhere"
+    (folder / "deep").mkdir(parents=True)
+    checker = folder / "checker.py"
+    checker.write_text(f"def check(output): return open({name!r}).read()\n")
+    target.write_text("1")
+    if name == "linked.json":
+        (folder / name).symlink_to(target)
+    else:
+        target = folder / name
+        target.write_text("1")
+    before = fingerprint("1", folder, {}, [checker])
+    target.touch()
+    assert fingerprint("1", folder, {}, [checker]) == before
+    target.write_text("2")
+    after = fingerprint("1", folder, {}, [checker])
+    assert after.data.keys() == before.data.keys() == {name}
+    assert after.data != before.data
+    seen(f"{name}: changed bytes told, touch alone not")
+
+
+def test_what_is_named_but_not_read_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "task"
+    folder.mkdir()
+    (tmp_path / "far").mkdir()
+    (folder / "linked").symlink_to(tmp_path / "far")
+    (folder / ".env").write_text("KEY=1")
+    (folder / "task.toml").write_text("[examples]\nfile = 'examples.jsonl'\n")
+    checker = folder / "checker.py"
+    checker.write_text("def check(output): return open('linked/x').read() + open('.env').read() + open('task.toml').read()\n")
+    code = fingerprint("1", folder, {}, [checker])
+    assert code.data == {}
+    assert code.unseen == ["files in linked, a link to a folder", ".env, a hidden file"]

@@ -224,14 +224,25 @@ def _data(code: Code, folder: Path, texts: list[str]) -> None:
         examples = tomllib.loads(written).get("examples", {}).get("file", "")  # these are compared one by one
     except (tomllib.TOMLDecodeError, AttributeError):
         examples = ""
+    spaced = "\n".join([*texts, written])
+
+    def named(name: str) -> bool:
+        return name in words or (not re.fullmatch(r"[\w.-]+", name) and name in spaced)
+
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in _FOLDERS)
-        for path in (Path(place, name) for name in sorted(names) if name in words and not name.startswith(".")):
+        for link in (Path(place, f) for f in folders if named(f)):
+            if link.is_symlink():  # it may lead anywhere, so what is in it is not read
+                code.unseen.append(f"files in {link.relative_to(folder).as_posix()}, a link to a folder")
+        for path in (Path(place, name) for name in sorted(names) if named(name)):
             inside = path.relative_to(folder).as_posix()
-            if path.suffix in (".py", ".toml") or inside == examples or path.is_symlink() or not path.is_file():
+            if path.suffix == ".py" or inside in ("task.toml", examples) or not path.is_file():
                 continue
-            size = path.stat().st_size
+            if path.name.startswith("."):  # such as .env: a hash of what is secret is not kept
+                code.unseen.append(f"{inside}, a hidden file")
+                continue
             try:
+                size = path.stat().st_size
                 code.data[inside] = _short(path.read_bytes()) if size <= _LARGEST else f"{size} bytes"
             except OSError as error:
                 code.unseen.append(f"{inside} ({error.strerror})")

@@ -200,3 +200,38 @@ def test_arrays_are_plain_data_where_numpy_is_shown_inside() -> None:
     finally:
         with_numpy.close()
     assert passed(report, right + wrong) == [test.strip() for test in right]
+
+
+# Of infinities, and of finite numbers that overflow, the test's own arithmetic makes NaN; and max(0, nan) is 0.
+_MADE_NAN = [
+    "worst = 0\nfor a, b in zip(f(1), [1.5, 2.5]):\n    worst = max(worst, abs(a - b) / max(abs(a), abs(b)))\nassert worst < 1e-6",
+    "assert max(0.0, *(abs(a - b) / abs(a) for a, b in zip(f(1), [1.5, 2.5]))) < 1e-6",
+    "assert min(1.0, *(abs(b / a) * abs(a) for a, b in zip(f(1), [1.5, 2.5]))) >= 1.0",
+    "assert sorted([abs(a - b) / abs(a) for a, b in zip(f(1), [1.5, 2.5])] + [0.0])[-1] < 1e-6",
+    "assert max([0, *zip(f(1), [1.5, 2.5])], key=lambda p: p and abs(p[0] - p[1]) / abs(p[0])) == 0",
+    "errors = [abs(a - b) / abs(a) for a, b in zip(f(1), [1.5, 2.5])] + [0.0]\nerrors.sort()\nassert errors[-1] < 1e-6",
+    "a = f(1)[0]\nassert not 1e-9 < abs(a - 1.5) / abs(a) < 1e9",
+    "a = f(1)[0]\nassert not (0 != abs(a - 1.5) / abs(a) >= 1e-9)",
+]
+
+
+@pytest.mark.fault(43)
+@pytest.mark.parametrize("answer", ["float('inf')", "-float('inf')"])
+def test_nan_that_a_test_makes_itself_is_not_lost_in_max_min_sorting_or_a_chain(box: Sandbox, answer: str) -> None:
+    report = judge(box, f"def f(*a): return [{answer}] * 2", _MADE_NAN)
+    assert passed(report, _MADE_NAN) == []
+    assert all("NaN" in message for _, message in report.failures)
+
+
+def test_max_min_and_sorted_are_otherwise_pythons_own(box: Sandbox) -> None:
+    tests = [
+        "assert max(f([3, 1, 2])) == 3 and min(f([3, 1, 2])) == 1 and max([], default=4) == 4",
+        "assert sorted(f(['b', 'A', 'c']), key=str.lower, reverse=True) == ['c', 'b', 'A']",
+        "assert max(f(['aa', 'b', 'cc']), key=len) == 'aa' and min(4, 2) == 2",
+        "assert f(max)(1, 5) == 5 and list(map(max, [1, 5], [4, 2])) == [4, 5]",
+        "nan = float('nan')\nassert max(0, nan) == 0",
+        "xs = f([3, 1, 2])\nxs.sort(key=lambda x: -x)\nassert xs == [3, 2, 1] and xs.sort() is None and xs == [1, 2, 3]",
+        "assert 1 < f(2) <= 2 < 3 != 4 and not 1 < f(1) < [] and not f(3) < 1 > 0",
+        "class Sorter:\n    def sort(self, a, b): return a + b\nassert Sorter().sort(1, f(2)) == 3",
+    ]
+    assert judge(box, "def f(x): return x", tests).failures == ()

@@ -104,7 +104,9 @@ class _Judge:
         # What a test takes for Python's own must be: no all() of the program's, no __builtins__.
         names = {name: value for name, value in names.items() if name[:2] != "__" and not hasattr(builtins, name)}
         module = sys.modules["tests"] = type(sys)("tests")  # dataclasses look their module up
-        vars(module).update({"__judge__": _Hooks(self), **names})
+        hooks = _Hooks(self)
+        ordering = {function.__name__: hooks.ordering(function) for function in (max, min, sorted)}
+        vars(module).update({"__judge__": hooks, **ordering, **names})
         return vars(module)
 
     # ---- what crosses
@@ -408,11 +410,28 @@ class _Hooks:
 
     def order(self, sign, one, other):
         """``one < other``; of NaN, which may come of text that the program gave, there is no order."""
-        if not self.judge.nan and any(isinstance(side, float) and side != side for side in (one, other)):
-            self.judge.refuse(f"{sign} was asked of NaN, which every comparison lets pass or fail; the tests do not speak of it")
+        self.ordered(sign, one)
+        self.ordered(sign, other)
         if sign in ("<", "<="):
             return one < other if sign == "<" else one <= other
         return one > other if sign == ">" else one >= other
+
+    def ordered(self, what, value):
+        if not self.judge.nan and isinstance(value, float) and value != value:
+            self.judge.refuse(f"{what} was asked of NaN, which every comparison lets pass or fail; the tests do not speak of it")
+        return value
+
+    def ordering(self, function):
+        """max, min, sorted or a list's sort, which compare where no rewriting sees it: max(0, inf / inf) is 0."""
+
+        def asked(*args, key=None, **options):
+            told = f"{function.__name__}()"
+            return function(*args, key=lambda item: self.ordered(told, item if key is None else key(item)), **options)
+
+        return asked
+
+    def sort(self, owner):
+        return self.ordering(owner.sort) if type(owner) is list else owner.sort
 
     def shown(self, told, left, right):
         sides = []

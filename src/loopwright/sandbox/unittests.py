@@ -191,6 +191,12 @@ class _Rewrite(ast.NodeTransformer):
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         self.generic_visit(node)
         if len(node.ops) != 1:
+            for at, operator in enumerate(node.ops):  # each operand by itself: a chain ends early
+                if type(operator) in _ORDERS:
+                    sign = ast.Constant(_ORDERS[type(operator)])
+                    sides = [node.left, *node.comparators]
+                    sides[at : at + 2] = [_hook("ordered", sign, side) for side in sides[at : at + 2]]
+                    node.left, *node.comparators = sides
             return node
         operator, left, right = node.ops[0], node.left, node.comparators[0]
         if type(operator) in _ORDERS:
@@ -199,6 +205,12 @@ class _Rewrite(ast.NodeTransformer):
             return node
         same = _hook("same", left, right)
         return same if isinstance(operator, ast.Is) else ast.UnaryOp(ast.Not(), same)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "sort":
+            node.func = _hook("sort", node.func.value)
+        return node
 
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
         self.generic_visit(node)

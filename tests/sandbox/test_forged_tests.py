@@ -212,6 +212,15 @@ _MADE_NAN = [
     "errors = [abs(a - b) / abs(a) for a, b in zip(f(1), [1.5, 2.5])] + [0.0]\nerrors.sort()\nassert errors[-1] < 1e-6",
     "a = f(1)[0]\nassert not 1e-9 < abs(a - 1.5) / abs(a) < 1e9",
     "a = f(1)[0]\nassert not (0 != abs(a - 1.5) / abs(a) >= 1e-9)",
+    "a = f(1)[0]\nassert a - a",
+    "a = f(1)[0]\nassert bool(a / a) and (a - a or 1)",
+    "import operator\na = f(1)[0]\nassert not operator.gt(abs(a - a), 1e-6)",
+    "import operator\na = f(1)[0]\nassert not operator.gt(operator.sub(a, a), 1e-6)",
+    "import heapq\nassert heapq.nlargest(1, [0.0, *(abs(a - b) / abs(a) for a, b in zip(f(1), [1.5, 2.5]))])[0] < 1",
+    "import math\na, b = f(1)\nassert not math.dist([a], [b]) > 1e-6",
+    "import functools\nassert not functools.reduce(lambda x, y: x - y, f(1)) > 1e-6",
+    "total = 0.0\na, b = f(1)\ntotal += a\ntotal -= b\nassert not {True: 1}.get(total > 1)",
+    "a, b = f(1)\nassert (a - b, 1) and sum([a, -b])",
 ]
 
 

@@ -421,6 +421,12 @@ class _Hooks:
             self.judge.refuse(f"{what} was asked of NaN, which every comparison lets pass or fail; the tests do not speak of it")
         return value
 
+    def made(self, value):
+        """What an operator or a call of the test gave: of infinities it can be NaN, of which no comparison need ever be told."""
+        if value.__class__ is float and value != value and not self.judge.nan:
+            self.judge.refuse("what the test reckons of the program's answer is NaN; the tests do not speak of it")
+        return value
+
     def ordering(self, function):
         """max, min, sorted or a list's sort, which compare where no rewriting sees it: max(0, inf / inf) is 0."""
 

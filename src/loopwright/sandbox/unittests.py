@@ -210,7 +210,11 @@ class _Rewrite(ast.NodeTransformer):
         self.generic_visit(node)
         if isinstance(node.func, ast.Attribute) and node.func.attr == "sort":
             node.func = _hook("sort", node.func.value)
-        return node
+        return _hook("made", node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        self.generic_visit(node)
+        return _hook("made", node)
 
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
         self.generic_visit(node)
@@ -237,4 +241,7 @@ class _Rewrite(ast.NodeTransformer):
         text = isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant)  # before "from __future__", too
         if text or isinstance(line, ast.ImportFrom | ast.FunctionDef | ast.ClassDef):
             return [line]
-        return [ast.Expr(_hook("settle")), line]
+        lines: list[ast.stmt] = [ast.Expr(_hook("settle")), line]
+        if isinstance(line, ast.AugAssign) and isinstance(line.target, ast.Name):
+            lines.append(ast.Expr(_hook("made", ast.Name(line.target.id, ast.Load()))))
+        return lines

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from loopwright.core.errors import QuotaExhausted, TooManyErrors
+from loopwright.core.errors import InputError, QuotaExhausted, TooManyErrors
 from loopwright.core.types import Budget
 from loopwright.improve.job import resume_improve, run_improve
 
@@ -169,6 +169,10 @@ def test_an_error_that_ended_the_run_is_asked_again_when_it_is_resumed(
         if keep:
             with pytest.raises(TooManyErrors, match="3 of 120"):
                 resume(task, keep_failures=True)
+            with pytest.raises(InputError, match="fail_on_error: expected"):
+                resume(task, fail_on_error=1.5)
+            result = resume(task, keep_failures=True, fail_on_error=3)
+            assert result["status"] == "done" and len(result["accepted"]) == len(before["accepted"])
         else:
             assert outcome(resume(task)) == outcome(before)
     then = "with --keep-failures it ends again" if keep else "they are asked again, and it is as if undisturbed"

@@ -294,6 +294,14 @@ def resume(
         bool,
         typer.Option("--keep-failures", help="Leave examples that had an error as they are, instead of asking them again."),
     ] = False,
+    fail_on_error: Annotated[
+        str | None,
+        typer.Option(
+            "--fail-on-error", metavar="HOW MANY",
+            help="This time end once more than this share or number of examples has an error; false: never.",
+            show_default="the run's own",
+        ),
+    ] = None,  # fmt: skip
     json: JsonOption = False,
     store: StoreOption = None,
 ) -> None:
@@ -313,7 +321,7 @@ def resume(
         shown.finish(
             resume_improve(
                 run, store_path=place, budget=caps, progress=shown.tell, model=model, fork=fork, out=out,
-                keep_failures=keep_failures,
+                keep_failures=keep_failures, fail_on_error=fail_on_error,
                 others=_others(judge_model, proposer_model),
             )  # fmt: skip
         )

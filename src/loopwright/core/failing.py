@@ -126,7 +126,8 @@ class Failures:
             if (error := error_of(rollout)) is not None:
                 self._failed[(split, rollout.example.id)] = error
         if self._failed and len(self._failed) > self.rules.most(self.of):
-            raise TooManyErrors(f"{self.message()}; {self.rules.text} ends the run")
+            onward = "to go on all the same: loopwright resume RUN --fail-on-error false"
+            raise TooManyErrors(f"{self.message()}; {self.rules.text} ends the run; {onward}")
 
     def told(self) -> list[dict[str, str | int]]:
         """Plain data: of each class of error how many examples have it, and what the first of them said; commonest first."""

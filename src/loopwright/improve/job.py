@@ -168,7 +168,7 @@ async def run_improve(
 async def resume_improve(
     run: str, *, store_path: Path | str = ".loopwright/", progress: Progress = quiet, budget: Budget | None = None,
     model: ModelName | None = None, others: Mapping[str, ModelName] | None = None, fork: bool = False,
-    out: Path | str | None = None, keep_failures: bool = False,
+    out: Path | str | None = None, keep_failures: bool = False, fail_on_error: bool | float | str | None = None,
 ) -> dict[str, Any]:
     """Go on with a run that was paused, killed or failed. Nothing that was recorded is done or paid again.
 
@@ -182,6 +182,7 @@ async def resume_improve(
         fork: go on although task or code changed: in a new run that takes over what the old one recorded and is still valid.
         keep_failures: leave examples as they are that failed before; else those that nothing was built on are asked again.
         out: of a fork: the folder for its results; None for one beside the parent's.
+        fail_on_error: when examples that have an error end the run, this time; None for the run's own rule.
 
     Returns:
         The result, as of ``run_improve``; of a fork with its ``parent``.
@@ -201,6 +202,8 @@ async def resume_improve(
         if row.spec.get("job") == stream.JOB:
             if fork:
                 raise InputError("a learner's run is not forked: its steps cost nothing but their time, so start a new run")
+            if fail_on_error is not None:
+                raise InputError("fail_on_error is about examples, of which a learner's run has none")
             return await stream.resume_stream(store, row, progress)
         if row.spec.get("job") != "improve":
             raise InputError(f"run {row.id} comes from {row.spec.get('job')!r}, not from 'improve'; it cannot be gone on with")
@@ -217,9 +220,12 @@ async def resume_improve(
         caps = new_caps(store, row, budget, fork=fork)
         if row.status == "done" and not fork and budget is not None:
             progress("notice", {"message": told_of_an_end(row, budget)})
-        named = {"model": recorded(model)} if model else {}
+        named: dict[str, Any] = {"model": recorded(model)} if model else {}
         if others:
             named["others"] = {**row.spec.get("others", {}), **{role: recorded(name) for role, name in others.items()}}
+        if fail_on_error is not None:
+            rules = ErrorRules(**row.spec["errors"]) if "errors" in row.spec else ErrorRules()
+            named["errors"] = ErrorRules.checked(fail_on_error, rules.retry_on_error).model_dump()
         row = replace(row, spec={**row.spec, **named})
         async with models_of(row.spec, store, caps) as models:
             for role, begun in {"policy": row.spec["fingerprint"], **row.spec.get("fingerprints", {})}.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from hypothesis import given, settings
@@ -61,7 +62,7 @@ def keep(text: str) -> str:
 def test_a_200(data: dict[str, Any], logprobs: bool, stop: tuple[str, ...]) -> None:
     model = OpenAIModel("tiny", base_url="http://127.0.0.1:1/v1", omit=["stop"])
     request = Request(turns=(Turn(role="user", text="?"),), sampling=Sampling(logprobs=logprobs, stop=stop))
-    read = model._transport._read(200, json.dumps(data).encode(), "tiny", None)
+    read, _ = model._transport._read(200, json.dumps(data).encode(), "tiny", None, partial(model._took, request))
     if not isinstance(read, dict):
         assert isinstance(read[0], ModelError)
         return
@@ -99,5 +100,6 @@ def test_an_error(data: Any, status: int) -> None:
 @given(raw=st.binary(max_size=60), status=st.sampled_from([200, 400, 500]))
 def test_bytes(raw: bytes, status: int) -> None:
     model = OpenAIModel("tiny", base_url="http://127.0.0.1:1/v1")
-    read = model._transport._read(status, raw, "tiny", None)
+    request = Request(turns=(Turn(role="user", text="?"),))
+    read, _ = model._transport._read(status, raw, "tiny", None, partial(model._took, request))
     assert isinstance(read, dict) or isinstance(read[0], ModelError)

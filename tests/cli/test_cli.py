@@ -38,6 +38,13 @@ def test_loads_nothing_heavy(command: str) -> None:
     assert done.stdout.splitlines()[-1] == "[] 0"
 
 
+def test_help_needs_neither_pydantic_nor_numpy() -> None:
+    shown = "{'pydantic', 'numpy'} & {*sys.modules}"
+    program = f"import sys; from loopwright.cli.main import execute; execute(['--help']); print({shown})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
 def test_version_and_help(cli: Cli) -> None:
     assert cli("--version") == (0, f"loopwright {__version__}\n", "")
     code, out, _ = cli("--help")

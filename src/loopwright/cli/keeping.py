@@ -24,7 +24,6 @@ from loopwright.cli.shared import (
 )
 from loopwright.core.errors import InputError
 from loopwright.core.outputs import check_file, write_file
-from loopwright.core.store import shown_status
 
 if TYPE_CHECKING:
     from loopwright.core.store import RunRow
@@ -56,6 +55,7 @@ def runs(
         else:
             say(f"no runs yet in {store_path(ctx, store)}; begin one with: loopwright improve TASK")
         return
+    from loopwright.core.store import shown_status
     from loopwright.models.names import shown_model
 
     most = None if all_ else limit or (None if json else _PAGE)

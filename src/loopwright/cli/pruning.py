@@ -11,9 +11,9 @@ import typer
 
 from loopwright.cli.shared import JsonOption, StoreOption, console, emit, say, split_words, store_path
 from loopwright.core.errors import InputError, RunBusy, UnknownName
-from loopwright.core.store import RunRow, shown_status
 
 if TYPE_CHECKING:
+    from loopwright.core.store import RunRow
     from loopwright.store.sqlite import SqliteStore
 
 _STATUSES = ("done", "failed", "paused", "killed", "pruned")
@@ -104,6 +104,8 @@ def _choose(
     store: SqliteStore, names: Sequence[str], older_than: float | None, wanted: Collection[str], forget: bool
 ) -> tuple[list[RunRow], int]:
     """The runs to remove; and how many more are left only because they are live."""
+    from loopwright.core.store import shown_status
+
     driven = store.driven()
     rows = [store.run(name) for name in dict.fromkeys(names)] if names else store.runs()
     chosen, live = [], 0
@@ -121,6 +123,8 @@ def _choose(
 
 def _show(store: SqliteStore, rows: Sequence[RunRow], forget: bool) -> None:
     from datetime import datetime
+
+    from loopwright.core.store import shown_status
 
     driven = store.driven()
     for row in rows:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
@@ -12,6 +14,7 @@ from loopwright.core.fences import split_thinking
 from loopwright.core.types import Rollout
 
 Pair = tuple[Rollout, Rollout]
+_REPEATS, _LETTERS = 1_000_000, 2_000  # of a pattern
 SECONDS = 5.0  # for one answer: some patterns take for ever on some texts
 
 
@@ -36,13 +39,19 @@ def final_answer(rollout: Rollout, extract: str = "") -> str | None:
         return None
     if not extract:
         return " ".join(said.answer.split())
+    most = math.prod(max(int(n), 1) for n in re.findall(r"\{(?:\d*,)?(\d{1,9})", extract))
+    if most > _REPEATS or len(extract) > _LETTERS:  # what is counted is written out when the pattern is read: gigabytes
+        raise InputError(
+            f"extract = {extract[:80]!r} is too large: at most {_LETTERS:,} letters, and {_REPEATS:,} for the product of its "
+            "counts such as {9}"
+        )
     try:
         found = regex.search(extract, said.answer, timeout=SECONDS)
     except TimeoutError:
         raise InputError(
             f"extract = {extract[:80]!r} took longer than {SECONDS:g} s on one answer; make its repetitions unambiguous"
         ) from None
-    except regex.error as error:
+    except (regex.error, RecursionError) as error:
         raise InputError(f"extract = {extract[:80]!r} is not a regular expression: {error}") from None
     return (found.group(1) if found.re.groups else found.group(0)) if found else None
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from loopwright.core.errors import Diverged, InputError, NotAllowed
+from loopwright.improve.allowing import _model
 from loopwright.improve.answering import answer_with
 from loopwright.improve.job import resume_improve, run_improve
 from loopwright.store import open_store
@@ -148,3 +149,10 @@ def test_a_run_is_gone_on_with_by_the_models_it_names(servers: tuple[Server, Ser
     (task / "task.toml").write_text(text.replace('"large"', '"larger"'))
     with pytest.raises(Diverged):
         asyncio.run(resume_improve(result["run"], store_path=task.parent / "store"))
+
+
+@pytest.mark.parametrize("proxied", [True, False])
+def test_what_an_artifact_asks_for_says_whether_proxies_come_between(proxied: bool) -> None:
+    table = {"backend": "openai", "model": "m", "base_url": "http://127.0.0.1:1/v1", "trust_env": proxied}
+    (use,) = _model("the model", table, "--model")
+    assert ("HTTPS_PROXY" in str(use)) == proxied

@@ -115,7 +115,8 @@ def _model(role: str, name: ModelName, instead: str) -> list[Use]:
         raise InputError("model: expected headers as a table and api_key_env as text")
     access = Access(base, api_key_env=variable, headers=headers)
     sends = [f"the value of {name} goes to {base!a}" for name in access.variables]
-    return [Use("model", what, (f"your question goes to {base!a}", *sends), instead)]
+    by = ("all of it goes by way of the proxies that HTTP_PROXY and HTTPS_PROXY name",) if options.get("trust_env") else ()
+    return [Use("model", what, (f"your question goes to {base!a}", *sends, *by), instead)]
 
 
 def _built_in(backend: str, options: Mapping[str, Any]) -> bool:
